@@ -1,0 +1,37 @@
+"""Errors a user can act on: one line that names the value and the remedy.
+
+The command line prints such a message without a traceback. Anything that is not a
+``LucidboxError`` is a defect of ours and keeps its traceback.
+"""
+
+
+class LucidboxError(Exception):
+    """Base of every error that is the input's or the environment's, not ours."""
+
+
+class OptionError(LucidboxError, ValueError):
+    """An option or argument has a value that cannot be used."""
+
+
+class ImageError(LucidboxError):
+    """A picture cannot be read; the rest of a batch goes on."""
+
+
+class SourceError(LucidboxError):
+    """A source (folder, video, camera, URL) cannot be opened or read."""
+
+
+class WeightsError(LucidboxError):
+    """A weights file is refused: unsafe, truncated, or not of the stated network."""
+
+
+class EngineError(LucidboxError):
+    """An inference engine is missing, or cannot run the given model."""
+
+
+class DataError(LucidboxError, ValueError):
+    """A data set, annotation or result file is malformed; names file, entry and field."""
+
+
+class OutputError(LucidboxError):
+    """A result cannot be written."""
