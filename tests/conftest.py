@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 from jaxtyping import install_import_hook
 
-install_import_hook("lucidbox", "beartype.beartype")
+install_import_hook("lucidbox", "shape_checking.checked")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -20,7 +20,9 @@ def xywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def pairwise_iou(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+def pairwise_iou(
+    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
     """Intersection over union of every pair of xyxy boxes; 0 where the union is empty."""
     # Two planes, x then y, instead of an "n m 2" array: half the memory traffic.
     width = np.minimum(first[:, None, 2], second[:, 2])

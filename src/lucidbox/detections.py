@@ -88,9 +88,7 @@ class Detections:
         """:meth:`to_dicts` as a JSON array."""
         return json.dumps(self.to_dicts(), ensure_ascii=False)
 
-    def to_coco(
-        self, image_id: int, category_ids: Sequence[int] | None = None
-    ) -> list[dict[str, Any]]:
+    def to_coco(self, image_id: int, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Entries of a COCO result file: bbox = left, top, width, height with 3 decimals, score with 5.
 
         Args:
@@ -103,7 +101,9 @@ class Detections:
         """
         ids = list(category_ids) if category_ids is not None else coco_category_ids(self.names)
         if len(ids) != len(self.names):
-            raise OptionError(f"{len(ids)} category ids given for {len(self.names)} classes; give one for each")
+            raise OptionError(
+                f"{len(ids)} category ids given for {len(self.names)} classes; give one for each"
+            )
         return [
             {
                 "image_id": image_id,
@@ -139,6 +139,4 @@ class Detections:
     @classmethod
     def empty(cls, names: Sequence[str]) -> "Detections":
         """No boxes at all, of a model with these class names."""
-        return cls(
-            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), tuple(names)
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), tuple(names))

@@ -1,0 +1,69 @@
+"""The command line: ``lucidbox VERB``. One file a verb; only the chosen verb's file is imported.
+
+Exit codes: 0 done, 1 a part failed and the rest is done, 2 wrong usage or bad input, 3 a comparison said no,
+130 stopped by Ctrl-C (what was done stays).
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from lucidbox import __version__
+from lucidbox.errors import LucidboxError
+
+VERBS = {
+    "predict": "find objects in pictures, videos, cameras",
+    "evaluate": "COCO's average precision of predictions",
+    "weights": "show and convert weights files",
+    "doctor": "what is installed, and which engine and precision will be used",
+}
+
+EXAMPLES = """\
+examples:
+  lucidbox predict street.jpg --weights yolo11n.pt
+  lucidbox predict photos/ --weights yolo11n.pt --json > found.jsonl
+  lucidbox weights convert yolo11n.pt yolo11n.safetensors
+  lucidbox doctor
+"""
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code; errors a user can act on take one line and no traceback."""
+    arguments = parse(sys.argv[1:] if argv is None else list(argv))
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except LucidboxError as error:
+        print(f"lucidbox: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lucidbox: stopped; what was done so far stays", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (| head): nothing is wrong. Python would complain while exiting.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Arguments of the chosen verb; wrong usage exits with 2."""
+    parser = argparse.ArgumentParser(
+        prog="lucidbox",
+        description="YOLO11 object detection, written to be read, trusted and shipped.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lucidbox {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    chosen = argv[0] if argv and argv[0] in VERBS else None
+    for verb, summary in VERBS.items():
+        if chosen is None:
+            verbs.add_parser(verb, help=summary)
+        elif verb == chosen:
+            import_module(f"lucidbox.cli.{verb}").register(verbs)
+    return parser.parse_args(argv)

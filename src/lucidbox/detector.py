@@ -1,0 +1,277 @@
+"""The one path from pixels to boxes: read, letterbox, engine, suppress, restore."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lucidbox import door, engines
+from lucidbox.detections import Detections
+from lucidbox.engines import Engine
+from lucidbox.errors import EngineError, OptionError, WeightsError
+from lucidbox.images import read_image, to_rgb
+from lucidbox.labels import class_ids
+from lucidbox.letterbox import Frame, Size, fit, parse_size
+from lucidbox.nms import Limits, detect
+from lucidbox.shapes import UInt8
+from lucidbox.sources import Failure, Picture, open_sources
+
+NO_WEIGHTS = (
+    "no weights given, and no model is bundled yet: pass --weights (in Python: Detector.load('yolo11n.pt')) with a"
+    " YOLO11 file you have, .pt, .safetensors or .onnx; lucidbox downloads nothing by itself"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in one picture of a stream.
+
+    Attributes:
+        picture: the pixels and where they came from.
+        detections: the boxes, in the picture's own pixels.
+        milliseconds: letterbox, inference and suppression; a batch's time is shared evenly.
+    """
+
+    picture: Picture
+    detections: Detections
+    milliseconds: float
+
+
+class Detector:
+    """Finds objects in pictures. Safe to use from several threads at once.
+
+    Args:
+        engine: runs the network.
+        names: class names, by class id.
+        size: height, width of the largest network input, multiples of 32.
+        limits: what counts as a detection, unless a call says otherwise.
+        batch: most pictures that share one inference. Only pictures of equal letterboxed shape do, so that
+            a picture gets the same answer alone and in company.
+        square: pad every picture to ``size`` instead of to the next multiples of 32.
+
+    Example:
+        >>> detector = Detector.load("yolo11n.pt")
+        >>> for box in detector("street.jpg"):
+        ...     print(box.labels, box.boxes)
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        names: Sequence[str],
+        *,
+        size: Size = (640, 640),
+        limits: Limits | None = None,
+        batch: int = 1,
+        square: bool = False,
+    ) -> None:
+        if batch < 1:
+            raise OptionError(f"batch {batch} is less than 1")
+        self.engine = engine
+        self.names = tuple(names)
+        self.size = size
+        self.limits = limits or Limits()
+        self.batch = batch
+        self.square = square
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path | None = None,
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+        size: int | str | Sequence[int] | None = None,
+        batch: int = 1,
+        square: bool = False,
+        threads: int | None = None,
+        say: Callable[[str], None] = lambda message: None,
+        **limits: Any,
+    ) -> "Detector":
+        """A detector for a weights file.
+
+        Args:
+            weights: .pt, .safetensors or .onnx. Anything but our ONNX is converted once and kept in the cache.
+            engine: "auto", "openvino", "onnxruntime" or "torch".
+            precision: "auto", "fp32", "bf16" or "fp16": which are to be had depends on engine and processor.
+            size: longer side of the network's input, or height, width; by default what the model was trained for.
+            batch: most pictures that share one inference.
+            square: pad every picture to a square.
+            threads: most processor threads; None leaves it to the engine.
+            say: told in a few words when something takes seconds.
+            **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``.
+
+        Raises:
+            WeightsError: no weights, or refused ones.
+            OptionError, EngineError: something asked for is not to be had.
+        """
+        if weights is None:
+            raise WeightsError(NO_WEIGHTS)
+        choice = engines.choose(engine)
+        path = door.through(Path(weights), say)
+        info = door.read_info(path)
+        detector = cls(
+            engines.load(choice.name, path, precision=precision, threads=threads),
+            info.names,
+            size=parse_size(info.size if size is None else size),
+            batch=batch,
+            square=square,
+        )
+        detector.limits = detector._limits(limits)
+        return detector
+
+    def __call__(self, pictures: Any, *, color: str = "rgb", **limits: Any) -> Detections | list[Detections]:
+        """Detect in one picture, or in each of a list.
+
+        Args:
+            pictures: a path, the bytes of a picture file, an array ("h w 3", "h w" or "h w 4"), a PIL image,
+                or a list or tuple of these.
+            color: channel order of arrays, "rgb" or "bgr".
+            **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``, for this call.
+
+        Returns:
+            ``Detections`` for one picture, a list of them, in order, for a list.
+
+        Raises:
+            ImageError: a picture cannot be read; the message names it.
+            OptionError: a limit is out of range or a class unknown.
+        """
+        chosen = self._limits(limits)
+        several = isinstance(pictures, (list, tuple))
+        images = [_pixels(picture, color) for picture in (pictures if several else [pictures])]
+        found: list[Detections | None] = [None] * len(images)
+        for rows in self._groups([self.frame(image) for image in images]):
+            batch = [images[row] for row in rows]
+            for row, detections in zip(
+                rows, self.predict(batch, [self.frame(i) for i in batch], chosen), strict=True
+            ):
+                found[row] = detections
+        done = [detections for detections in found if detections is not None]
+        return done if several else done[0]
+
+    def stream(
+        self,
+        source: str | Path | Sequence[str | Path] | Iterable[Picture | Failure],
+        *,
+        on_failure: Callable[[Failure], None] | None = None,
+        **limits: Any,
+    ) -> Iterator[Result]:
+        """Detect in every picture of a source, in order, holding no more than one batch of pictures.
+
+        Args:
+            source: file, folder, pattern, video, camera, URL, or what ``open_sources`` gives.
+            on_failure: told of each picture that cannot be read, and the stream goes on. Without it the
+                first such picture raises its error.
+            **limits: as for a call.
+
+        Raises:
+            SourceError: the source cannot be opened.
+            ImageError: a picture cannot be read and ``on_failure`` is None.
+        """
+        chosen = self._limits(limits)
+        if isinstance(source, (str, Path)):
+            source = open_sources([source])
+        elif isinstance(source, Sequence):
+            source = open_sources([item for item in source if isinstance(item, (str, Path))])
+        waiting: list[Picture] = []
+        for item in source:
+            if isinstance(item, Failure):
+                yield from self._flush(waiting, chosen)
+                if on_failure is None:
+                    raise item.error
+                on_failure(item)
+                continue
+            if waiting and self.frame(waiting[0].pixels).shape != self.frame(item.pixels).shape:
+                yield from self._flush(waiting, chosen)
+            waiting.append(item)
+            if len(waiting) == self.batch:
+                yield from self._flush(waiting, chosen)
+        yield from self._flush(waiting, chosen)
+
+    def frame(self, image: UInt8[np.ndarray, "h w 3"]) -> Frame:
+        """Where this picture sits in the network's input."""
+        height, width = image.shape[:2]
+        return fit((height, width), self.size, square=self.square)
+
+    def predict(
+        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Sequence[Frame], limits: Limits
+    ) -> list[Detections]:
+        """The path itself, for pictures whose frames share one shape: letterbox, engine, suppress, restore.
+
+        Raises:
+            EngineError: the network answers with something that is not a number.
+        """
+        pixels = np.stack([frame.apply(image) for image, frame in zip(images, frames, strict=True)])
+        predicted = self.engine(pixels)
+        _check(predicted, len(self.names))
+        found = []
+        for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True):
+            kept_boxes, kept = detect(boxes, scores, limits)
+            found.append(Detections(frame.restore(kept_boxes), kept.scores, kept.classes, self.names))
+        return found
+
+    def _flush(self, waiting: list[Picture], limits: Limits) -> Iterator[Result]:
+        """Detect in the waiting pictures, which share one shape, and forget them."""
+        if not waiting:
+            return
+        pictures = waiting[:]
+        waiting.clear()
+        started = time.perf_counter()
+        images = [picture.pixels for picture in pictures]
+        found = self.predict(images, [self.frame(image) for image in images], limits)
+        milliseconds = (time.perf_counter() - started) * 1000 / len(pictures)
+        for picture, detections in zip(pictures, found, strict=True):
+            yield Result(picture, detections, milliseconds)
+
+    def _groups(self, frames: Sequence[Frame]) -> Iterator[list[int]]:
+        """Rows of pictures that may share an inference: equal shapes, at most ``batch`` at a time."""
+        by_shape: dict[Size, list[int]] = {}
+        for row, frame in enumerate(frames):
+            by_shape.setdefault(frame.shape, []).append(row)
+        for rows in by_shape.values():
+            for start in range(0, len(rows), self.batch):
+                yield rows[start : start + self.batch]
+
+    def _limits(self, changes: dict[str, Any]) -> Limits:
+        """The detector's limits with some changed; None means unchanged."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        if "classes" in given:
+            wanted = given["classes"]
+            given["classes"] = tuple(
+                class_ids([wanted] if isinstance(wanted, (str, int)) else wanted, self.names)
+            )
+        unknown = set(given) - {field.name for field in dataclasses.fields(Limits)}
+        if unknown:
+            raise OptionError(
+                f"unknown limit {sorted(unknown)[0]!r}; there are conf, iou, max_det, classes, agnostic"
+            )
+        return dataclasses.replace(self.limits, **given)
+
+
+def _pixels(picture: Any, color: str) -> UInt8[np.ndarray, "h w 3"]:
+    """RGB pixels of whatever a caller calls a picture."""
+    if isinstance(picture, (str, Path, bytes)):
+        return read_image(picture)
+    if isinstance(picture, Picture):
+        return picture.pixels
+    return to_rgb(np.asarray(picture), color)
+
+
+def _check(predicted: engines.Prediction, classes: int) -> None:
+    """One anchor tells: weights that are not numbers spread to every anchor.
+
+    Raises:
+        EngineError: the answer is not a number, or not of this many classes.
+    """
+    if predicted.scores.shape[2] != classes:
+        raise EngineError(
+            f"the network has {predicted.scores.shape[2]} classes, its metadata names {classes}"
+        )
+    if np.isnan(predicted.scores[:, 0]).any() or np.isnan(predicted.boxes[:, 0]).any():
+        raise EngineError(
+            "the network answers NaN: its weights are damaged, or --precision is too low for them"
+        )

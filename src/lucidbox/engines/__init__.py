@@ -1,0 +1,82 @@
+"""Engines run the network: pixels in, decoded boxes and class probabilities out."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from lucidbox.engines.base import Engine, Prediction
+from lucidbox.errors import OptionError
+
+__all__ = ["ENGINES", "PRECISIONS", "Choice", "Engine", "Prediction", "choose", "load"]
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
+ENGINES = {
+    "openvino": "pip install openvino",
+    "onnxruntime": "pip install 'lucidbox[onnx]'",
+    "torch": "pip install 'lucidbox[train]'",
+}
+"""Engine names, the preferred first, and how to get each."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine's name and the reason it was chosen, in words for a user."""
+
+    name: str
+    reason: str
+
+
+def choose(wanted: str = "auto") -> Choice:
+    """Which engine will run: the one asked for, or the first of :data:`ENGINES` that is installed.
+
+    Raises:
+        OptionError: the engine is unknown or not installed, or none is.
+    """
+    if wanted != "auto":
+        if wanted not in ENGINES:
+            raise OptionError(f"engine {wanted!r} is unknown; choose auto, {', '.join(ENGINES)}")
+        if find_spec(wanted) is None:
+            raise OptionError(f"engine {wanted} is not installed; {ENGINES[wanted]}")
+        return Choice(wanted, "asked for")
+    passed_over = []
+    for name in ENGINES:
+        if find_spec(name) is not None:
+            missing = f"; {', '.join(passed_over)} not installed" if passed_over else ""
+            return Choice(name, f"the fastest that is installed{missing}")
+        passed_over.append(name)
+    raise OptionError(f"no engine is installed; {ENGINES['openvino']}")
+
+
+def load(name: str, path: Path, *, precision: str = "auto", threads: int | None = None) -> Engine:
+    """Load a model into the engine of this name.
+
+    Args:
+        name: one of :data:`ENGINES`.
+        path: our ONNX; for torch also any other weights of ours.
+        precision: one of :data:`PRECISIONS`.
+        threads: most threads to use; None leaves it to the engine.
+
+    Raises:
+        OptionError: the precision is unknown, or needs a quantised model.
+        EngineError: the engine cannot run it.
+    """
+    if precision not in PRECISIONS:
+        raise OptionError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
+    if precision == "int8":
+        raise OptionError(
+            "precision int8 needs a quantised model, which lucidbox cannot make yet; choose auto"
+        )
+    if threads is not None and not 1 <= threads <= 512:
+        raise OptionError(f"threads {threads} is not between 1 and 512")
+    if name == "openvino":
+        from lucidbox.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(path, precision, threads)
+    if name == "onnxruntime":
+        from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(path, precision, threads)
+    from lucidbox.engines.torch import TorchEngine
+
+    return TorchEngine(path, precision, threads)

@@ -1,0 +1,38 @@
+"""What every engine is: pixels in, decoded boxes and class probabilities out."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from lucidbox.shapes import Float32, UInt8
+
+
+class Prediction(NamedTuple):
+    """A network's answer for a batch, before selection and suppression.
+
+    Attributes:
+        boxes: xyxy of every anchor, pixels of the network's input.
+        scores: probability of each class at every anchor.
+    """
+
+    boxes: Float32[np.ndarray, "b a 4"]
+    scores: Float32[np.ndarray, "b a c"]
+
+
+class Engine(Protocol):
+    """Runs one network. Safe to call from several threads at once.
+
+    Attributes:
+        name: "openvino", "onnxruntime" or "torch".
+        precision: of the arithmetic: "fp32", "bf16" or "fp16".
+    """
+
+    name: str
+    precision: str
+
+    def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """Predict a batch of letterboxed RGB pictures, sides multiples of 32.
+
+        The arrays returned may be reused by this thread's next call: copy what must live longer.
+        """
+        ...

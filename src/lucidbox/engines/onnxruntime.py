@@ -1,0 +1,54 @@
+"""ONNX Runtime: where OpenVINO is not to be had."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lucidbox.engines.base import Prediction
+from lucidbox.errors import EngineError
+from lucidbox.shapes import UInt8
+
+
+class OnnxRuntimeEngine:
+    """Runs our ONNX on ONNX Runtime's CPU provider, in fp32.
+
+    Args:
+        path: an ONNX file of ours.
+        precision: "auto" or "fp32": its CPU kernels have no other that is faster.
+        threads: most threads to use; None leaves it to ONNX Runtime.
+
+    Raises:
+        EngineError: onnxruntime is not installed, another precision is asked for, or the model cannot be loaded.
+    """
+
+    name = "onnxruntime"
+    precision = "fp32"
+
+    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError("onnxruntime is not installed; pip install 'lucidbox[onnx]'") from error
+        if precision not in ("auto", "fp32"):
+            raise EngineError(
+                f"onnxruntime on CPU computes in fp32, not {precision}; choose --precision fp32"
+            )
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only: its warnings are not for our users
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime raises its own kinds, all of them Exception's children
+            raise EngineError(f"{path}: onnxruntime cannot load this model: {error}") from error
+
+    def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """See :class:`lucidbox.engines.base.Engine`."""
+        try:
+            boxes, scores = self._session.run(["boxes", "scores"], {"pixels": images})
+        except Exception as error:
+            raise EngineError(f"onnxruntime failed on a batch of shape {images.shape}: {error}") from error
+        return Prediction(boxes, scores)

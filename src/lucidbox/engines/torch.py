@@ -1,0 +1,81 @@
+"""PyTorch: the network itself, for graphics cards and for comparing. Imports torch when built, not before."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lucidbox.engines.base import Prediction
+from lucidbox.errors import EngineError
+from lucidbox.shapes import UInt8
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TorchEngine:
+    """Runs the fused network in torch.
+
+    Args:
+        path: weights of any kind that ``lucidbox.weights.read`` reads.
+        precision: "fp32", "bf16" or "fp16"; "auto" is fp32 on a processor and fp16 on a graphics card.
+        device: "auto" (a graphics card if there is one), "cpu", "cuda", "cuda:1"...
+        threads: most threads to use on a processor; None leaves it to torch. Torch has one such setting for
+            the whole process.
+
+    Raises:
+        EngineError: torch is not installed, or the device or precision is not to be had.
+        WeightsError: the weights are refused.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, path: Path, precision: str = "auto", threads: int | None = None, device: str = "auto"
+    ) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
+        from lucidbox import weights
+        from lucidbox.model.decode import Detecting
+        from lucidbox.model.fuse import fuse
+
+        self.device = _device(device)
+        on_card = self.device.type == "cuda"
+        self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
+        types = {"fp32": torch.float32, "bf16": torch.bfloat16} | ({"fp16": torch.float16} if on_card else {})
+        if self.precision not in types:
+            raise EngineError(
+                f"torch on {self.device} does not compute in {precision}; choose --precision fp32"
+            )
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._type = types[self.precision]
+        network = fuse(weights.network(weights.read(path)))
+        self._network = Detecting(
+            network.to(self.device, self._type, memory_format=torch.channels_last)
+        ).eval()
+
+    def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """See :class:`lucidbox.engines.base.Engine`."""
+        import torch
+
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
+            found = self._network(pixels.to(torch.float32).div_(255).to(self._type))
+            return Prediction(found.boxes.float().cpu().numpy(), found.scores.float().cpu().numpy())
+
+
+def _device(wanted: str) -> "torch.device":
+    import torch
+
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise EngineError(f"device {wanted!r} is not one: give cpu, cuda or cuda:1") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise EngineError(f"device {wanted} is asked for, and torch sees no graphics card; use --device cpu")
+    return device

@@ -1,0 +1,146 @@
+"""Network → one ONNX file with decoding inside and metadata, checked against the network before it is kept.
+
+The graph takes uint8 RGB pixels ``b h w 3`` and gives ``boxes`` (``b a 4``, xyxy pixels) and ``scores``
+(``b a c``). Batch, height and width are dynamic; sides are multiples of 32.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import lucidbox
+from lucidbox import weights as weights_files
+from lucidbox.engines.openvino import OpenVinoEngine
+from lucidbox.errors import WeightsError
+from lucidbox.files import atomic_path
+from lucidbox.model.decode import Detecting
+from lucidbox.model.fuse import fuse
+from lucidbox.shapes import Float, UInt8
+from lucidbox.weights import Weights
+
+OPSET = 20
+BOX_TOLERANCE = 0.05
+"""Pixels by which a box of the ONNX may differ from the network's, in fp32."""
+SCORE_TOLERANCE = 1e-4
+
+
+class _FromPixels(nn.Module):
+    """The fused network behind whole pixel values, so that no caller can prepare them wrongly.
+
+    The division by 255 goes into the first convolution. Whole numbers up to 255 have eight significant bits,
+    which bfloat16 keeps; a 255th it would round before the first multiplication.
+    """
+
+    def __init__(self, fused: nn.Module) -> None:
+        super().__init__()
+        first = next(module for module in fused.modules() if isinstance(module, nn.Conv2d))
+        with torch.no_grad():
+            first.weight /= 255
+        self.detecting = Detecting(fused)
+
+    def forward(
+        self, pixels: UInt8[Tensor, "b h w 3"]
+    ) -> tuple[Float[Tensor, "b a 4"], Float[Tensor, "b a c"]]:
+        boxes, scores = self.detecting(pixels.permute(0, 3, 1, 2).float())
+        return boxes, scores
+
+
+def export_onnx(weights: Weights, path: Path) -> None:
+    """Write a network and its weights as one ONNX file.
+
+    Args:
+        weights: any that ``lucidbox.weights.read`` gives.
+        path: the file to make; its folder is made if need be.
+
+    Raises:
+        WeightsError: the graph's answers differ from the network's.
+        OutputError: the file cannot be written.
+    """
+    network = weights_files.network(weights)
+    module = _FromPixels(fuse(network)).eval()
+    with atomic_path(path) as temporary:
+        _write(module, _metadata(weights), temporary)
+        _check(network, temporary)
+
+
+def _metadata(weights: Weights) -> dict[str, str]:
+    return {
+        "architecture": weights.architecture,
+        "options": json.dumps(dict(weights.options)),
+        "names": json.dumps(weights.names, ensure_ascii=False),
+        "stride": "32",
+        "size": str(weights.size),
+        "licence": weights.licence,
+        "provenance": weights.provenance,
+        "source_sha256": weights.source_sha256,
+        "lucidbox_version": lucidbox.__version__,
+    }
+
+
+def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
+    """Trace with dynamic batch, height and width, and save with metadata."""
+    import onnx
+    from torch.export import Dim
+
+    sides = {0: Dim("b"), 1: 32 * Dim("h"), 2: 32 * Dim("w")}
+    # Two pictures of unequal sides: a batch of one, or equal sides, would be taken for constants.
+    example = torch.zeros(2, 96, 160, 3, dtype=torch.uint8)
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=(sides,),
+            input_names=["pixels"],
+            output_names=["boxes", "scores"],
+            opset_version=OPSET,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    for key, value in metadata.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    onnx.save(model, str(path))
+
+
+@contextlib.contextmanager
+def _quiet():  # type: ignore[no-untyped-def]
+    """The exporter prints and warns about its own inner life; errors still rise."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _check(network: nn.Module, path: Path) -> None:
+    """Compare the file with the unfused network on noise, at a shape it was not traced with.
+
+    Raises:
+        WeightsError: they differ by more than the tolerances.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 128, 224, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        expected = Detecting(network)(images)
+    found = OpenVinoEngine(path, "fp32")(pixels)
+    box_error = float(np.abs(found.boxes - expected.boxes.numpy()).max())
+    score_error = float(np.abs(found.scores - expected.scores.numpy()).max())
+    # Written so that a NaN fails too.
+    if not (box_error <= BOX_TOLERANCE and score_error <= SCORE_TOLERANCE):
+        raise WeightsError(
+            f"{path.name}: the exported graph differs from the network by {box_error:.3g} px and {score_error:.3g}"
+            " in score; please report this with the weights' architecture"
+        )
