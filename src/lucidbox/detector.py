@@ -241,9 +241,7 @@ class Detector:
         given = {name: value for name, value in changes.items() if value is not None}
         if "classes" in given:
             wanted = given["classes"]
-            given["classes"] = tuple(
-                class_ids([wanted] if isinstance(wanted, (str, int)) else wanted, self.names)
-            )
+            given["classes"] = tuple(class_ids([wanted] if isinstance(wanted, (str, int)) else wanted, self.names))
         unknown = set(given) - {field.name for field in dataclasses.fields(Limits)}
         if unknown:
             raise OptionError(
@@ -268,10 +266,6 @@ def _check(predicted: engines.Prediction, classes: int) -> None:
         EngineError: the answer is not a number, or not of this many classes.
     """
     if predicted.scores.shape[2] != classes:
-        raise EngineError(
-            f"the network has {predicted.scores.shape[2]} classes, its metadata names {classes}"
-        )
+        raise EngineError(f"the network has {predicted.scores.shape[2]} classes, its metadata names {classes}")
     if np.isnan(predicted.scores[:, 0]).any() or np.isnan(predicted.boxes[:, 0]).any():
-        raise EngineError(
-            "the network answers NaN: its weights are damaged, or --precision is too low for them"
-        )
+        raise EngineError("the network answers NaN: its weights are damaged, or --precision is too low for them")

@@ -6,16 +6,15 @@ The graph takes uint8 RGB pixels ``b h w 3`` and gives ``boxes`` (``b a 4``, xyx
 
 import contextlib
 import io
-import json
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import lucidbox
 from lucidbox import weights as weights_files
 from lucidbox.engines.openvino import OpenVinoEngine
 from lucidbox.errors import WeightsError
@@ -45,9 +44,7 @@ class _FromPixels(nn.Module):
             first.weight /= 255
         self.detecting = Detecting(fused)
 
-    def forward(
-        self, pixels: UInt8[Tensor, "b h w 3"]
-    ) -> tuple[Float[Tensor, "b a 4"], Float[Tensor, "b a c"]]:
+    def forward(self, pixels: UInt8[Tensor, "b h w 3"]) -> tuple[Float[Tensor, "b a 4"], Float[Tensor, "b a c"]]:
         boxes, scores = self.detecting(pixels.permute(0, 3, 1, 2).float())
         return boxes, scores
 
@@ -66,22 +63,8 @@ def export_onnx(weights: Weights, path: Path) -> None:
     network = weights_files.network(weights)
     module = _FromPixels(fuse(network)).eval()
     with atomic_path(path) as temporary:
-        _write(module, _metadata(weights), temporary)
+        _write(module, weights_files.to_metadata(weights), temporary)
         _check(network, temporary)
-
-
-def _metadata(weights: Weights) -> dict[str, str]:
-    return {
-        "architecture": weights.architecture,
-        "options": json.dumps(dict(weights.options)),
-        "names": json.dumps(weights.names, ensure_ascii=False),
-        "stride": "32",
-        "size": str(weights.size),
-        "licence": weights.licence,
-        "provenance": weights.provenance,
-        "source_sha256": weights.source_sha256,
-        "lucidbox_version": lucidbox.__version__,
-    }
 
 
 def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
@@ -112,7 +95,7 @@ def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
+def _quiet() -> Iterator[None]:
     """The exporter prints and warns about its own inner life; errors still rise."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level

@@ -64,9 +64,7 @@ def load(name: str, path: Path, *, precision: str = "auto", threads: int | None 
     if precision not in PRECISIONS:
         raise OptionError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
     if precision == "int8":
-        raise OptionError(
-            "precision int8 needs a quantised model, which lucidbox cannot make yet; choose auto"
-        )
+        raise OptionError("precision int8 needs a quantised model, which lucidbox cannot make yet; choose auto")
     if threads is not None and not 1 <= threads <= 512:
         raise OptionError(f"threads {threads} is not between 1 and 512")
     if name == "openvino":

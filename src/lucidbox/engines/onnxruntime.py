@@ -30,18 +30,14 @@ class OnnxRuntimeEngine:
         except ImportError as error:
             raise EngineError("onnxruntime is not installed; pip install 'lucidbox[onnx]'") from error
         if precision not in ("auto", "fp32"):
-            raise EngineError(
-                f"onnxruntime on CPU computes in fp32, not {precision}; choose --precision fp32"
-            )
+            raise EngineError(f"onnxruntime on CPU computes in fp32, not {precision}; choose --precision fp32")
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are not for our users
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own kinds, all of them Exception's children
             raise EngineError(f"{path}: onnxruntime cannot load this model: {error}") from error
 

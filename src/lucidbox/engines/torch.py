@@ -46,16 +46,12 @@ class TorchEngine:
         self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
         types = {"fp32": torch.float32, "bf16": torch.bfloat16} | ({"fp16": torch.float16} if on_card else {})
         if self.precision not in types:
-            raise EngineError(
-                f"torch on {self.device} does not compute in {precision}; choose --precision fp32"
-            )
+            raise EngineError(f"torch on {self.device} does not compute in {precision}; choose --precision fp32")
         if threads is not None:
             torch.set_num_threads(threads)
         self._type = types[self.precision]
         network = fuse(weights.network(weights.read(path)))
-        self._network = Detecting(
-            network.to(self.device, self._type, memory_format=torch.channels_last)
-        ).eval()
+        self._network = Detecting(network.to(self.device, self._type, memory_format=torch.channels_last)).eval()
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""

@@ -1,0 +1,137 @@
+"""``lucidbox doctor``: what is installed, and which engine and precision will be used and why."""
+
+import argparse
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lucidbox import __version__
+
+PACKAGES = {
+    "numpy": "numpy",
+    "opencv": "opencv-python-headless",
+    "openvino": "openvino",
+    "pillow": "pillow",
+    "onnxruntime": "onnxruntime",
+    "torch": "torch",
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+    "onnxscript": "onnxscript",
+    "datasets": "datasets",
+    "matplotlib": "matplotlib",
+    "supervision": "supervision",
+}
+"""What each is called here, and its distribution's name."""
+
+
+def register(verbs: Any) -> None:
+    """Add the verb's parser."""
+    parser = verbs.add_parser(
+        "doctor",
+        help="what is installed, and which engine and precision will be used",
+        description="Say what is installed, and which engine and precision predict will use, and why.",
+        epilog="examples:\n  lucidbox doctor\n  lucidbox doctor --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings; exit code 2 if no engine is installed."""
+    findings = examine()
+    if arguments.json:
+        print(json.dumps(findings, indent=2))
+    else:
+        print_findings(findings)
+    return 0 if findings["engine"] else 2
+
+
+def examine() -> dict[str, Any]:
+    """Facts about this installation; needs no network and no weights."""
+    from lucidbox import engines
+    from lucidbox.errors import OptionError
+    from lucidbox.files import cache_folder
+
+    try:
+        choice = engines.choose()
+        engine, why = choice.name, choice.reason
+    except OptionError as error:
+        engine, why = None, str(error)
+    precision, why_precision = _precision(engine)
+    folder = cache_folder()
+    return {
+        "lucidbox": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": {"name": _processor(), "cores": _cores()},
+        "packages": {name: _version(distribution) for name, distribution in PACKAGES.items()},
+        "engine": engine,
+        "engine_reason": why,
+        "precision": precision,
+        "precision_reason": why_precision,
+        "cache": {"folder": str(folder), "bytes": _size(folder), "writable": _writable(folder)},
+    }
+
+
+def print_findings(findings: dict[str, Any]) -> None:
+    """The findings as text."""
+    processor, cache = findings["processor"], findings["cache"]
+    print(f"lucidbox   {findings['lucidbox']} on Python {findings['python']}, {findings['system']}")
+    print(f"processor  {processor['name']}, {processor['cores']} cores to use")
+    print(f"engine     {findings['engine'] or 'none'}: {findings['engine_reason']}")
+    print(f"precision  {findings['precision'] or 'none'}: {findings['precision_reason']}")
+    state = "" if cache["writable"] else ", NOT writable: set LUCIDBOX_CACHE to a folder of yours"
+    print(f"cache      {cache['folder']}, {cache['bytes'] / 1e6:.1f} MB{state}")
+    print("packages")
+    for name, installed in findings["packages"].items():
+        print(f"  {name:<12} {installed or '-'}")
+
+
+def _precision(engine: str | None) -> tuple[str | None, str]:
+    """The precision that --precision auto takes with this engine, and why."""
+    if engine == "openvino":
+        from lucidbox.engines.openvino import automatic_precision
+
+        return automatic_precision()
+    if engine == "torch":
+        return "fp32", "on a processor; fp16 on a graphics card"
+    return (None, "no engine") if engine is None else ("fp32", "the only one it has on a processor")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The processor's name as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _size(folder: Path) -> int:
+    """Bytes below a folder; 0 where it is absent."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _writable(folder: Path) -> bool:
+    """Whether the folder, or the nearest one above that exists, can be written."""
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)

@@ -1,0 +1,105 @@
+"""What ``predict`` says while it works."""
+
+import sys
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from lucidbox.detector import Result
+from lucidbox.errors import LucidboxError, OutputError
+from lucidbox.outputs import JsonLines, describe, json_line, json_record
+from lucidbox.saving import Saver
+from lucidbox.scripts import printable
+
+
+class Report:
+    """Says what was found: a line a picture for people, JSON Lines for programs, failures on standard error.
+
+    Args:
+        json_lines: JSON Lines on standard output; the words go to standard error then.
+        json_file: JSON Lines into this file.
+        count: how many pictures will come, None if nobody knows.
+    """
+
+    def __init__(self, json_lines: bool, json_file: str | None, count: int | None) -> None:
+        self.json_lines = json_lines
+        self._words = sys.stderr if json_lines else sys.stdout
+        self._file = JsonLines(json_file) if json_file else None
+        self._count = count
+        self._bar: Any = None
+        self._pictures = self._objects = self._failures = 0
+        self._milliseconds = 0.0
+
+    def __enter__(self) -> Self:
+        """Open the file and, on a terminal and for more than one picture, the progress bar."""
+        with ExitStack() as stack:
+            if self._file:
+                stack.enter_context(self._file)
+            if self._count != 1 and sys.stderr.isatty():
+                from tqdm import tqdm
+
+                self._bar = stack.enter_context(tqdm(total=self._count, unit="picture", file=sys.stderr))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close bar and file."""
+        self._stack.__exit__(kind, error, trace)
+
+    @property
+    def exit_code(self) -> int:
+        """0; 1 if some pictures failed; 2 if nothing could be done."""
+        if not self._failures:
+            return 0
+        return 1 if self._pictures else 2
+
+    def found(self, result: Result) -> None:
+        """One picture's line."""
+        picture, detections = result.picture, result.detections
+        height, width = picture.pixels.shape[:2]
+        self._pictures += 1
+        self._objects += len(detections)
+        self._milliseconds += result.milliseconds
+        record = json_record(
+            picture.source, width, height, detections, result.milliseconds, frame=picture.frame, time=picture.time
+        )
+        if self._file:
+            self._file.write(record)
+        if self.json_lines:
+            print(json_line(record), flush=True)
+        place = picture.source if picture.frame is None else f"{picture.source} frame {picture.frame}"
+        self._say(f"{place} {width}x{height}: {describe(detections)}, {result.milliseconds:.1f} ms", self._words)
+        self._advance()
+
+    def failed(self, error: LucidboxError) -> None:
+        """One line for what could not be read or written."""
+        self._failures += 1
+        self._say(f"lucidbox: error: {error}", sys.stderr)
+        self._advance()
+
+    def end(self, saver: Saver) -> None:
+        """Finish the last video, then sum up."""
+        try:
+            saver.finish_video()
+        except OutputError as error:
+            self.failed(error)
+        if self._pictures > 1:
+            mean = self._milliseconds / self._pictures
+            self._say(f"{self._pictures} pictures, {self._objects} objects, {mean:.1f} ms a picture", self._words)
+        if self._failures and self._pictures:
+            self._say(f"{self._failures} failed, see above", self._words)
+        if saver.folder is not None:
+            self._say(f"saved in {saver.folder}", self._words)
+
+    def _say(self, line: str, stream: TextIO) -> None:
+        """A line that does not tear the progress bar."""
+        if self._bar is not None:
+            self._bar.write(printable(line), file=stream)
+        else:
+            print(printable(line), file=stream, flush=True)
+
+    def _advance(self) -> None:
+        if self._bar is not None:
+            self._bar.update()

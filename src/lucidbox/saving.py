@@ -1,0 +1,176 @@
+"""What ``predict`` leaves on disk: annotated pictures and videos, crops and text, in one new folder."""
+
+import errno
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Self
+
+from lucidbox.detector import Result
+from lucidbox.draw import draw
+from lucidbox.errors import OutputError
+from lucidbox.files import atomic_write, numbered_folder, output_error
+from lucidbox.outputs import UniqueNames, VideoSaver, save_crops, save_image, suffix_for, txt_lines
+from lucidbox.sources import Picture, Source, Sources
+
+
+DEFAULT_FOLDER = Path("runs") / "predict"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to write of each result.
+
+    Attributes:
+        draw: a copy of the picture with boxes; of a video, an MP4.
+        text: ``labels/NAME.txt``, in YOLO's form.
+        crops: ``crops/CLASS/NAME-INDEX.jpg``.
+        max_labels: most labels drawn on a picture; None for all.
+    """
+
+    draw: bool = True
+    text: bool = False
+    crops: bool = False
+    max_labels: int | None = None
+
+    @property
+    def anything(self) -> bool:
+        """Whether a folder is needed at all."""
+        return self.draw or self.text or self.crops
+
+
+@dataclass(frozen=True)
+class _Moving:
+    """The video or camera being written: its source, its name in the folder, and the writer of its frames."""
+
+    source: str
+    stem: PurePosixPath
+    frames: VideoSaver | None
+
+
+class Saver:
+    """Writes results as they come. Use it as a context manager: leaving it finishes the video in hand.
+
+    Args:
+        wanted: what to write.
+        sources: where results come from; tells videos' frame rates.
+        folder: where to write; ``runs/predict`` if None. One that holds something already is left alone: the
+            results go beside it, into the first free of NAME-2, NAME-3 and so on.
+    """
+
+    def __init__(self, wanted: Wanted, sources: Sources, folder: Path | None = None) -> None:
+        self.wanted = wanted
+        self.folder: Path | None = None
+        self._chosen = folder
+        self._videos: dict[str, Source] = {
+            part.name: part for part in sources.parts if part.kind in ("video", "camera")
+        }
+        self._names: dict[Path, UniqueNames] = {}
+        self._moving: _Moving | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Nothing is made before the first result."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the video in hand; after an error other than Ctrl-C, remove what is unfinished."""
+        self._open.__exit__(kind, error, trace)
+
+    def make_folder(self) -> None:
+        """Make the folder now, so that a bad one is known before any work.
+
+        Raises:
+            OutputError: it cannot be made or written.
+        """
+        if self.wanted.anything and self.folder is None:
+            self.folder = _new_folder(self._chosen)
+
+    def save(self, result: Result) -> Path | None:
+        """Write what is wanted of one result.
+
+        Returns:
+            The annotated picture or video, if drawing is wanted.
+
+        Raises:
+            OutputError: something cannot be written. The next result can be tried all the same.
+        """
+        self.make_folder()
+        if self.folder is None:
+            return None
+        picture, detections = result.picture, result.detections
+        if picture.frame is None:
+            self.finish_video()
+            stem = self._claim(picture.name)
+        else:
+            stem = self._frame_stem(picture)
+        if self.wanted.text:
+            height, width = picture.pixels.shape[:2]
+            lines = txt_lines(detections, width, height)
+            atomic_write(self.folder / "labels" / f"{stem}.txt", "".join(line + "\n" for line in lines))
+        if self.wanted.crops:
+            save_crops(self.folder / "crops", str(stem), picture.pixels, detections)
+        return self._draw(result, stem) if self.wanted.draw else None
+
+    def finish_video(self) -> None:
+        """Close the video in hand, if there is one, under its final name.
+
+        Raises:
+            OutputError: not all of its frames reached the disk.
+        """
+        self._moving = None
+        self._open.close()
+
+    def _draw(self, result: Result, stem: PurePosixPath) -> Path:
+        """The annotated picture, or its frame added to the video in hand."""
+        assert self.folder is not None
+        picture = result.picture
+        drawn = draw(picture.pixels, result.detections, max_labels=self.wanted.max_labels)
+        height, width = drawn.shape[:2]
+        if self._moving is None or picture.frame is None:
+            path = self.folder / f"{stem}{suffix_for(Path(picture.name).suffix, height, width)}"
+            save_image(path, drawn)
+            return path
+        path = self.folder / f"{self._moving.stem}.mp4"
+        if self._moving.frames is None:
+            rate = getattr(self._videos.get(picture.source), "frames_per_second", None) or 25.0
+            frames = self._open.enter_context(VideoSaver(path, rate, (width, height)))
+            self._moving = _Moving(self._moving.source, self._moving.stem, frames)
+        assert self._moving.frames is not None
+        self._moving.frames.write(drawn)
+        return path
+
+    def _frame_stem(self, picture: Picture) -> PurePosixPath:
+        """Name of one frame's files; the first frame of a video claims the video's name."""
+        if self._moving is None or self._moving.source != picture.source:
+            self.finish_video()
+            self._moving = _Moving(picture.source, self._claim(picture.name), None)
+        return self._moving.stem.with_name(f"{self._moving.stem.name}-{picture.frame}")
+
+    def _claim(self, name: str) -> PurePosixPath:
+        """A stem below the folder that no other result has, in the subfolder that the picture came from."""
+        assert self.folder is not None
+        wanted = PurePosixPath(name)
+        place = self.folder / wanted.parent
+        if place not in self._names:
+            self._names[place] = UniqueNames()
+        return wanted.parent / self._names[place].claim(wanted.stem)
+
+
+def _new_folder(wanted: Path | None) -> Path:
+    """An empty folder of this name, or of this name and a number."""
+    if wanted is None:
+        return numbered_folder(DEFAULT_FOLDER)
+    try:
+        if wanted.exists() and not wanted.is_dir():
+            raise OutputError(f"{wanted}: is a file; --save takes a folder")
+        empty = wanted.is_dir() and next(wanted.iterdir(), None) is None
+        if empty and not os.access(wanted, os.W_OK):
+            raise PermissionError(errno.EACCES, "not writable", str(wanted))
+    except OSError as error:
+        raise output_error(wanted, error) from error
+    return wanted if empty else numbered_folder(wanted)

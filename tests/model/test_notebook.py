@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from lucidbox.errors import WeightsError
+from lucidbox.model import Decoder, build, fuse
+from lucidbox.model.decode import expected_distances
+
+CLASSES = [80, 5]
+
+
+@pytest.fixture
+def golden_notebook(shared, fill):
+    """Function from classes and variant ("" or "-cal") to (network, reference)."""
+
+    def make(classes, variant):
+        reference = np.load(shared(f"golden/notebook/outputs-nc{classes}{variant}.npz"))
+        shapes = json.loads(shared(f"golden/notebook/state-shapes-nc{classes}-base16.json").read_text())
+        network = build("notebook", classes, base_channels=16).eval()
+        network.load_state_dict(fill(shapes, reference))
+        return network, reference
+
+    return make
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_names_shapes_and_order_are_the_notebooks(classes, shared):
+    shapes = json.loads(shared(f"golden/notebook/state-shapes-nc{classes}-base16.json").read_text())
+    network = build("notebook", classes, base_channels=16)
+    assert [(key, list(tensor.shape)) for key, tensor in network.state_dict().items()] == list(shapes.items())
+
+
+@pytest.mark.parametrize("prepare", [lambda network: network, fuse], ids=["unfused", "fused"])
+@pytest.mark.parametrize("variant", ["", "-cal"])
+@pytest.mark.parametrize("classes", CLASSES)
+def test_outputs_of_every_level_equal_the_notebook(classes, variant, prepare, golden_notebook):
+    network, reference = golden_notebook(classes, variant)
+    with torch.inference_mode():
+        levels = prepare(network).levels(torch.from_numpy(reference["x"]))
+    for name, level in zip(("p3", "p4", "p5"), levels, strict=True):
+        distances = expected_distances(level.boxes.flatten(2), network.bins).reshape(
+            reference[f"{name}_box"].shape
+        )
+        for ours, kind in ((level.classes, "cls"), (level.boxes, "raw"), (distances, "box")):
+            assert np.abs(ours.numpy() - reference[f"{name}_{kind}"]).max() <= 1e-4
+
+
+@pytest.mark.parametrize("classes", CLASSES)
+def test_decoded_boxes_equal_the_notebook(classes, golden_notebook, shared):
+    """At its lowest threshold the notebook keeps every anchor here, in order: its best class, clamped boxes."""
+    network, reference = golden_notebook(classes, "-cal")
+    decoded = np.load(shared(f"golden/notebook/decode-nc{classes}.npz"))
+    images = torch.from_numpy(reference["x"])
+    with torch.inference_mode():
+        boxes, scores = Decoder(network.strides, network.bins)(network(images), *images.shape[2:])
+    best = scores.max(dim=2)
+    for image in range(2):
+        key = f"size640/conf0.25/image{image}"
+        assert np.abs(boxes[image].clamp(0, 640).numpy() - decoded[f"{key}/boxes"]).max() <= 1e-3
+        assert np.abs(best.values[image].numpy() - decoded[f"{key}/scores"]).max() <= 1e-5
+        assert np.array_equal(best.indices[image].numpy(), decoded[f"{key}/class_ids"])
+
+
+def test_logits_are_the_levels_in_a_row():
+    network = build("notebook", 2, base_channels=4).eval()
+    images = torch.rand(2, 3, 64, 96)
+    with torch.inference_mode():
+        logits, (p3, p4, p5) = network(images), network.levels(images)
+    assert torch.equal(logits.boxes[:, :, 8 * 12 + 6 + 2], p4.boxes[:, :, 1, 2])
+    assert torch.equal(logits.classes[:, :, 3], p3.classes[:, :, 0, 3])
+    assert torch.equal(logits.classes[:, :, -1], p5.classes[:, :, 1, 2])
+
+
+def test_batch_norms_are_torchs_default():
+    norms = [
+        module
+        for module in build("notebook", base_channels=2).modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+    ]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-5, 0.1)}
+
+
+def test_other_bin_numbers_are_refused_not_ignored():
+    network = build("notebook", 2, base_channels=4)
+    state = network.state_dict()
+    state["head_p4.dfl.project"] = torch.arange(16, dtype=torch.float32) * 2
+    with pytest.raises(WeightsError, match=r"head_p4\.dfl\.project must be the numbers 0 to 15"):
+        network.load_state_dict(state)

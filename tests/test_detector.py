@@ -1,0 +1,169 @@
+"""The path, with an engine whose answers are known: it finds red rectangles."""
+
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lucidbox import Detector, Limits
+from lucidbox.detections import Detections
+from lucidbox.engines import Prediction
+from lucidbox.errors import EngineError, ImageError, OptionError, WeightsError
+
+
+class RedFinder:
+    """An engine: one anchor a picture, the box around pure red, class 1 of 2."""
+
+    name, precision = "red", "fp32"
+
+    def __init__(self):
+        self.shapes = []
+
+    def __call__(self, images):
+        self.shapes.append(images.shape)
+        assert images.dtype == np.uint8
+        red = (images[..., 0] > 250) & (images[..., 1:].max(axis=-1) < 5)
+        boxes = np.zeros((len(images), 2, 4), np.float32)
+        scores = np.zeros((len(images), 2, 2), np.float32)
+        for row, mask in enumerate(red):
+            if mask.any():
+                y, x = np.nonzero(mask)
+                boxes[row, 1] = x.min(), y.min(), x.max() + 1, y.max() + 1
+                scores[row, 1] = 0.1, 0.75
+        return Prediction(boxes, scores)
+
+
+def picture(height, width, box):
+    image = np.full((height, width, 3), 60, np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = 255, 0, 0
+    return image
+
+
+@pytest.fixture
+def detector():
+    return Detector(RedFinder(), ("blue", "red"), size=(640, 640))
+
+
+def test_the_box_is_in_the_pictures_own_pixels(detector):
+    found = detector(picture(960, 1280, (200, 100, 600, 500)))
+    assert detector.engine.shapes == [(1, 480, 640, 3)]
+    assert isinstance(found, Detections)
+    assert found.labels == ["red"]
+    assert found.boxes[0] == pytest.approx([200, 100, 600, 500], abs=2)
+    assert found.boxes.dtype == np.float32
+
+
+def test_a_bgr_array_says_so(detector):
+    image = picture(64, 64, (8, 8, 40, 40))
+    assert len(detector(image[..., ::-1])) == 0
+    assert len(detector(image[..., ::-1], color="bgr")) == 1
+
+
+def test_a_file_an_array_bytes_and_a_pil_image_answer_alike(detector, tmp_path):
+    image = picture(120, 200, (10, 20, 50, 70))
+    path = tmp_path / "red.png"
+    Image.fromarray(image).save(path)
+    expected = detector(image)
+    assert len(expected) == 1
+    for form in (path, str(path), path.read_bytes(), Image.fromarray(image)):
+        assert detector(form) == expected
+
+
+def test_a_list_comes_back_in_order_and_only_equal_shapes_share_a_batch():
+    detector = Detector(RedFinder(), ("blue", "red"), batch=2)
+    wide, tall = picture(100, 200, (10, 10, 30, 30)), picture(200, 100, (5, 5, 95, 195))
+    none = np.zeros((100, 200, 3), np.uint8)
+    found = detector([wide, tall, none, wide, tall])
+    assert [len(one) for one in found] == [1, 1, 0, 1, 1]
+    assert sorted(detector.engine.shapes) == [(1, 320, 640, 3), (2, 320, 640, 3), (2, 640, 320, 3)]
+    assert found[0] == found[3] == detector(wide)
+    assert found[1] == found[4] == detector(tall)
+    assert detector([]) == []
+
+
+def test_limits_of_a_call_do_not_stay(detector):
+    image = picture(64, 64, (8, 8, 40, 40))
+    assert len(detector(image, conf=0.8)) == 0
+    assert len(detector(image, classes=["blue"])) == 0
+    assert len(detector(image, classes="red")) == 1
+    assert len(detector(image, classes=[1])) == 1
+    assert len(detector(image)) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"conf": 7.0}, "conf 7.0 is not between 0 and 1"),
+        ({"classes": ["unicorn"]}, "unicorn"),
+        ({"treshold": 0.5}, "unknown limit 'treshold'"),
+    ],
+)
+def test_bad_limits_are_named(detector, limits, message):
+    with pytest.raises(OptionError, match=message):
+        detector(picture(8, 8, (0, 0, 4, 4)), **limits)
+
+
+def test_no_weights_says_how_to_get_some():
+    with pytest.raises(WeightsError, match=r"pass --weights .*downloads nothing"):
+        Detector.load()
+
+
+def test_an_answer_that_is_no_number_is_refused(detector):
+    class Broken(RedFinder):
+        def __call__(self, images):
+            boxes, scores = super().__call__(images)
+            return Prediction(boxes, scores * np.float32("nan"))
+
+    with pytest.raises(EngineError, match="NaN"):
+        Detector(Broken(), ("blue", "red"))(picture(8, 8, (0, 0, 4, 4)))
+
+
+def test_names_that_do_not_fit_the_network_are_refused():
+    with pytest.raises(EngineError, match="2 classes, its metadata names 3"):
+        Detector(RedFinder(), ("a", "b", "c"))(picture(8, 8, (0, 0, 4, 4)))
+
+
+def test_stream_holds_order_and_reports_failures(detector, tmp_path):
+    for index in range(5):
+        Image.fromarray(picture(40 + index, 60, (1, 1, 20 + index, 20))).save(tmp_path / f"{index}.png")
+    (tmp_path / "2.png").write_bytes(b"not a picture")
+    failed = []
+    results = list(detector.stream(tmp_path, on_failure=failed.append))
+    assert [result.picture.source.rsplit("/", 1)[-1] for result in results] == ["0.png", "1.png", "3.png", "4.png"]
+    assert len(failed) == 1
+    assert "2.png" in str(failed[0].error)
+    assert all(len(result.detections) == 1 and result.milliseconds > 0 for result in results)
+    with pytest.raises(ImageError, match=r"2\.png"):
+        list(detector.stream(tmp_path))
+
+
+def test_a_folder_in_batches_answers_as_each_picture_alone(tmp_path):
+    for index in range(7):
+        Image.fromarray(picture(40 + 40 * (index % 2), 80, (1, 1, 20 + index, 20))).save(tmp_path / f"{index}.png")
+    detector = Detector(RedFinder(), ("blue", "red"), batch=3)
+    together = list(detector.stream(tmp_path))
+    assert [result.detections for result in together] == [detector(result.picture.source) for result in together]
+
+
+def test_many_threads_each_get_their_own_answer(detector):
+    pictures = [picture(64 + 8 * index, 64, (4, 4, 8 + 4 * index, 40)) for index in range(8)]
+    alone = [detector(image) for image in pictures]
+    wrong = []
+
+    def work(index):
+        wrong.extend(index for _ in range(30) if detector(pictures[index]) != alone[index])
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_square_pads_to_the_whole_size():
+    detector = Detector(RedFinder(), ("blue", "red"), square=True, limits=Limits(conf=0.5))
+    found = detector(picture(100, 200, (10, 20, 50, 70)))
+    assert detector.engine.shapes == [(1, 640, 640, 3)]
+    assert found.boxes[0] == pytest.approx([10, 20, 50, 70], abs=0.5)

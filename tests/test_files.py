@@ -1,0 +1,225 @@
+"""Writing whole or not at all, folders never handed out twice, and where the cache is."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lucidbox.errors import OutputError
+from lucidbox.files import atomic_path, atomic_write, cache_folder, numbered_folder, sha256_of
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("data", "content"), [(b"\x00\xff", b"\x00\xff"), ("人\n", "人\n".encode())])
+def test_written_whole_with_folders_made(tmp_path, data, content):
+    atomic_write(tmp_path / "new" / "folder" / "file.bin", data)
+    assert (tmp_path / "new" / "folder" / "file.bin").read_bytes() == content
+    assert names(tmp_path / "new" / "folder") == ["file.bin"]
+
+
+def test_older_file_is_replaced(tmp_path):
+    atomic_write(tmp_path / "a", "old, and longer")
+    atomic_write(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_temporary_file_is_beside_the_target_with_its_suffix(tmp_path):
+    with atomic_path(tmp_path / "clip.mp4") as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.suffix == ".mp4"
+        assert temporary.name.startswith(".")
+        assert not (tmp_path / "clip.mp4").exists()
+        temporary.write_bytes(b"film")
+    assert (tmp_path / "clip.mp4").read_bytes() == b"film"
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
+def test_any_exception_leaves_everything_as_it_was(tmp_path, failure):
+    (tmp_path / "kept").write_text("before")
+
+    def write_half():
+        with atomic_path(tmp_path / "kept") as temporary:
+            temporary.write_text("half")
+            raise failure
+
+    with pytest.raises(failure):
+        write_half()
+    assert (tmp_path / "kept").read_text() == "before"
+    assert names(tmp_path) == ["kept"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_mode_follows_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        atomic_write(tmp_path / "a", "")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
+def test_symbolic_link_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "file")
+    atomic_write(tmp_path / "link", "content")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "file").read_text() == "content"
+
+
+def test_folder_is_not_a_file(tmp_path):
+    with pytest.raises(OutputError, match="not a regular file"):
+        atomic_write(tmp_path, "x")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX device")
+def test_device_is_never_replaced():
+    with pytest.raises(OutputError, match="/dev/null: cannot be written: not a regular file"):
+        atomic_write("/dev/null", "x")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_file_where_a_folder_should_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"file.inner.txt: cannot be written: .*choose another path"):
+        atomic_write(tmp_path / "file" / "inner.txt", "x")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.ENOSPC, "disk is full; free some space"),
+        (errno.EDQUOT, "quota is used up"),
+        (errno.EIO, "choose another path"),
+    ],
+)
+def test_failure_while_flushing_says_why_and_leaves_nothing(tmp_path, monkeypatch, code, reason):
+    (tmp_path / "kept").write_text("before")
+
+    def full(_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=reason) as caught:
+        atomic_write(tmp_path / "kept", "after")
+    assert str(tmp_path / "kept") in str(caught.value)
+    assert (tmp_path / "kept").read_text() == "before"
+    assert names(tmp_path) == ["kept"]
+
+
+def test_no_permission(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OutputError, match="no permission to write here; choose a folder of yours"):
+        atomic_write(tmp_path / "a", "x")
+
+
+def test_error_about_another_file_is_not_ours(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
+        (tmp_path / "missing").read_bytes()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="resource limits are POSIX")
+def test_a_write_that_really_fails_half_way(tmp_path):
+    """A limit on the size of files makes the system refuse the rest of a write, as a full disk does."""
+    script = (
+        "import resource, signal, sys\n"
+        "from lucidbox.errors import OutputError\n"
+        "from lucidbox.files import atomic_write\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "try:\n    atomic_write(sys.argv[1], b'x' * 50_000)\n"
+        "except OutputError as error:\n    print(error)\n"
+    )
+    (tmp_path / "kept").write_text("before")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "kept")], capture_output=True, text=True, check=True
+    )
+    assert "kept: cannot be written: the file is larger than this system allows" in done.stdout
+    assert (tmp_path / "kept").read_text() == "before"
+    assert names(tmp_path) == ["kept"]
+
+
+def test_readers_see_the_old_file_or_the_new_one_and_nothing_between(tmp_path):
+    path, versions = tmp_path / "a", (b"a" * 300_000, b"b" * 200_000)
+    atomic_write(path, versions[0])
+    written = threading.Event()
+
+    def rewrite():
+        for turn in range(40):
+            atomic_write(path, versions[turn % 2])
+        written.set()
+
+    with ThreadPoolExecutor() as pool:
+        job = pool.submit(rewrite)
+        seen = set()
+        while not written.is_set() and not job.done():
+            seen.add(path.read_bytes())
+        job.result()
+    assert seen <= set(versions)
+
+
+def test_numbered_folders_count_up(tmp_path):
+    made = [numbered_folder(tmp_path / "runs" / "predict") for _ in range(3)]
+    assert [folder.name for folder in made] == ["predict", "predict-2", "predict-3"]
+    assert all(folder.is_dir() for folder in made)
+
+
+def test_numbered_folder_fills_the_first_gap_and_passes_over_files(tmp_path):
+    (tmp_path / "predict").write_text("a file of this name")
+    (tmp_path / "predict-3").mkdir()
+    assert numbered_folder(tmp_path / "predict").name == "predict-2"
+    assert numbered_folder(tmp_path / "predict").name == "predict-4"
+    assert (tmp_path / "predict").read_text() == "a file of this name"
+
+
+def test_no_two_callers_get_one_folder(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        made = list(pool.map(lambda _: numbered_folder(tmp_path / "predict"), range(64)))
+    assert len(set(made)) == 64
+
+
+def test_numbered_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        numbered_folder(tmp_path / "file" / "runs" / "predict")
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {"LUCIDBOX_CACHE": "/else/where", "XDG_CACHE_HOME": "/xdg"}, "/else/where"),
+        ("linux", {"LUCIDBOX_CACHE": "~/mine"}, "/home/me/mine"),
+        ("linux", {"LUCIDBOX_CACHE": "", "XDG_CACHE_HOME": "/xdg"}, "/xdg/lucidbox"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "/home/me/.cache/lucidbox"),
+        ("darwin", {}, "/home/me/Library/Caches/lucidbox"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/lucidbox/cache"),
+        ("win32", {}, "/home/me/AppData/Local/lucidbox/cache"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="paths are written the POSIX way")
+def test_cache_folder(monkeypatch, platform, variables, expected):
+    for name in ("LUCIDBOX_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/home/me")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cache_folder() == Path(expected)
+
+
+def test_sha256_is_the_standards_example(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
