@@ -27,3 +27,50 @@ def shared_path(name: str) -> Path:
 def shared():
     """Function that gives a path below ../shared, or skips the test."""
     return shared_path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Tests have a cache of their own; the user's is left alone."""
+    # Beside the folders of parallel workers, so that they share what is slow to make.
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "lucidbox-cache"
+    folder.mkdir(exist_ok=True)
+    os.environ["LUCIDBOX_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_weights(cache_folder):
+    """A safetensors file of a small three-class network with random weights."""
+    from models import NAMES, lively_network
+
+    from lucidbox import weights
+
+    path = cache_folder / "small.safetensors"
+    if not path.exists():
+        made = weights.from_network(lively_network(), NAMES, licence="CC0-1.0", provenance="random numbers")
+        weights.write(made, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_weights):
+    """The same network through the door."""
+    from models import unchecked_shapes
+
+    from lucidbox import door
+
+    with unchecked_shapes():
+        return door.through(small_weights)
+
+
+@pytest.fixture(scope="session")
+def reference_onnx(cache_folder):
+    """The reference YOLO11n through the door; the test is skipped where ../shared is absent."""
+    from models import unchecked_shapes
+
+    from lucidbox import door
+
+    with unchecked_shapes():
+        return door.through(shared_path("weights/yolo11n-reference.pt"))

@@ -10,7 +10,7 @@ import numpy as np
 from lucidbox.boxes import xyxy_to_xywh
 from lucidbox.errors import OptionError
 from lucidbox.labels import coco_category_ids
-from lucidbox.shapes import Float32, Int, Num
+from lucidbox.shapes import Float32, Int, Shaped
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Detections:
         """One-box ``Detections``, best first."""
         return (self[index : index + 1] for index in range(len(self)))
 
-    def __getitem__(self, key: int | slice | Num[np.ndarray, " k"] | Sequence[int]) -> "Detections":
+    def __getitem__(self, key: int | slice | Shaped[np.ndarray, " k"] | Sequence[int]) -> "Detections":
         """The boxes chosen by an index, a slice, an integer array or a boolean mask."""
         if isinstance(key, (int, np.integer)):
             if not -len(self) <= key < len(self):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from lucidbox import door, engines
 from lucidbox.detections import Detections
 from lucidbox.engines import Engine
 from lucidbox.errors import EngineError, OptionError, WeightsError
-from lucidbox.images import read_image, to_rgb
+from lucidbox.images import from_pillow, read_image, to_rgb
 from lucidbox.labels import class_ids
 from lucidbox.letterbox import Frame, Size, fit, parse_size
 from lucidbox.nms import Limits, detect
@@ -24,6 +24,10 @@ NO_WEIGHTS = (
     "no weights given, and no model is bundled yet: pass --weights (in Python: Detector.load('yolo11n.pt')) with a"
     " YOLO11 file you have, .pt, .safetensors or .onnx; lucidbox downloads nothing by itself"
 )
+
+
+Color = Literal["rgb", "bgr"]
+"""Channel order of an array."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,7 @@ class Detector:
         detector.limits = detector._limits(limits)
         return detector
 
-    def __call__(self, pictures: Any, *, color: str = "rgb", **limits: Any) -> Detections | list[Detections]:
+    def __call__(self, pictures: Any, *, color: Color = "rgb", **limits: Any) -> Detections | list[Detections]:
         """Detect in one picture, or in each of a list.
 
         Args:
@@ -250,12 +254,14 @@ class Detector:
         return dataclasses.replace(self.limits, **given)
 
 
-def _pixels(picture: Any, color: str) -> UInt8[np.ndarray, "h w 3"]:
+def _pixels(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
     """RGB pixels of whatever a caller calls a picture."""
     if isinstance(picture, (str, Path, bytes)):
         return read_image(picture)
     if isinstance(picture, Picture):
         return picture.pixels
+    if type(picture).__module__.startswith("PIL."):  # asked without importing Pillow
+        return from_pillow(picture)
     return to_rgb(np.asarray(picture), color)
 
 

@@ -9,8 +9,8 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from lucidbox.errors import WeightsError
 from lucidbox.files import cache_folder, sha256_of
@@ -105,7 +105,7 @@ def read_info(path: Path) -> ModelInfo:
 _METADATA_PROPS = 14
 
 
-def _metadata(file: BinaryIO) -> Iterator[tuple[str, str]]:
+def _metadata(file: BufferedIOBase) -> Iterator[tuple[str, str]]:
     """Key and value of each metadata entry, skipping everything else without reading it."""
     end = file.seek(0, 2)
     file.seek(0)
@@ -135,7 +135,7 @@ def _entry(data: bytes) -> tuple[str, str]:
     return fields[1], fields.get(2, "")
 
 
-def _varint(file: BinaryIO) -> int:
+def _varint(file: BufferedIOBase) -> int:
     """A protobuf variable-length integer."""
     value = 0
     for shift in range(0, 70, 7):

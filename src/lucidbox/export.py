@@ -10,6 +10,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from lucidbox.errors import WeightsError
 from lucidbox.files import atomic_path
 from lucidbox.model.decode import Detecting
 from lucidbox.model.fuse import fuse
+from lucidbox.model.network import Network
 from lucidbox.shapes import Float, UInt8
 from lucidbox.weights import Weights
 
@@ -37,7 +39,7 @@ class _FromPixels(nn.Module):
     which bfloat16 keeps; a 255th it would round before the first multiplication.
     """
 
-    def __init__(self, fused: nn.Module) -> None:
+    def __init__(self, fused: Network) -> None:
         super().__init__()
         first = next(module for module in fused.modules() if isinstance(module, nn.Conv2d))
         with torch.no_grad():
@@ -88,10 +90,24 @@ def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
         )
     assert program is not None
     model = program.model_proto
+    _name_every_tensor(model, module)
     for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     onnx.save(model, str(path))
+
+
+def _name_every_tensor(model: Any, module: nn.Module) -> None:
+    """Give back the names of tensors that the exporter merged with equal ones, so that weights can be read back.
+
+    Only fresh networks have such tensors, a few biases; engines drop what no node uses.
+    """
+    from onnx import numpy_helper
+
+    present = {constant.name for constant in model.graph.initializer}
+    for name, parameter in module.named_parameters():
+        if name not in present:
+            model.graph.initializer.append(numpy_helper.from_array(parameter.detach().numpy(), name))
 
 
 @contextlib.contextmanager
@@ -108,7 +124,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _check(network: nn.Module, path: Path) -> None:
+def _check(network: Network, path: Path) -> None:
     """Compare the file with the unfused network on noise, at a shape it was not traced with.
 
     Raises:

@@ -64,9 +64,10 @@ class Frame:
         """Boxes (xyxy) from pixels of the network's input to pixels of the picture, clipped to it."""
         vertical, horizontal = self.gain
         height, width = self.original
-        moved = boxes - np.array([self.left, self.top, self.left, self.top], boxes.dtype)
+        moved: Float[np.ndarray, "n 4"] = boxes - np.array([self.left, self.top, self.left, self.top], boxes.dtype)
         moved /= np.array([horizontal, vertical, horizontal, vertical], boxes.dtype)
-        return np.clip(moved, 0, np.array([width, height, width, height], boxes.dtype), out=moved)
+        np.clip(moved, 0, np.array([width, height, width, height], boxes.dtype), out=moved)
+        return moved
 
 
 def _padded(original: Size, resized: Size, shape: Size) -> Frame:

@@ -140,14 +140,11 @@ def suppress(
         Indices of the kept boxes, best score first, equal scores by lower index.
     """
     order = _best_first(scores)
-    kept = _suppress_ranked(
-        boxes,
-        order,
-        np.zeros(len(order), np.int64) if agnostic else classes[order],
-        iou,
-        len(order) if max_det is None else max_det,
-    )
-    return order[kept]
+    labels = np.zeros(len(order), np.int64) if agnostic else classes[order]
+    kept: Int[np.ndarray, " k"] = order[
+        _suppress_ranked(boxes, order, labels, iou, len(order) if max_det is None else max_det)
+    ]
+    return kept
 
 
 def detect(
@@ -239,7 +236,8 @@ def _overlaps(
     union[union <= 0] = 1
     np.divide(overlap, union, out=overlap)
     # Labels are compared, never added to boxes: an offset would round them.
-    return (overlap > iou) & (classes[:, None] == other_classes)
+    conflicts: Bool[np.ndarray, "n m"] = (overlap > iou) & (classes[:, None] == other_classes)
+    return conflicts
 
 
 def parse_classes(wanted: Sequence[int] | None, count: int) -> tuple[int, ...] | None:

@@ -39,7 +39,7 @@ def choose(wanted: str = "auto") -> Choice:
         if find_spec(wanted) is None:
             raise OptionError(f"engine {wanted} is not installed; {ENGINES[wanted]}")
         return Choice(wanted, "asked for")
-    passed_over = []
+    passed_over: list[str] = []
     for name in ENGINES:
         if find_spec(name) is not None:
             missing = f"; {', '.join(passed_over)} not installed" if passed_over else ""

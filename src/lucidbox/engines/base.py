@@ -1,6 +1,6 @@
 """What every engine is: pixels in, decoded boxes and class probabilities out."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class Prediction(NamedTuple):
     scores: Float32[np.ndarray, "b a c"]
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs one network. Safe to call from several threads at once.
 

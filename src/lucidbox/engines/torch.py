@@ -51,7 +51,9 @@ class TorchEngine:
             torch.set_num_threads(threads)
         self._type = types[self.precision]
         network = fuse(weights.network(weights.read(path)))
-        self._network = Detecting(network.to(self.device, self._type, memory_format=torch.channels_last)).eval()
+        detecting = Detecting(network).eval().to(self.device, self._type)
+        # Channels last is the order that processors' and cards' fast convolution kernels want.
+        self._network = detecting.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""

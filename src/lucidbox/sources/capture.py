@@ -1,0 +1,72 @@
+"""OpenCV's video reader, opened quietly and closed for certain. What video files and cameras share."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+
+from lucidbox.errors import SourceError
+from lucidbox.images import refuse_size
+from lucidbox.shapes import UInt8
+
+_STREAM_MILLISECONDS = 10_000
+
+
+@contextmanager
+def opened(address: str | int, name: str) -> Iterator[cv2.VideoCapture]:
+    """A reader for a file, a stream's address or a camera's number; released at the end of the ``with`` block.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    # FFmpeg's own notes go straight to standard error; the variable is read at its first use in a process.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        capture = _capture(address)
+    except cv2.error as error:
+        raise SourceError(f"{name}: cannot be opened ({error.err})") from error
+    finally:
+        if before != logging.LOG_LEVEL_SILENT:  # else another thread is in here, and knows what to put back
+            logging.setLogLevel(before)
+    try:
+        if not capture.isOpened():
+            raise SourceError(f"{name}: {_unopened(address)}")
+        yield capture
+    finally:
+        capture.release()
+
+
+def retrieve(capture: cv2.VideoCapture, name: str, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
+    """The grabbed frame as RGB.
+
+    Raises:
+        SourceError: it cannot be decoded.
+        ImageError: it has more pixels than ``max_pixels``.
+    """
+    width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width > 0 and height > 0:  # 0 where a camera does not tell
+        refuse_size(width, height, max_pixels, name)
+    decoded, frame = capture.retrieve()
+    if not decoded:
+        raise SourceError(f"{name}: a frame cannot be decoded")
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _capture(address: str | int) -> cv2.VideoCapture:
+    if isinstance(address, int):
+        return cv2.VideoCapture(address)
+    patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
+    options = [value for option in patience for value in (option, _STREAM_MILLISECONDS)]
+    return cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
+
+
+def _unopened(address: str | int) -> str:
+    if isinstance(address, int):
+        return "no such camera, or it is in use"
+    if "://" in address:
+        return "no video stream answers at this address"
+    return "not a video that can be read, or it lost the part that says how to"

@@ -1,0 +1,148 @@
+"""Pictures streamed from a Hugging Face data set (extra ``hub``): ``hf:NAME[:SPLIT]``.
+
+NAME is a data set of the hub or a local folder in one of the forms that the ``datasets`` package reads. Its
+pictures are taken undecoded and read by ``images`` under the same rules and limits as any file.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lucidbox.errors import ImageError, LucidboxError, SourceError
+from lucidbox.images import MAX_PIXELS, read_image
+from lucidbox.sources.picture import Failure, Kind, Picture
+
+_ARGUMENT = re.compile(r"hf:(?P<dataset>.+?)(?::(?P<split>[\w.-]+))?")
+_PRIVACY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "HF_DATASETS_TRUST_REMOTE_CODE": "0"}
+
+_Cell = dict[str, Any] | None  # "bytes" and "path" of an undecoded picture, either of which may be None
+
+
+@dataclass(frozen=True)
+class HubDataset:
+    """The pictures of one split, in its order, from the first column that holds pictures.
+
+    Attributes:
+        dataset: name on the hub, or a folder.
+        split: such as "train" or "val"; may be left out where there is only one.
+        max_pixels: larger pictures are refused.
+    """
+
+    dataset: str
+    split: str | None = None
+    max_pixels: int = MAX_PIXELS
+    kind: ClassVar[Kind] = "hub"
+    count: ClassVar[int | None] = None
+    live: ClassVar[bool] = False
+
+    @classmethod
+    def parse(cls, argument: str, max_pixels: int = MAX_PIXELS) -> "HubDataset":
+        """From what a user typed.
+
+        Raises:
+            SourceError: no data set is named.
+        """
+        parts = _ARGUMENT.fullmatch(argument)
+        if parts is None:
+            raise SourceError(f"{argument}: names no data set; write hf:NAME or hf:NAME:SPLIT")
+        return cls(parts["dataset"], parts["split"], max_pixels)
+
+    @property
+    def name(self) -> str:
+        """As it is typed: ``hf:NAME:SPLIT``."""
+        return f"hf:{self.dataset}:{self.split}" if self.split else f"hf:{self.dataset}"
+
+    def __iter__(self) -> Iterator[Picture | Failure]:
+        """A picture, or a failure, for each row; a failure at the end if the data set cannot be read on."""
+        try:
+            for index, cell in enumerate(self._cells()):
+                yield self._read(cell, index)
+        except SourceError as error:
+            yield Failure(self.name, error)
+
+    def _cells(self) -> Iterator[_Cell]:
+        try:
+            column, rows = self._open()
+            for row in rows:
+                yield row[column]
+        except LucidboxError:
+            raise
+        except Exception as error:  # ``datasets`` passes on whatever its many file and network layers raise
+            raise SourceError(f"{self.name}: {_first_line(error)}") from error
+
+    def _open(self) -> tuple[str, Any]:
+        """Name of the picture column, and the rows with only that column, its pictures undecoded."""
+        datasets = _import_datasets()
+        with _without_torch(datasets):
+            opened = datasets.load_dataset(self.dataset, split=self.split, streaming=True)
+            if isinstance(opened, dict):
+                if len(opened) > 1:
+                    raise SourceError(f"{self.name}: has several splits ({', '.join(opened)}); add :SPLIT")
+                opened = next(iter(opened.values()))
+            columns = opened.features or {}
+            column = next((name for name, kind in columns.items() if isinstance(kind, datasets.Image)), None)
+            if column is None:
+                raise SourceError(f"{self.name}: no column is declared to hold pictures ({', '.join(columns)})")
+            rows = opened.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+            return column, rows
+
+    def _read(self, cell: _Cell, index: int) -> Picture | Failure:
+        source = f"{self.name}#{index}"
+        try:
+            pixels = read_image(_content(cell, source), max_pixels=self.max_pixels, name=source)
+        except ImageError as error:
+            return Failure(source, error)
+        file_name = Path((cell and cell["path"]) or "").name
+        return Picture(pixels, source, file_name or f"{index:06d}")
+
+
+def _content(cell: _Cell, source: str) -> bytes | Path:
+    """A cell's picture: its bytes, or the path of a file here; what lies elsewhere is fetched.
+
+    Raises:
+        ImageError: there is none, or it cannot be fetched.
+    """
+    content, path = (cell["bytes"], cell["path"]) if cell else (None, None)
+    if content is not None:
+        return bytes(content)
+    if path is None:
+        raise ImageError(f"{source}: the row has no picture")
+    if "://" not in path:
+        return Path(path)
+    import fsspec  # type: ignore[import-untyped]
+
+    try:
+        with fsspec.open(path, "rb") as file:
+            return bytes(file.read())
+    except Exception as error:  # one of many file systems, each with errors of its own
+        raise ImageError(f"{source}: {path} cannot be fetched ({_first_line(error)})") from error
+
+
+def _import_datasets() -> Any:
+    for variable, value in _PRIVACY.items():
+        os.environ.setdefault(variable, value)
+    try:
+        import datasets
+    except ImportError as error:
+        raise SourceError("reading hf: sources needs the datasets package: pip install 'lucidbox[hub]'") from error
+    return datasets
+
+
+@contextmanager
+def _without_torch(datasets: Any) -> Iterator[None]:
+    """Keep ``datasets`` from importing torch, where it is installed, for a base class of its streams (2 s)."""
+    installed = datasets.config.TORCH_AVAILABLE
+    datasets.config.TORCH_AVAILABLE = False
+    try:
+        yield
+    finally:
+        if installed:  # else another thread is in here, and knows what to put back
+            datasets.config.TORCH_AVAILABLE = installed
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

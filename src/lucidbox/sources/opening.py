@@ -1,0 +1,174 @@
+"""From what a user typed to sources. The rarer kinds are imported when one of them is named."""
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lucidbox.errors import LucidboxError, OptionError, SourceError
+from lucidbox.images import MAX_PIXELS
+from lucidbox.sources.files import (
+    VIDEO_EXTENSIONS,
+    Found,
+    StillPictures,
+    find_by_pattern,
+    find_in_folder,
+    name_below,
+)
+from lucidbox.sources.picture import Failure, Picture, Refused, Source
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_STREAMS = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "srt"})
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Several sources, read one after the other.
+
+    Attributes:
+        parts: the sources. One argument may give several: a folder of pictures and videos gives its pictures
+            as one source, then a source for each video.
+    """
+
+    parts: tuple[Source, ...]
+
+    @property
+    def count(self) -> int | None:
+        """How many items will come; None if a part does not know."""
+        counts = [part.count for part in self.parts]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    @property
+    def live(self) -> bool:
+        """Whether a part does not wait for its reader."""
+        return any(part.live for part in self.parts)
+
+    def __iter__(self) -> Iterator[Picture | Failure]:
+        """Every picture, or its failure, of every part."""
+        for part in self.parts:
+            yield from part
+
+
+@dataclass(frozen=True)
+class _Options:
+    recursive: bool
+    video_stride: int
+    max_pixels: int
+
+
+def open_sources(
+    arguments: str | Path | Sequence[str | Path],
+    *,
+    recursive: bool = False,
+    video_stride: int = 1,
+    max_pixels: int = MAX_PIXELS,
+) -> Sources:
+    """Find out what each argument is. Nothing is decoded yet.
+
+    An argument is, tried in this order: ``-`` (standard input), ``hf:NAME[:SPLIT]``, ``camera:0``, an address
+    (http, https: a picture; rtsp: live video), an existing file or folder, a camera's bare number, a pattern
+    with ``*``, ``?`` or ``[``. A file is a video by its extension; any other is read as a picture.
+
+    An argument that is none of these gives a part that yields its ``Failure``; the others are read all the same.
+
+    Args:
+        arguments: what the user typed, in order; one alone may stand without a list.
+        recursive: look into subfolders of folders, too.
+        video_stride: of video files, give every n-th frame.
+        max_pixels: refuse pictures and frames of more pixels.
+
+    Raises:
+        OptionError: ``video_stride`` or ``max_pixels`` is less than 1.
+    """
+    for option, value in (("--video-stride", video_stride), ("--max-pixels", max_pixels)):
+        if value < 1:
+            raise OptionError(f"{option} {value} is less than 1")
+    several = [arguments] if isinstance(arguments, (str, Path)) else arguments
+    options = _Options(recursive, video_stride, max_pixels)
+    return Sources(tuple(part for argument in several for part in _open(str(argument), options)))
+
+
+def _open(argument: str, options: _Options) -> list[Source]:
+    try:
+        return _open_address(argument, options) or _open_path(argument, options)
+    except LucidboxError as error:
+        return [Refused(argument, error)]
+    except (OSError, ValueError) as error:  # a name too long, a null byte, a folder that must not be entered
+        reason = getattr(error, "strerror", None) or error
+        return [Refused(argument, SourceError(f"{argument!r}: cannot be opened ({reason})"))]
+
+
+def _open_address(argument: str, options: _Options) -> list[Source]:
+    """The source if the argument names one by a form of its own; empty if it looks like a path."""
+    if argument == "-":
+        from lucidbox.sources.standard_input import StandardInput
+
+        return [StandardInput(options.max_pixels)]
+    if argument.startswith("hf:"):
+        from lucidbox.sources.hub import HubDataset
+
+        return [HubDataset.parse(argument, options.max_pixels)]
+    if argument.startswith("camera:"):
+        return [_camera(argument.removeprefix("camera:"), options)]
+    if (match := _SCHEME.match(argument)) is None:
+        return []
+    scheme = match[1].lower()
+    if scheme in ("http", "https"):
+        from lucidbox.sources.url import Url
+
+        return [Url(argument, options.max_pixels)]
+    if scheme in _STREAMS:
+        return [_camera(argument, options)]
+    raise SourceError(f"{argument}: {scheme} addresses are not read; http, https and rtsp are")
+
+
+def _camera(address: str, options: _Options) -> Source:
+    from lucidbox.sources.camera import Camera
+
+    if _SCHEME.match(address):
+        return Camera(address, options.max_pixels)
+    if not address.isdecimal():
+        raise SourceError(f"camera:{address}: a camera has a number; the first is camera:0")
+    return Camera(int(address), options.max_pixels)
+
+
+def _open_path(argument: str, options: _Options) -> list[Source]:
+    if not argument:
+        raise SourceError("an empty name is no source")
+    path = Path(argument)
+    if path.is_dir():
+        return _found(argument, find_in_folder(path, recursive=options.recursive), options)
+    exists = path.exists()
+    if exists and path.suffix.lower() in VIDEO_EXTENSIONS:
+        return [_video(path, path.name, options)]
+    if exists:
+        return [StillPictures(argument, path.parent, (path,), "image", options.max_pixels)]
+    if argument.isdecimal():
+        return [_camera(argument, options)]
+    if glob.has_magic(argument):
+        return _found(argument, find_by_pattern(argument), options)
+    raise SourceError(f"{argument}: no such file or folder")
+
+
+def _found(argument: str, found: Found, options: _Options) -> list[Source]:
+    """A folder's or pattern's pictures as one source, its videos as one each, and what could not be listed."""
+    parts: list[Source] = []
+    if found.pictures:
+        parts.append(
+            StillPictures(
+                argument,
+                found.root,
+                found.pictures,
+                max_pixels=options.max_pixels,
+                passed_over=found.passed_over,
+            )
+        )
+    parts += [_video(path, name_below(found.root, path), options) for path in found.videos]
+    return parts + [Refused(argument, error) for error in found.errors]
+
+
+def _video(path: Path, called: str, options: _Options) -> Source:
+    from lucidbox.sources.video import Video
+
+    return Video(path, options.video_stride, options.max_pixels, called)

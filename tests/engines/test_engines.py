@@ -1,0 +1,117 @@
+import threading
+
+import numpy as np
+import pytest
+
+from lucidbox import engines, weights
+from lucidbox.errors import EngineError, OptionError
+
+ON_OFFER = [("openvino", "fp32"), ("onnxruntime", "fp32"), ("torch", "fp32")]
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(3).integers(0, 256, (2, 96, 160, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def expected(small_weights, noise):
+    """The network itself, unfused, on pixels divided by 255."""
+    import torch
+
+    from lucidbox.model import Detecting
+
+    network = weights.network(weights.read(small_weights))
+    with torch.no_grad():
+        found = Detecting(network)(torch.from_numpy(noise).permute(0, 3, 1, 2) / 255)
+    return found.boxes.numpy(), found.scores.numpy()
+
+
+@pytest.mark.parametrize(("name", "precision"), ON_OFFER)
+def test_every_engine_gives_the_networks_answer(name, precision, small_onnx, noise, expected):
+    engine = engines.load(name, small_onnx, precision=precision)
+    found = engine(noise)
+    assert (engine.name, engine.precision) == (name, precision)
+    assert found.boxes.dtype == found.scores.dtype == np.float32
+    assert np.abs(found.boxes - expected[0]).max() < 0.01
+    assert np.abs(found.scores - expected[1]).max() < 1e-5
+    assert np.abs(expected[1]).max() > 0.3  # the comparison is of something
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_any_batch_and_any_multiple_of_32(name, small_onnx):
+    engine = engines.load(name, small_onnx, precision="fp32")
+    for shape in ((1, 32, 32, 3), (3, 64, 96, 3), (1, 640, 32, 3)):
+        found = engine(np.zeros(shape, np.uint8))
+        anchors = sum((shape[1] // stride) * (shape[2] // stride) for stride in (8, 16, 32))
+        assert found.boxes.shape == (shape[0], anchors, 4)
+        assert found.scores.shape == (shape[0], anchors, 3)
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_a_picture_in_a_batch_answers_as_alone(name, small_onnx, noise):
+    engine = engines.load(name, small_onnx, precision="fp32")
+    together = engine(noise).scores.copy()
+    alone = np.concatenate([engine(noise[:1]).scores.copy(), engine(noise[1:]).scores.copy()])
+    assert np.abs(together - alone).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", engines.ENGINES)
+def test_threads_do_not_get_each_others_answers(name, small_onnx):
+    engine = engines.load(name, small_onnx, precision="fp32")
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64, 3), dtype=np.uint8)
+    alone = [engine(picture).scores.copy() for picture in pictures]
+    wrong = []
+
+    def work(index):
+        for _ in range(25):
+            if np.abs(engine(pictures[index]).scores - alone[index]).max() > 1e-5:
+                wrong.append(index)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_automatic_choice_takes_the_first_installed_and_says_why(monkeypatch):
+    assert engines.choose().name == "openvino"
+    real = engines.find_spec
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name == "openvino" else real(name))
+    choice = engines.choose()
+    assert choice.name == "onnxruntime"
+    assert "openvino not installed" in choice.reason
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    with pytest.raises(OptionError, match="no engine is installed; pip install openvino"):
+        engines.choose()
+    with pytest.raises(OptionError, match=r"torch is not installed; pip install 'lucidbox\[train\]'"):
+        engines.choose("torch")
+
+
+def test_unknown_engine_and_precision_are_refused(small_onnx):
+    with pytest.raises(OptionError, match="'tensorflow' is unknown; choose auto, openvino"):
+        engines.choose("tensorflow")
+    with pytest.raises(OptionError, match="'fp8' is unknown"):
+        engines.load("openvino", small_onnx, precision="fp8")
+    with pytest.raises(OptionError, match="int8 needs a quantised model"):
+        engines.load("openvino", small_onnx, precision="int8")
+    with pytest.raises(OptionError, match="threads 0"):
+        engines.load("openvino", small_onnx, threads=0)
+
+
+def test_a_precision_that_an_engine_lacks_is_named(small_onnx):
+    with pytest.raises(EngineError, match="onnxruntime on CPU computes in fp32, not bf16"):
+        engines.load("onnxruntime", small_onnx, precision="bf16")
+    with pytest.raises(EngineError, match="does not compute in fp16"):
+        engines.load("torch", small_onnx, precision="fp16")
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_a_damaged_model_is_one_line(name, small_onnx, tmp_path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(small_onnx.read_bytes()[:100_000])
+    with pytest.raises(EngineError, match=r"broken\.onnx") as caught:
+        engines.load(name, broken)
+    assert "\n" not in str(caught.value)

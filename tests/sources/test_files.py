@@ -1,0 +1,162 @@
+"""Which files of a folder or pattern are read, in which order, under which names."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from lucidbox.sources import Failure, StillPictures, Video, open_sources
+from lucidbox.sources.files import name_below, natural_order
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def names_of(argument, **options):
+    """Names, below the argument, of the files found there."""
+    parts = open_sources([argument], **options).parts
+    paths = [path for part in parts if isinstance(part, StillPictures) for path in part.paths]
+    return [path.relative_to(argument).as_posix() for path in paths]
+
+
+def failure(argument, **options):
+    (item,) = open_sources([argument], **options)
+    assert isinstance(item, Failure)
+    return str(item.error)
+
+
+def test_numbers_in_names_count_as_numbers(tmp_path):
+    touch(tmp_path, "img10.jpg", "img2.jpg", "img1.jpg", "Img3.jpg", "a.jpg", "b1c20.png", "b1c3.png")
+    assert names_of(tmp_path) == [
+        "a.jpg",
+        "b1c3.png",
+        "b1c20.png",
+        "img1.jpg",
+        "img2.jpg",
+        "Img3.jpg",
+        "img10.jpg",
+    ]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=8), unique=True)
+)
+def test_the_order_does_not_depend_on_the_order_found(names):
+    paths = [Path(name) for name in names]
+    backwards = paths[::-1]
+    assert sorted(paths, key=natural_order) == sorted(backwards, key=natural_order)
+
+
+def test_extensions_in_any_case_hidden_files_and_others_are_left_out(tmp_path):
+    touch(
+        tmp_path, "a.JPG", "b.Jpeg", "c.webp", ".hidden.jpg", "._c.jpg", "notes.txt", "labels.json", "deep/d.jpg"
+    )
+    (part,) = open_sources([tmp_path]).parts
+    assert names_of(tmp_path) == ["a.JPG", "b.Jpeg", "c.webp"]
+    assert (part.kind, part.count, part.passed_over) == ("folder", 3, 2)
+
+
+def test_recursive_looks_into_subfolders_but_not_hidden_ones(tmp_path):
+    touch(tmp_path, "z.jpg", "day10/a.jpg", "day2/a.jpg", "day2/deep/b.png", ".cache/c.jpg")
+    assert names_of(tmp_path) == ["z.jpg"]
+    assert names_of(tmp_path, recursive=True) == ["day2/a.jpg", "day2/deep/b.png", "day10/a.jpg", "z.jpg"]
+
+
+def test_videos_of_a_folder_follow_its_pictures(tmp_path):
+    touch(tmp_path, "b.mp4", "c.jpg", "a.MOV")
+    parts = open_sources([tmp_path], video_stride=3).parts
+    assert [type(part) for part in parts] == [StillPictures, Video, Video]
+    assert [part.path.name for part in parts[1:]] == ["a.MOV", "b.mp4"]
+    assert [part.stride for part in parts[1:]] == [3, 3]
+
+
+def test_an_empty_folder_names_itself_and_what_was_looked_for(tmp_path):
+    assert failure(tmp_path).startswith(
+        f"{tmp_path}: no pictures or videos in this folder (looked for .asf .avi .bmp"
+    )
+    touch(tmp_path, "notes.txt", "deep/a.jpg")
+    assert failure(tmp_path).endswith("; --recursive looks into its subfolders")
+    (tmp_path / "deep" / "a.jpg").unlink()  # now there is nothing deeper either, and nothing to advise
+    assert failure(tmp_path, recursive=True).endswith(".wmv)")
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_is_read(tmp_path, monkeypatch):
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    touch(tmp_path, "locked/b.jpg")
+    scandir = os.scandir
+
+    def guarded(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    picture, refused = open_sources([tmp_path], recursive=True)
+    assert picture.name == "a.png"
+    assert str(refused.error) == f"{tmp_path / 'locked'}: the folder cannot be listed (Permission denied)"
+    assert failure(tmp_path / "locked").endswith("cannot be listed (Permission denied)")
+
+
+def test_patterns(tmp_path, monkeypatch):
+    touch(tmp_path, "a1.jpg", "a2.png", "b.jpg", "notes.txt", "day1/c.jpg", "day2/deep/d.jpg", "day2/.hidden.jpg")
+    monkeypatch.chdir(tmp_path)
+
+    def found(pattern):
+        return [path.as_posix() for part in open_sources([pattern]).parts for path in part.paths]
+
+    assert found("*.jpg") == ["a1.jpg", "b.jpg"]
+    assert found("a?.*") == ["a1.jpg", "a2.png"]
+    assert found("[ab]*.jpg") == ["a1.jpg", "b.jpg"]
+    assert found("*") == ["a1.jpg", "a2.png", "b.jpg"]
+    assert found("day*/*.jpg") == ["day1/c.jpg"]
+    assert found("**/*.jpg") == ["a1.jpg", "b.jpg", "day1/c.jpg", "day2/deep/d.jpg"]
+    assert found("day2/**") == ["day2/deep/d.jpg"]
+    assert found(str(tmp_path / "day1" / "*")) == [(tmp_path / "day1" / "c.jpg").as_posix()]
+
+
+def test_names_keep_the_folders_below_what_was_named(tmp_path):
+    for name in ("day1/a.png", "day2/a.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
+    assert [item.name for item in open_sources([tmp_path], recursive=True)] == ["day1/a.png", "day2/a.png"]
+    assert [item.name for item in open_sources([tmp_path / "*/a.png"])] == ["day1/a.png", "day2/a.png"]
+    assert [item.name for item in open_sources([tmp_path / "day1" / "*"])] == ["a.png"]
+    assert [item.name for item in open_sources([tmp_path / "day1" / "a.png"])] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "name"),
+    [
+        ("photos", "photos/x.jpg", "x.jpg"),
+        ("photos", "photos/a/../../../x.jpg", "a/x.jpg"),
+        ("photos", "elsewhere/x.jpg", "x.jpg"),
+        (".", "x.jpg", "x.jpg"),
+    ],
+)
+def test_names_never_lead_out_of_a_folder(root, path, name):
+    assert name_below(Path(root), Path(path)) == name
+
+
+def test_unicode_and_odd_file_names(tmp_path):
+    for name in ("图片.png", "Ünïcode ß.png", "with space.png", "-.png", "%d.png", "a\nb.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / name)
+    items = list(open_sources([tmp_path]))
+    assert len(items) == 6
+    assert not any(isinstance(item, Failure) for item in items)
+
+
+def test_links_to_files_are_followed_and_circles_do_no_harm(tmp_path):
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nothing")
+    items = list(open_sources([tmp_path], recursive=True))
+    assert [Path(item.source).name for item in items] == ["a.png", "b.png", "broken.png"]
+    assert str(items[2].error).endswith("broken.png: no such file or directory")

@@ -1,0 +1,47 @@
+"""Running never imports the making wing. Checked in fresh processes, where nothing is imported yet."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+MAKING = {"torch", "safetensors", "onnx", "onnxscript", "datasets", "matplotlib", "supervision", "onnxruntime",
+          "openvino_telemetry", "jaxtyping"}  # fmt: skip
+
+
+def loaded_after(code):
+    """Top-level packages that a fresh interpreter has loaded after running the code."""
+    report = "import sys, json; print(json.dumps(sorted({m.split('.')[0] for m, x in sys.modules.items() if x})))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True, timeout=120
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["lucidbox", "lucidbox.cli", "lucidbox.detector", "lucidbox.nms", "lucidbox.draw", "lucidbox.sources",
+     "lucidbox.engines.openvino", "lucidbox.saving", "lucidbox.cli.reporting", "lucidbox.evaluate",
+     "lucidbox.engines.torch", "lucidbox.door"],
+)  # fmt: skip
+def test_importing_the_running_wing_loads_nothing_of_the_other(module):
+    assert loaded_after(f"import {module}") & MAKING == set()
+
+
+def test_predicting_with_a_cached_model_does_not_load_torch(small_weights, small_onnx, tmp_path):
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "black.jpg")
+    code = (
+        "from lucidbox.cli import main\n"
+        f"assert main(['predict', {str(tmp_path / 'black.jpg')!r}, '--weights', {str(small_weights)!r},"
+        f" '--save', {str(tmp_path / 'out')!r}, '--txt', '--crops']) == 0"
+    )
+    assert loaded_after(code) & MAKING == set()
+    assert (tmp_path / "out" / "black.jpg").exists()
+
+
+def test_help_loads_no_engine():
+    loaded = loaded_after("from lucidbox.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass")
+    assert loaded & {"numpy", "cv2", "openvino"} == set()
