@@ -3,7 +3,6 @@
 import contextlib
 
 import jaxtyping
-import numpy as np
 
 NAMES = ("red", "green", "blue")
 
@@ -25,14 +24,24 @@ def lively_network(name="yolo11n", classes=3, **options):
     from lucidbox.model import build
 
     torch.manual_seed(0)
-    network = build(name, classes, **options).eval()
+    network = build(name, classes, **options).train()
+    noise = torch.rand(4, 3, 160, 256)
     with torch.no_grad():
+        # Batch norms take the statistics of noise, so that signals stay alive through all layers.
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.1, 0.3)
-        for key, parameter in network.named_parameters():
-            # The class logits' own biases start near "nothing anywhere": lift them into the visible range.
-            if key.endswith("bias") and parameter.shape == (classes,):
-                parameter.copy_(torch.from_numpy(np.linspace(-1.0, 0.0, classes, dtype=np.float32)))
+                module.momentum = 1.0
+        network(noise)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_var *= 1.3  # gain below one: rounding differences fade instead of growing
+        # Class logits of unit spread, most of them below the usual thresholds.
+        final = [parameter for parameter in network.parameters() if parameter.shape[:1] == (classes,)]
+        for parameter in final:
+            if parameter.ndim == 1:
+                parameter.fill_(-3.0)
+        spread = network.eval()(torch.rand(1, 3, 384, 640)).classes.std()
+        for parameter in final:
+            if parameter.ndim == 4:
+                parameter /= spread
     return network

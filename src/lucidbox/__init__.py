@@ -9,13 +9,13 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.version import __version__
+
 if TYPE_CHECKING:
     from lucidbox.detections import Detections as Detections
     from lucidbox.detector import Detector as Detector
     from lucidbox.errors import LucidboxError as LucidboxError
     from lucidbox.nms import Limits as Limits
-
-__version__ = "0.1.0"
 
 _HOMES = {"Detections": "detections", "Detector": "detector", "Limits": "nms", "LucidboxError": "errors"}
 

@@ -6,11 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Self
 
 from lucidbox.detector import Result
 from lucidbox.draw import draw
-from lucidbox.errors import OutputError
+from lucidbox.errors import OptionError, OutputError
 from lucidbox.files import atomic_write, numbered_folder, output_error
 from lucidbox.outputs import UniqueNames, VideoSaver, save_crops, save_image, suffix_for, txt_lines
 from lucidbox.sources import Picture, Source, Sources
@@ -28,12 +27,19 @@ class Wanted:
         text: ``labels/NAME.txt``, in YOLO's form.
         crops: ``crops/CLASS/NAME-INDEX.jpg``.
         max_labels: most labels drawn on a picture; None for all.
+
+    Raises:
+        OptionError: ``max_labels`` is negative.
     """
 
     draw: bool = True
     text: bool = False
     crops: bool = False
     max_labels: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_labels is not None and self.max_labels < 0:
+            raise OptionError(f"max_labels {self.max_labels} is less than 0")
 
     @property
     def anything(self) -> bool:
@@ -71,7 +77,7 @@ class Saver:
         self._moving: _Moving | None = None
         self._open = ExitStack()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Saver":
         """Nothing is made before the first result."""
         return self
 

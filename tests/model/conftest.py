@@ -89,3 +89,17 @@ def randomise():
         return network.eval()
 
     return change
+
+
+@pytest.fixture
+def golden_notebook(shared, fill):
+    """Function from classes and variant ("" or "-cal") to (network, reference)."""
+
+    def make(classes, variant):
+        reference = np.load(shared(f"golden/notebook/outputs-nc{classes}{variant}.npz"))
+        shapes = json.loads(shared(f"golden/notebook/state-shapes-nc{classes}-base16.json").read_text())
+        network = build("notebook", classes, base_channels=16).eval()
+        network.load_state_dict(fill(shapes, reference))
+        return network, reference
+
+    return make

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from lucidbox import __version__
 from lucidbox.errors import LucidboxError
+from lucidbox.version import __version__
 
 VERBS = {
     "predict": "find objects in pictures, videos, cameras",

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lucidbox import __version__
+from lucidbox.version import __version__
 
 PACKAGES = {
     "numpy": "numpy",

@@ -3,7 +3,7 @@
 import sys
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any
 
 from lucidbox.detector import Result
 from lucidbox.errors import LucidboxError, OutputError
@@ -23,14 +23,14 @@ class Report:
 
     def __init__(self, json_lines: bool, json_file: str | None, count: int | None) -> None:
         self.json_lines = json_lines
-        self._words = sys.stderr if json_lines else sys.stdout
+        self._words: Any = sys.stderr if json_lines else sys.stdout
         self._file = JsonLines(json_file) if json_file else None
         self._count = count
         self._bar: Any = None
         self._pictures = self._objects = self._failures = 0
         self._milliseconds = 0.0
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Report":
         """Open the file and, on a terminal and for more than one picture, the progress bar."""
         with ExitStack() as stack:
             if self._file:
@@ -93,7 +93,7 @@ class Report:
         if saver.folder is not None:
             self._say(f"saved in {saver.folder}", self._words)
 
-    def _say(self, line: str, stream: TextIO) -> None:
+    def _say(self, line: str, stream: Any) -> None:
         """A line that does not tear the progress bar."""
         if self._bar is not None:
             self._bar.write(printable(line), file=stream)

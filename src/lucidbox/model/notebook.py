@@ -15,7 +15,6 @@ from torch.nn.functional import interpolate
 from lucidbox.model.blocks import Block, ConvUnit
 from lucidbox.model.network import BINS, Logits, Network, join_levels
 from lucidbox.shapes import Float
-from lucidbox.weights.keys import check_distribution
 
 _unit = partial(ConvUnit, eps=1e-5, momentum=0.1)
 
@@ -168,7 +167,7 @@ class BottomUp(nn.Module):
 class FixedNumbers(nn.Module):
     """Holds the bins' numbers, which the notebook's checkpoints contain; decoding has its own.
 
-    Loading other numbers raises :class:`~lucidbox.errors.WeightsError`: they would not be obeyed.
+    Reading a checkpoint (:mod:`lucidbox.weights`) refuses other numbers: they would not be obeyed.
     """
 
     project: Tensor
@@ -176,12 +175,6 @@ class FixedNumbers(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("project", torch.arange(BINS, dtype=torch.float32))
-        self.register_load_state_dict_pre_hook(self._check)  # type: ignore[no-untyped-call]
-
-    @staticmethod
-    def _check(_module: nn.Module, state: dict[str, Tensor], prefix: str, *_rest: object) -> None:
-        if (numbers := state.get(f"{prefix}project")) is not None:
-            check_distribution(f"{prefix}project", numbers.flatten().tolist())
 
 
 class Head(nn.Module):

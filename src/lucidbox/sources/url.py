@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from lucidbox import __version__
 from lucidbox.errors import LucidboxError, SourceError
 from lucidbox.images import MAX_PIXELS, read_image
 from lucidbox.sources.camera import without_password
 from lucidbox.sources.picture import Failure, Kind, Picture
+from lucidbox.version import __version__
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
