@@ -17,7 +17,7 @@ from lucidbox.images import from_pillow, read_image, to_rgb
 from lucidbox.labels import class_ids
 from lucidbox.letterbox import Frame, Size, fit, parse_size
 from lucidbox.nms import Limits, detect
-from lucidbox.shapes import UInt8
+from lucidbox.shapes import Float32, UInt8
 from lucidbox.sources import Failure, Picture, open_sources
 
 NO_WEIGHTS = (
@@ -201,22 +201,38 @@ class Detector:
         height, width = image.shape[:2]
         return fit((height, width), self.size, square=self.square)
 
-    def predict(
-        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Sequence[Frame], limits: Limits
-    ) -> list[Detections]:
-        """The path itself, for pictures whose frames share one shape: letterbox, engine, suppress, restore.
+    def infer(
+        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Sequence[Frame]
+    ) -> engines.Prediction:
+        """The network's own answer, in pixels of its input, for pictures whose frames share one shape.
 
         Raises:
             EngineError: the network answers with something that is not a number.
         """
-        pixels = np.stack([frame.apply(image) for image, frame in zip(images, frames, strict=True)])
-        predicted = self.engine(pixels)
+        predicted = self.engine(np.stack([frame.apply(i) for i, frame in zip(images, frames, strict=True)]))
         _check(predicted, len(self.names))
-        found = []
-        for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True):
-            kept_boxes, kept = detect(boxes, scores, limits)
-            found.append(Detections(frame.restore(kept_boxes), kept.scores, kept.classes, self.names))
-        return found
+        return predicted
+
+    def predict(
+        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Sequence[Frame], limits: Limits
+    ) -> list[Detections]:
+        """The path itself, for pictures whose frames share one shape: letterbox, engine, suppress, restore."""
+        predicted = self.infer(images, frames)
+        return [
+            self.finish(boxes, scores, frame, limits)
+            for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True)
+        ]
+
+    def finish(
+        self,
+        boxes: Float32[np.ndarray, "a 4"],
+        scores: Float32[np.ndarray, "a c"],
+        frame: Frame,
+        limits: Limits,
+    ) -> Detections:
+        """Select, suppress and map back one picture's part of the network's answer."""
+        kept_boxes, kept = detect(boxes, scores, limits)
+        return Detections(frame.restore(kept_boxes), kept.scores, kept.classes, self.names)
 
     def _flush(self, waiting: list[Picture], limits: Limits) -> Iterator[Result]:
         """Detect in the waiting pictures, which share one shape, and forget them."""

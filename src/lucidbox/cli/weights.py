@@ -1,0 +1,132 @@
+"""``lucidbox weights``: show and convert weights files."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lucidbox.errors import OptionError, OutputError
+
+if TYPE_CHECKING:
+    from lucidbox.weights import Description
+
+FORMS = """\
+files that can be read (told by their content; nothing in them is ever run):
+  published YOLO11 checkpoints (.pt), checkpoints of the notebook series, safetensors, ONNX that lucidbox wrote
+"""
+
+EXAMPLES = """\
+examples:
+  lucidbox weights show yolo11n.pt
+  lucidbox weights show yolo11n.pt --json
+  lucidbox weights convert yolo11n.pt yolo11n.safetensors
+  lucidbox weights convert notebook.pt mine.safetensors --names classes.txt
+  lucidbox weights convert mine.safetensors mine.onnx
+"""
+
+CONVERTIBLE = (".safetensors", ".onnx")
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb and its two sub-verbs."""
+    parser = subparsers.add_parser(
+        "weights",
+        help="show and convert weights files",
+        description="Show what a weights file holds, or convert it.",
+        epilog=FORMS + "\n" + EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _register_show(verbs)
+    _register_convert(verbs)
+
+
+def _register_show(verbs: Any) -> None:
+    show = verbs.add_parser(
+        "show",
+        help="architecture, classes, parameters, GFLOPs, licence, provenance",
+        description="Show what a weights file holds, and the licence that it states.",
+        epilog=FORMS
+        + "\nexamples:\n  lucidbox weights show yolo11n.pt\n  lucidbox weights show yolo11n.pt --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    show.add_argument("file", metavar="FILE", type=Path, help="a weights file")
+    show.add_argument("--json", action="store_true", help="print one JSON object instead")
+    show.set_defaults(run=run)
+
+
+def _register_convert(verbs: Any) -> None:
+    convert = verbs.add_parser(
+        "convert",
+        help="write weights as safetensors or ONNX",
+        description="Convert weights to our safetensors form, or to ONNX, which runs without torch.",
+        epilog=FORMS + "\n" + EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    convert.add_argument("source", metavar="IN", type=Path, help="a weights file")
+    convert.add_argument("target", metavar="OUT", type=Path, help="file to write: NAME.safetensors or NAME.onnx")
+    convert.add_argument(
+        "--names", metavar="FILE", type=Path, help="class names to use instead: text with one a line, or JSON"
+    )
+    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    convert.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the sub-verb says."""
+    if "file" in arguments:
+        return _show(arguments.file, arguments.json)
+    return _convert(arguments.source, arguments.target, arguments.names, arguments.force)
+
+
+def _show(file: Path, as_json: bool) -> int:
+    import json
+    from dataclasses import asdict
+
+    from lucidbox import weights
+    from lucidbox.weights.statements import one_line
+
+    about = weights.describe(weights.read(file))
+    if as_json:
+        print(json.dumps({"file": str(file), **asdict(about)}))
+    else:
+        print("\n".join([one_line(str(file)), *(f"  {label:<14} {value}" for label, value in _rows(about))]))
+    return 0
+
+
+def _rows(about: "Description") -> list[tuple[str, str]]:
+    """What people are shown, as labels and values."""
+    options = "".join(f", {name} {value}" for name, value in about.options.items())
+    types = ", ".join(f"{count} {name}" for name, count in about.types.items())
+    return [
+        ("architecture", about.architecture + options),
+        ("classes", f"{about.classes}: {', '.join(about.names)}"),
+        ("picture size", str(about.size)),
+        ("strides", ", ".join(map(str, about.strides))),
+        ("parameters", f"{about.parameters:,} ({about.fixed_parameters} of them fixed)"),
+        ("GFLOPs", f"{about.gflops:.1f} at 640×640"),
+        ("tensors", f"{about.tensors}: {types}"),
+        ("licence", about.licence),
+        ("provenance", about.provenance or "not stated in the file"),
+        ("source sha256", about.source_sha256 or "not stated in the file"),
+    ]
+
+
+def _convert(source: Path, target: Path, names: Path | None, force: bool) -> int:
+    if target.suffix.lower() not in CONVERTIBLE:
+        raise OptionError(f"{target}: its name must end in {' or '.join(CONVERTIBLE)}, which tells the form")
+    if target.exists() and not force:
+        raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
+    from lucidbox import weights
+
+    converted = weights.read(source)
+    if names is not None:
+        converted = weights.renamed(converted, weights.read_names(names))
+    if target.suffix.lower() == ".onnx":
+        from lucidbox.export import export_onnx
+
+        export_onnx(converted, target)
+    else:
+        weights.write(converted, target)
+    classes = f"{len(converted.names)} {'class' if len(converted.names) == 1 else 'classes'}"
+    print(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}")
+    return 0

@@ -1,0 +1,32 @@
+"""Weights files: published ``.pt``, the notebook series' checkpoints, our safetensors, our ONNX.
+
+Reading never runs anything that a file holds, and torch is imported only once a network is made or its
+shapes are needed.
+
+Example:
+    >>> weights = read(Path("yolo11n.pt"))
+    >>> write(weights, Path("yolo11n.safetensors"))
+    >>> model = network(weights)
+"""
+
+from lucidbox.weights.class_names import read_names
+from lucidbox.weights.contents import Weights, to_metadata
+from lucidbox.weights.description import Description, describe
+from lucidbox.weights.networks import from_network, network, renamed
+from lucidbox.weights.reading import read
+from lucidbox.weights.statements import NOT_STATED
+from lucidbox.weights.store import write
+
+__all__ = [
+    "Description",
+    "NOT_STATED",
+    "Weights",
+    "describe",
+    "from_network",
+    "network",
+    "read",
+    "read_names",
+    "renamed",
+    "to_metadata",
+    "write",
+]

@@ -1,0 +1,89 @@
+"""Weights → a torch network, and back."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lucidbox.errors import WeightsError
+from lucidbox.weights.class_names import checked_names
+from lucidbox.weights.contents import DEFAULT_SIZE, Weights
+from lucidbox.weights.recognise import checked, empty_network, kind_of
+from lucidbox.weights.statements import NOT_STATED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lucidbox.model import Network
+
+
+def network(weights: Weights) -> "Network":
+    """The network that weights are of: float32, in evaluation mode, on the processor.
+
+    Raises:
+        WeightsError: the tensors are not those of the network that the weights state.
+    """
+    import torch
+
+    weights = checked(weights, kind_of(weights))
+    made = empty_network(kind_of(weights))
+    state = {
+        # The copy that astype makes is the network's own: training it leaves the weights as they are.
+        name: torch.from_numpy(array.astype(np.float32 if array.dtype.kind == "f" else np.int64))
+        for name, array in weights.tensors.items()
+    }
+    made.load_state_dict(state, strict=True, assign=True)
+    return made.eval()
+
+
+def from_network(
+    network: "Network",
+    names: Sequence[str],
+    *,
+    licence: str = NOT_STATED,
+    provenance: str = "",
+    size: int = DEFAULT_SIZE,
+) -> Weights:
+    """A copy of a network's numbers, bfloat16 as the equal float32.
+
+    Args:
+        network: not fused.
+        names: a name for each of its classes.
+        licence: under which the weights may be used.
+        provenance: where they come from, in words.
+        size: longer side of the pictures it is meant for, a multiple of 32.
+
+    Raises:
+        WeightsError: wrong number of names, a fused network, or numbers that are not finite.
+    """
+    weights = Weights(
+        architecture=network.architecture,
+        names=checked_names(list(names)),
+        tensors={name: _array(tensor) for name, tensor in network.state_dict().items()},
+        licence=licence,
+        provenance=provenance,
+        size=size,
+        options=dict(network.options),
+    )
+    return checked(weights, replace(kind_of(weights), classes=network.classes))
+
+
+def renamed(weights: Weights, names: Sequence[str]) -> Weights:
+    """The same weights with other class names.
+
+    Raises:
+        WeightsError: there are more or fewer names than classes.
+    """
+    if len(names) != len(weights.names):
+        raise WeightsError(f"{len(names)} class names for {len(weights.names)} classes; the numbers must be equal")
+    return replace(weights, names=checked_names(list(names)))
+
+
+def _array(tensor: "Tensor") -> np.ndarray:
+    import torch
+
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.numpy().copy()

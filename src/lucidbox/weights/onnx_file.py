@@ -1,0 +1,99 @@
+"""Our exported ONNX files read back as weights.
+
+The export folds each batch norm into its convolution, and the division by 255 into the first one. Here a
+convolution gets back a norm that adds the folded bias and does nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lucidbox.errors import WeightsError
+from lucidbox.weights.contents import Tensors, Weights, from_metadata
+from lucidbox.weights.recognise import Kind, checked, empty_network, kind_of
+
+FIRST = "backbone.stem.conv.weight"
+"""The convolution that takes the picture, in every architecture of ours."""
+
+PIXEL_SCALE = 255
+
+
+def read_onnx(content: bytes) -> Weights:
+    """Weights from the content of a file that :mod:`lucidbox.export` wrote; float32, norms folded.
+
+    Raises:
+        WeightsError: it is not ONNX, not one of ours, or damaged.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError:
+        raise WeightsError(
+            "not a weights file: neither a checkpoint from torch's save, nor safetensors, nor a whole ONNX file"
+        ) from None
+    metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
+    if "lucidbox_version" not in metadata:
+        raise WeightsError("an ONNX file that lucidbox did not write; give the checkpoint it was exported from")
+    stated = from_metadata(metadata, {})
+    kind = kind_of(stated)
+    return checked(replace(stated, tensors=_unfolded(_initializers(model.graph.initializer), kind)), kind)
+
+
+def _initializers(constants: Iterable[Any]) -> Tensors:
+    """The graph's constants by our names: the exporter puts the names of wrapping modules before them."""
+    from onnx import TensorProto, numpy_helper
+
+    arrays: Tensors = {}
+    for constant in constants:
+        name = _text(constant.name)
+        if constant.data_location == TensorProto.EXTERNAL:
+            raise WeightsError(f"tensor {name} lies in another file, which lucidbox never makes")
+        try:
+            arrays[name] = numpy_helper.to_array(constant)
+        except (ValueError, TypeError, KeyError) as error:
+            raise WeightsError(f"tensor {name} is damaged ({error})") from None
+    prefix = next((name.removesuffix(FIRST) for name in arrays if name.endswith(FIRST)), "")
+    return {name.removeprefix(prefix): array for name, array in arrays.items()}
+
+
+def _text(value: str | bytes) -> str:
+    """A text of the file; protobuf gives one that is not UTF-8 as bytes."""
+    if isinstance(value, bytes):
+        raise WeightsError("damaged: a text in it is not UTF-8; fetch or copy the file again")
+    return value
+
+
+def _unfolded(folded: Tensors, kind: Kind) -> Tensors:
+    """Tensors of the network as it was before folding. What is missing here is left for the check to find."""
+    from torch import nn
+
+    network = empty_network(kind)
+    norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    tensors = {name: folded[name] for name in network.state_dict() if name in folded}
+    if FIRST in tensors:
+        with np.errstate(over="ignore", invalid="ignore"):  # the check will name what is not finite
+            tensors[FIRST] = (tensors[FIRST].astype(np.float64) * PIXEL_SCALE).astype(np.float32)
+    for name, norm in norms.items():
+        bias = folded.get(name.removesuffix("bn") + "conv.bias")
+        if bias is not None:
+            tensors |= {f"{name}.{part}": array for part, array in _plain_norm(bias, norm.eps).items()}
+    # Counted with by our decoder, so no graph holds them; the notebook's checkpoints do.
+    for name in network.state_dict():
+        if name.endswith(".dfl.project"):
+            tensors[name] = np.arange(network.bins, dtype=np.float32)
+    return tensors
+
+
+def _plain_norm(bias: Any, eps: float) -> Tensors:
+    """A batch norm that only adds a bias: (x - 0) / √(1 - eps + eps) · 1 + bias."""
+    return {
+        "weight": np.ones_like(bias),
+        "bias": bias,
+        "running_mean": np.zeros_like(bias),
+        "running_var": np.full_like(bias, 1 - eps),
+        "num_batches_tracked": np.array(0, np.int64),
+    }

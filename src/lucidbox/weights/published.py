@@ -1,0 +1,136 @@
+"""Published checkpoints: a whole module pickled. Its tensors, class names and licence, found in records."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lucidbox.errors import WeightsError
+from lucidbox.weights.class_names import checked_names
+from lucidbox.weights.contents import Source, Tensors, usable_size
+from lucidbox.weights.pickle_names import Record
+from lucidbox.weights.statements import licence_of, stated
+
+DEEPEST = 32
+"""Most modules inside each other. A YOLO11 has some eight; a module made to hold itself has no end."""
+
+MOST_MODULES = 5_000
+"""Most modules looked at, and entries of one. A YOLO11x has 780 modules; shared ones can be made countless."""
+
+LONGEST_NAME = 100
+"""Most characters in one module's or tensor's own name."""
+
+STRIDES = [8, 16, 32]
+
+
+def module_of(checkpoint: Any) -> Record | None:
+    """The pickled network of a checkpoint, if there is one: its running average before the model itself."""
+    if isinstance(checkpoint, Record):
+        return checkpoint
+    if isinstance(checkpoint, dict):
+        for key in ("ema", "model"):
+            module = checkpoint.get(key)
+            if isinstance(module, Record):
+                return module
+    return None
+
+
+def read_module(checkpoint: Any, module: Record, file_name: str) -> Source:
+    """What a published checkpoint holds.
+
+    Args:
+        checkpoint: the whole of it.
+        module: its network, from :func:`module_of`.
+        file_name: for the provenance.
+
+    Raises:
+        WeightsError: the network is not built as torch modules are, or is not a detector of our strides.
+    """
+    attributes = _attributes(module, module.name)
+    about = checkpoint if isinstance(checkpoint, dict) else {}
+    task = attributes.get("task", "detect")
+    if not isinstance(task, str) or task != "detect":
+        what = repr(task[:40]) if isinstance(task, str) else f"of type {_kind(task)}"
+        raise WeightsError(f"a network for the task {what}; lucidbox reads detectors")
+    strides = attributes.get("stride")
+    if isinstance(strides, np.ndarray) and strides.ravel().tolist() != STRIDES:
+        raise WeightsError(f"a network of strides {strides.ravel().tolist()[:8]}; YOLO11's are {STRIDES}")
+    names = attributes.get("names")
+    return Source(
+        tensors=state_dict(module),
+        names=None if names is None else checked_names(names),
+        licence=licence_of(about, attributes),
+        provenance=_provenance(about, module, file_name),
+        size=usable_size(_training_size(about)),
+    )
+
+
+def state_dict(module: Record) -> Tensors:
+    """Every tensor of a recorded module, named as torch's ``state_dict`` names it, in its order.
+
+    Raises:
+        WeightsError: the records are not those of torch modules.
+    """
+    tensors: Tensors = {}
+    for count, (prefix, attributes) in enumerate(_modules(module, "", 0)):
+        if count >= MOST_MODULES:
+            raise WeightsError(f"its network has more than {MOST_MODULES} modules")
+        hidden = attributes.get("_non_persistent_buffers_set", set())
+        if not isinstance(hidden, set):
+            raise WeightsError(f"{prefix}_non_persistent_buffers_set is not a set")
+        own = _group(attributes, "_parameters", prefix)
+        own |= {
+            name: value for name, value in _group(attributes, "_buffers", prefix).items() if name not in hidden
+        }
+        for name, value in own.items():
+            if value is None:  # a bias that a convolution does not have
+                continue
+            if not isinstance(value, np.ndarray):
+                raise WeightsError(f"{prefix}{name} is not a tensor but a {_kind(value)}")
+            tensors[prefix + name] = value
+    return tensors
+
+
+def _modules(module: Record, prefix: str, depth: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Attributes of a module and of all modules in it, depth first, each with its prefix."""
+    if depth > DEEPEST:
+        raise WeightsError(f"its network has more than {DEEPEST} modules inside each other, at {prefix[:100]}")
+    attributes = _attributes(module, prefix)
+    yield prefix, attributes
+    for name, inner in _group(attributes, "_modules", prefix).items():
+        if inner is not None:
+            if not isinstance(inner, Record):
+                raise WeightsError(f"{prefix}{name} is not a module but a {_kind(inner)}")
+            yield from _modules(inner, f"{prefix}{name}.", depth + 1)
+
+
+def _attributes(module: Record, where: str) -> dict[str, Any]:
+    if not isinstance(module.state, dict) or "_modules" not in module.state:
+        raise WeightsError(f"{where.rstrip('.')} ({module.name}) is not a network")
+    return module.state
+
+
+def _group(attributes: Mapping[str, Any], group: str, prefix: str) -> dict[str, Any]:
+    """A module's parameters, buffers or inner modules by name."""
+    values = attributes.get(group)
+    if not isinstance(values, dict) or len(values) > MOST_MODULES or not all(map(_is_name, values)):
+        raise WeightsError(f"{prefix}{group} is not a dict of names, as torch modules have")
+    return dict(values)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_NAME
+
+
+def _kind(value: Any) -> str:
+    return value.name if isinstance(value, Record) else type(value).__name__
+
+
+def _training_size(about: Mapping[Any, Any]) -> Any:
+    arguments = about.get("train_args")
+    return arguments.get("imgsz") if isinstance(arguments, dict) else None
+
+
+def _provenance(about: Mapping[Any, Any], module: Record, file_name: str) -> str:
+    details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
+    return f"published checkpoint {file_name} ({', '.join(details)})"

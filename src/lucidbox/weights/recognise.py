@@ -1,0 +1,204 @@
+"""Which network a file's tensors belong to, and whether they are all there and sound."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lucidbox.errors import OptionError, WeightsError
+from lucidbox.shapes import Shaped
+from lucidbox.weights import keys
+from lucidbox.weights.contents import Source, Tensors, Weights
+
+if TYPE_CHECKING:
+    from lucidbox.model import Network
+
+MOST_NAMED = 3
+"""Tensors named in one message; of more, the number is told."""
+
+DISTRIBUTION_SHAPE = (1, 16, 1, 1)
+"""Shape of the published fixed numbers."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a network expects of one tensor."""
+
+    shape: tuple[int, ...]
+    is_floating: bool
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A network as its tensors tell it: what :func:`lucidbox.model.build` needs to make another."""
+
+    architecture: str
+    classes: int
+    options: tuple[tuple[str, int], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.architecture} of {self.classes} {'class' if self.classes == 1 else 'classes'}"
+
+
+def recognise(source: Source, source_sha256: str) -> Weights:
+    """The weights that a file's tensors are.
+
+    Raises:
+        WeightsError: they are of no network of ours, tensors are missing, left over or misshapen, numbers are
+            not finite, or there are more or fewer class names than classes.
+    """
+    is_published = any(name.startswith("model.") for name in source.tensors)
+    tensors = _from_published(source.tensors) if is_published else source.tensors
+    is_notebook = any(name.startswith("backbone.stage1.") for name in tensors)
+    kind = _notebook(tensors) if is_notebook else _yolo11(tensors)
+    placeholders = tuple(f"class_{number}" for number in range(kind.classes))
+    return checked(
+        Weights(
+            architecture=kind.architecture,
+            names=placeholders if source.names is None else source.names,
+            tensors=tensors,
+            licence=source.licence,
+            provenance=source.provenance,
+            source_sha256=source_sha256,
+            size=source.size,
+            options=dict(kind.options),
+        ),
+        kind,
+        keys.to_published if is_published else str,
+    )
+
+
+def kind_of(weights: Weights) -> Kind:
+    """The network that weights state, which their tensors may contradict."""
+    return Kind(weights.architecture, len(weights.names), tuple(sorted(weights.options.items())))
+
+
+def checked(weights: Weights, kind: Kind, spell: Callable[[str], str] = str) -> Weights:
+    """The weights with their tensors in the network's order, if the network can be made of them.
+
+    Args:
+        weights: any.
+        kind: the network that the tensors should be of.
+        spell: gives the file's name for one of our tensors, for messages.
+
+    Raises:
+        WeightsError: as for :func:`recognise`.
+    """
+    if len(weights.names) != kind.classes:
+        raise WeightsError(
+            f"{len(weights.names)} class names for {kind.classes} classes; the numbers must be equal"
+        )
+    forms = expected(kind)
+    found = weights.tensors
+    _refuse_any(f"these tensors of a {kind} are missing", (spell(name) for name in forms if name not in found))
+    _refuse_any(f"these tensors do not belong to a {kind}", (name for name in found if name not in forms))
+    for name, form in forms.items():
+        _check_tensor(spell(name), found[name], form, kind)
+    return replace(weights, tensors={name: found[name] for name in forms})
+
+
+@lru_cache(maxsize=16)
+def expected(kind: Kind) -> dict[str, Form]:
+    """Shape and type of every tensor of a network's state, in its order.
+
+    Raises:
+        WeightsError: there is no such network.
+    """
+    state = empty_network(kind).state_dict()
+    return {name: Form(tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in state.items()}
+
+
+def empty_network(kind: Kind) -> "Network":
+    """A network whose tensors have shapes and no numbers (torch's meta device).
+
+    Raises:
+        WeightsError: there is no such network.
+    """
+    import torch
+
+    from lucidbox.model import build
+
+    try:
+        with torch.device("meta"):
+            return build(kind.architecture, kind.classes, **dict(kind.options))
+    except OptionError as error:
+        raise WeightsError(str(error)) from None
+
+
+def _check_tensor(name: str, array: Shaped[np.ndarray, "..."], form: Form, kind: Kind) -> None:
+    if array.shape != form.shape:
+        raise WeightsError(f"tensor {name} has shape {list(array.shape)}; a {kind} needs {list(form.shape)}")
+    if (array.dtype.kind == "f") != form.is_floating:
+        wanted = "floating-point" if form.is_floating else "whole"
+        raise WeightsError(f"tensor {name} is of type {array.dtype}; it should hold {wanted} numbers")
+    if form.is_floating and not np.isfinite(array).all():
+        raise WeightsError(
+            f"tensor {name} holds NaN or infinite numbers; the file is damaged or its training failed"
+        )
+    if name.endswith(".running_var") and (array < 0).any():
+        raise WeightsError(f"tensor {name} holds a negative variance; the file is damaged")
+
+
+def _refuse_any(problem: str, names: Iterable[str]) -> None:
+    listed = list(names)
+    if listed:
+        more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+        raise WeightsError(f"{problem}: {', '.join(listed[:MOST_NAMED])}{more}")
+
+
+def _from_published(tensors: Tensors) -> Tensors:
+    """The same tensors by our names, without the fixed numbers, which are checked."""
+    fixed = tensors.get(keys.DISTRIBUTION_KEY)
+    if fixed is None:
+        raise WeightsError(f"this tensor of a published network is missing: {keys.DISTRIBUTION_KEY}")
+    if fixed.shape != DISTRIBUTION_SHAPE:
+        shapes = f"has shape {list(fixed.shape)}; YOLO11 needs {list(DISTRIBUTION_SHAPE)}"
+        raise WeightsError(f"tensor {keys.DISTRIBUTION_KEY} {shapes}")
+    keys.check_distribution(keys.DISTRIBUTION_KEY, fixed.ravel().tolist())
+    return {keys.from_published(name): array for name, array in tensors.items() if name != keys.DISTRIBUTION_KEY}
+
+
+_STEM = "backbone.stem.conv.weight"
+
+
+def _yolo11(tensors: Tensors) -> Kind:
+    """The size whose first convolution and depth are the file's; two sizes differ in depth alone."""
+    from lucidbox.model.yolo11 import SIZES
+
+    channels = _first_axis(tensors, _STEM)
+    depth = 1 + any(name.startswith("backbone.mix_p2.repeats.1.") for name in tensors)
+    classes = _first_axis(tensors, "head.class_branches.0.predict.weight")
+    fitting = [name for name, size in SIZES.items() if size.channels(64) == channels]
+    if not fitting:
+        widths = ", ".join(f"{name} {size.channels(64)}" for name, size in SIZES.items())
+        raise WeightsError(f"the first convolution has {channels} channels; YOLO11 has them as follows: {widths}")
+    best = min(fitting, key=lambda name: abs(SIZES[name].repeats - depth))
+    return Kind(f"yolo11{best}", classes)
+
+
+def _notebook(tensors: Tensors) -> Kind:
+    for name, array in tensors.items():
+        if name.endswith(".dfl.project"):
+            keys.check_distribution(name, array.ravel().tolist())
+    classes = _first_axis(tensors, "head_p3.cls_branch.2.weight")
+    return Kind("notebook", classes, (("base_channels", _first_axis(tensors, _STEM)),))
+
+
+def _first_axis(tensors: Tensors, name: str) -> int:
+    """Length of a tensor's first axis, by which a network is recognised.
+
+    Raises:
+        WeightsError: the tensor is missing, or has no such axis or no numbers.
+    """
+    array = tensors.get(name)
+    if array is None:
+        raise WeightsError(
+            f"no network of ours: it lacks the tensor {name}. lucidbox reads YOLO11 detectors as published, "
+            "checkpoints of the notebook series, and its own files"
+        )
+    # An array without numbers could claim any length in a small file.
+    if array.ndim == 0 or array.size == 0:
+        raise WeightsError(f"tensor {name} has shape {list(array.shape)}, which no network has")
+    return int(array.shape[0])

@@ -1,0 +1,144 @@
+"""``lucidbox weights show`` and ``convert``, through the command line's own entry."""
+
+import json
+
+import forge
+import pytest
+
+from lucidbox.cli import main
+from lucidbox.model import build
+from lucidbox.weights import from_network, read, write
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A weights file of ours with two classes."""
+    path = tmp_path / "small.safetensors"
+    write(from_network(build("notebook", 2, base_channels=4), ["nut", "螺栓"], licence="MIT"), path)
+    return path
+
+
+def run(capsys, *arguments):
+    code = main(["weights", *map(str, arguments)])
+    output = capsys.readouterr()
+    return code, output.out, output.err
+
+
+def test_show_for_people(small, capsys):
+    code, output, errors = run(capsys, "show", small)
+    assert (code, errors) == (0, "")
+    for fact in (
+        "notebook, base_channels 4",
+        "2: nut, 螺栓",
+        "GFLOPs",
+        "at 640×640",
+        "licence        MIT",
+        "float32",
+    ):
+        assert fact in output
+
+
+def test_show_for_programs(small, capsys):
+    code, output, _ = run(capsys, "show", small, "--json")
+    found = json.loads(output)
+    assert code == 0
+    assert found["file"] == str(small)
+    assert (found["architecture"], found["classes"], found["names"]) == ("notebook", 2, ["nut", "螺栓"])
+    assert (found["licence"], found["strides"], found["size"]) == ("MIT", [8, 16, 32], 640)
+    assert found["parameters"] > 0
+    assert found["gflops"] > 0
+
+
+def test_show_a_real_file(shared, capsys):
+    path = shared("weights/yolo11n-reference.pt")
+    code, output, _ = run(capsys, "show", path)
+    assert code == 0
+    for fact in ("yolo11n", "2,624,080", "6.5 at 640×640", "AGPL-3.0", "8, 16, 32", "person", "db231c5b066d8419"):
+        assert fact in output
+
+
+def test_convert_a_checkpoint_with_names(tmp_path, capsys):
+    source, target, names = tmp_path / "best.pt", tmp_path / "best.safetensors", tmp_path / "names.txt"
+    source.write_bytes(forge.saved({"model_state_dict": build("notebook", 2, base_channels=4).state_dict()}))
+    names.write_text("nut\nbolt\n")
+    code, output, _ = run(capsys, "convert", source, target, "--names", names)
+    assert code == 0
+    assert str(target) in output
+    assert "2 classes" in output
+    assert read(target).names == ("nut", "bolt")
+    assert read(target).source_sha256 == read(source).source_sha256
+
+
+def test_a_wrong_number_of_names_writes_nothing(small, tmp_path, capsys):
+    (tmp_path / "names.txt").write_text("nut\n")
+    code, output, errors = run(
+        capsys, "convert", small, tmp_path / "new.safetensors", "--names", tmp_path / "names.txt"
+    )
+    assert (code, output) == (2, "")
+    assert errors == "lucidbox: error: 1 class names for 2 classes; the numbers must be equal\n"
+    assert not (tmp_path / "new.safetensors").exists()
+
+
+def test_an_existing_file_is_replaced_only_by_force(small, tmp_path, capsys):
+    target = tmp_path / "there.safetensors"
+    target.write_text("mine")
+    code, _, errors = run(capsys, "convert", small, target)
+    assert (code, target.read_text()) == (2, "mine")
+    assert "--force" in errors
+    assert run(capsys, "convert", small, target, "--force")[0] == 0
+    assert read(target).names == ("nut", "螺栓")
+
+
+def test_the_target_s_form_must_be_known(small, tmp_path, capsys):
+    code, _, errors = run(capsys, "convert", small, tmp_path / "new.pt")
+    assert code == 2
+    assert "must end in .safetensors or .onnx" in errors
+
+
+def test_onnx_is_left_to_the_exporter(small, tmp_path, capsys, monkeypatch):
+    from lucidbox import export
+
+    given = []
+    monkeypatch.setattr(export, "export_onnx", lambda weights, path: given.append((weights.names, path)))
+    assert run(capsys, "convert", small, tmp_path / "new.onnx")[0] == 0
+    assert given == [(("nut", "螺栓"), tmp_path / "new.onnx")]
+
+
+@pytest.mark.parametrize("verb", [["show"], ["convert"]])
+def test_bad_files_give_one_line_and_code_2(verb, tmp_path, capsys):
+    bad = tmp_path / "bad.pt"
+    bad.write_bytes(forge.saved({"a": 1, "b": 2})[:-30])
+    target = [tmp_path / "x.safetensors"] if verb == ["convert"] else []
+    code, output, errors = run(capsys, *verb, bad, *target)
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"lucidbox: error: {bad}: truncated or damaged")
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_an_attack_gives_one_line_and_code_2(tmp_path, capsys):
+    bad = tmp_path / "bad.pt"
+    attack = forge.attacks(tmp_path / "marker")["os.system"]
+    bad.write_bytes(
+        forge.with_pickle(forge.saved({"a": 1, "b": 2}), lambda code: forge.spliced_late(code, attack.code))
+    )
+    code, _, errors = run(capsys, "show", bad)
+    assert code == 2
+    assert "'os.system'" in errors
+    assert "nothing in it was run" in errors
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["show"], ["convert", "x"], ["unknown"]])
+def test_wrong_usage_is_code_2(arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["weights", *arguments])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["show", "--help"], ["convert", "--help"]])
+def test_help_has_examples(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["weights", *arguments])
+    assert stop.value.code == 0
+    assert "examples:\n  lucidbox weights" in capsys.readouterr().out
