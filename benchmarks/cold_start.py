@@ -30,7 +30,11 @@ def import_times(command, folder):
         match = re.match(r"import time:\s+(\d+) \|\s+(\d+) \|\s+(\S+)$", line)
         if match:
             found.setdefault(match[3], int(match[2]) / 1000)
-    return {name: found[name] for name in ("numpy", "cv2", "openvino", "argparse", "lucidbox.detector") if name in found}
+    return {
+        name: found[name]
+        for name in ("numpy", "cv2", "openvino", "argparse", "lucidbox.detector")
+        if name in found
+    }
 
 
 def main():

@@ -43,9 +43,8 @@ def cache_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small_weights(cache_folder):
     """A safetensors file of a small three-class network with random weights."""
-    from models import NAMES, lively_network
-
     from lucidbox import weights
+    from models import NAMES, lively_network
 
     path = cache_folder / "small.safetensors"
     if not path.exists():
@@ -57,9 +56,8 @@ def small_weights(cache_folder):
 @pytest.fixture(scope="session")
 def small_onnx(small_weights):
     """The same network through the door."""
-    from models import unchecked_shapes
-
     from lucidbox import door
+    from models import unchecked_shapes
 
     with unchecked_shapes():
         return door.through(small_weights)
@@ -68,9 +66,8 @@ def small_onnx(small_weights):
 @pytest.fixture(scope="session")
 def reference_onnx(cache_folder):
     """The reference YOLO11n through the door; the test is skipped where ../shared is absent."""
-    from models import unchecked_shapes
-
     from lucidbox import door
+    from models import unchecked_shapes
 
     with unchecked_shapes():
         return door.through(shared_path("weights/yolo11n-reference.pt"))

@@ -1,11 +1,11 @@
 import numpy as np
 import onnx
 import pytest
-from models import NAMES, lively_network, unchecked_shapes
 from PIL import Image
 
 from lucidbox import Detector, export, weights
 from lucidbox.errors import WeightsError
+from models import NAMES, lively_network, unchecked_shapes
 
 
 def test_one_file_with_named_ports_and_metadata(small_onnx):
@@ -13,7 +13,12 @@ def test_one_file_with_named_ports_and_metadata(small_onnx):
     assert [port.name for port in model.graph.input] == ["pixels"]
     assert [port.name for port in model.graph.output] == ["boxes", "scores"]
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert {entry.key for entry in model.metadata_props} >= {"architecture", "names", "licence", "lucidbox_version"}
+    assert {entry.key for entry in model.metadata_props} >= {
+        "architecture",
+        "names",
+        "licence",
+        "lucidbox_version",
+    }
     onnx.checker.check_model(model)
 
 

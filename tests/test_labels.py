@@ -34,6 +34,4 @@ def test_coco_ids_agree_with_the_official_file(shared):
     import json
 
     categories = json.loads(shared("data/coco-val-150/instances.json").read_text())["categories"]
-    assert [(entry["name"], entry["id"]) for entry in categories] == list(
-        zip(COCO_NAMES, COCO_IDS, strict=True)
-    )
+    assert [(entry["name"], entry["id"]) for entry in categories] == list(zip(COCO_NAMES, COCO_IDS, strict=True))

@@ -14,9 +14,7 @@ def brute_force(boxes, scores, classes, iou, most):
     for index in sorted(range(len(boxes)), key=lambda row: (-scores[row], row)):
         if most is not None and len(kept) == most:
             break
-        if all(
-            classes[index] != classes[other] or overlap(boxes[index], boxes[other]) <= iou for other in kept
-        ):
+        if all(classes[index] != classes[other] or overlap(boxes[index], boxes[other]) <= iou for other in kept):
             kept.append(index)
     return kept
 
@@ -58,7 +56,7 @@ def test_the_notebooks_suppression(shared):
             assert each.tolist() == cases[f"case{index}/batched_nms_{iou}"].tolist()
 
 
-# Whole-number corners on a small grid: many exact ties, identical boxes, empty boxes and IoUs equal to a threshold.
+# Whole-number corners on a small grid: exact ties, identical and empty boxes, IoUs equal to a threshold.
 corner = st.integers(0, 6)
 one_box = st.tuples(corner, corner, corner, corner).map(
     lambda c: (min(c[0], c[2]), min(c[1], c[3]), max(c[0], c[2]), max(c[1], c[3]))

@@ -1,6 +1,7 @@
 """The published network on real pictures: same objects, boxes and scores as the reference implementation."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ from lucidbox import Detector
 from lucidbox.boxes import pairwise_iou
 
 ENGINES = ["openvino", "onnxruntime", "torch"]
-NAMES_OF_LIMITS = {"conf": "conf", "iou": "iou", "max_det": "max_det", "classes": "classes", "agnostic_nms": "agnostic"}
+NAMES_OF_LIMITS = {
+    "conf": "conf",
+    "iou": "iou",
+    "max_det": "max_det",
+    "classes": "classes",
+    "agnostic_nms": "agnostic",
+}
 
 
 def compare(found, expected):
@@ -30,7 +37,7 @@ def compare(found, expected):
         np.abs(scores[rows] - found.scores[columns]).max(initial=0),
         len(boxes) - len(rows) + len(ours),
         # Order must agree wherever scores are further apart than rounding.
-        all(a < b for (r, a), (s, b) in zip(partners, partners[1:], strict=False) if scores[r] - scores[s] > 2e-3),
+        all(a < b for (r, a), (s, b) in pairwise(partners) if scores[r] - scores[s] > 2e-3),
     )
 
 

@@ -7,7 +7,8 @@ from lucidbox.shapes import Float, Num
 
 def areas(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, " n"]:
     """Areas of xyxy boxes, in square pixels; negative sides count as they are."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    sizes: Num[np.ndarray, " n"] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return sizes
 
 
 def xyxy_to_xywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
@@ -20,9 +21,7 @@ def xywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def pairwise_iou(
-    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
-) -> Float[np.ndarray, "n m"]:
+def pairwise_iou(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
     """Intersection over union of every pair of xyxy boxes; 0 where the union is empty."""
     # Two planes, x then y, instead of an "n m 2" array: half the memory traffic.
     width = np.minimum(first[:, None, 2], second[:, 2])
@@ -34,4 +33,5 @@ def pairwise_iou(
     overlap = np.multiply(width, height, out=width)
     union = np.add(areas(first)[:, None], areas(second), out=height)
     union -= overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    ratios: Float[np.ndarray, "n m"] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return ratios

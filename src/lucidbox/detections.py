@@ -101,9 +101,7 @@ class Detections:
         """
         ids = list(category_ids) if category_ids is not None else coco_category_ids(self.names)
         if len(ids) != len(self.names):
-            raise OptionError(
-                f"{len(ids)} category ids given for {len(self.names)} classes; give one for each"
-            )
+            raise OptionError(f"{len(ids)} category ids given for {len(self.names)} classes; give one for each")
         return [
             {
                 "image_id": image_id,

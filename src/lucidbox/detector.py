@@ -201,9 +201,7 @@ class Detector:
         height, width = image.shape[:2]
         return fit((height, width), self.size, square=self.square)
 
-    def infer(
-        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Sequence[Frame]
-    ) -> engines.Prediction:
+    def infer(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame]) -> engines.Prediction:
         """The network's own answer, in pixels of its input, for pictures whose frames share one shape.
 
         Raises:
@@ -214,7 +212,7 @@ class Detector:
         return predicted
 
     def predict(
-        self, images: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Sequence[Frame], limits: Limits
+        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame], limits: Limits
     ) -> list[Detections]:
         """The path itself, for pictures whose frames share one shape: letterbox, engine, suppress, restore."""
         predicted = self.infer(images, frames)

@@ -147,9 +147,7 @@ def parse_size(value: int | str | Sequence[int]) -> Size:
     except (TypeError, ValueError):
         sides = []
     if len(sides) not in (1, 2):
-        raise OptionError(
-            f"size {value!r} is not a size: give one number or HEIGHT,WIDTH, such as 640 or 384,640"
-        )
+        raise OptionError(f"size {value!r} is not a size: give one number or HEIGHT,WIDTH, such as 640 or 384,640")
     for side in sides:
         if not 0 < side <= LARGEST_SIDE or side % STRIDE:
             near = min(max(STRIDE, round(side / STRIDE) * STRIDE), LARGEST_SIDE)

@@ -14,7 +14,6 @@ from lucidbox.files import atomic_write, numbered_folder, output_error
 from lucidbox.outputs import UniqueNames, VideoSaver, save_crops, save_image, suffix_for, txt_lines
 from lucidbox.sources import Picture, Source, Sources
 
-
 DEFAULT_FOLDER = Path("runs") / "predict"
 
 

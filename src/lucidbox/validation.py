@@ -66,7 +66,9 @@ def entries(truth: Truth, folder: Path) -> list[Entry]:
     missing = [entry for entry in found if not entry.path.is_file()]
     if missing:
         first = names.get(missing[0].image_id) or f"picture {missing[0].image_id}, which names no file"
-        raise DataError(f"{folder}: {len(missing)} of {len(found)} pictures of {truth.source} are not here: {first}")
+        raise DataError(
+            f"{folder}: {len(missing)} of {len(found)} pictures of {truth.source} are not here: {first}"
+        )
     return found
 
 

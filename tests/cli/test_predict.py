@@ -154,7 +154,10 @@ def test_classes_by_name_and_number(predict, noise):
 def test_batches_answer_as_single_pictures(predict, noise, tmp_path):
     for index in range(5):
         noise(f"many/{index}.png", height=96 + 64 * (index % 2), seed=index)
-    alone = [json.loads(line)["detections"] for line in predict(tmp_path / "many", "--json", "--no-draw")[1].splitlines()]
+    alone = [
+        json.loads(line)["detections"]
+        for line in predict(tmp_path / "many", "--json", "--no-draw")[1].splitlines()
+    ]
     batched = [
         json.loads(line)["detections"]
         for line in predict(tmp_path / "many", "--json", "--no-draw", "--batch", "3")[1].splitlines()
@@ -182,9 +185,8 @@ def test_exif_turned_pictures_give_the_boxes_of_the_upright_one(predict, noise, 
 
 
 def test_chinese_names_reach_json_words_and_drawing(small_weights, predict, noise, tmp_path):
-    from models import unchecked_shapes
-
     from lucidbox import door, weights
+    from models import unchecked_shapes
 
     named = tmp_path / "named.safetensors"
     weights.write(weights.renamed(weights.read(small_weights), ("红灯", "绿灯", "蓝灯")), named)

@@ -203,7 +203,7 @@ def test_a_folder_without_permission(predict, noise, tmp_path):
 
 
 def test_a_full_disk_costs_the_saved_picture_only(process, noise, tmp_path):
-    """A limit on file size stands for a full disk: the large picture's copy cannot be written, the small one's can."""
+    """A limit on file size stands for a full disk: the large picture's copy does not fit, the small one's does."""
     noise("in/a-large.bmp", height=400, width=600)
     noise("in/b-small.bmp", height=32, width=32)
 
@@ -275,7 +275,7 @@ def test_ctrl_c_keeps_what_was_done_and_leaves_nothing_half_written(process, noi
     for _ in range(5):
         running.stdout.readline()
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "Traceback" not in err
     assert "stopped; what was done so far stays" in err
@@ -302,7 +302,9 @@ def test_a_reader_that_goes_away_is_no_error(process, noise, tmp_path):
 def test_interrupted_video_is_playable(process, tmp_path):
     import cv2
 
-    writer = cv2.VideoWriter(str(tmp_path / "long.mp4"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 6.0, (160, 96))
+    writer = cv2.VideoWriter(
+        str(tmp_path / "long.mp4"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 6.0, (160, 96)
+    )
     for seed in range(300):
         writer.write(np.random.default_rng(seed).integers(0, 256, (96, 160, 3), dtype=np.uint8))
     writer.release()

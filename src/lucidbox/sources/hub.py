@@ -113,7 +113,7 @@ def _content(cell: _Cell, source: str) -> bytes | Path:
         raise ImageError(f"{source}: the row has no picture")
     if "://" not in path:
         return Path(path)
-    import fsspec  # type: ignore[import-untyped]
+    import fsspec
 
     try:
         with fsspec.open(path, "rb") as file:

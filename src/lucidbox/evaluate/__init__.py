@@ -1,0 +1,18 @@
+"""COCO's detection metrics on arrays, in NumPy alone.
+
+>>> from lucidbox.evaluate import load_truth, load_predictions, evaluate
+>>> truth = load_truth("instances.json")
+>>> print(evaluate(truth, load_predictions("results.json", truth)))
+"""
+
+from lucidbox.evaluate.coco import load_predictions, load_truth, save_predictions
+from lucidbox.evaluate.predictions import Predictions
+from lucidbox.evaluate.protocol import COCO, AreaRange, Protocol
+from lucidbox.evaluate.streaming import CocoEvaluator
+from lucidbox.evaluate.summary import Summary, evaluate
+from lucidbox.evaluate.truth import Truth
+
+__all__ = [
+    "COCO", "AreaRange", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth",
+    "evaluate", "load_predictions", "load_truth", "save_predictions",
+]  # fmt: skip

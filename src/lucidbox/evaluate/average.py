@@ -1,0 +1,51 @@
+"""Average precision of plain hit lists, for the analyses that change what counts."""
+
+import numpy as np
+
+from lucidbox.evaluate.curves import hits_needed
+from lucidbox.shapes import Bool, Float, Int
+
+
+def precision_at_points(
+    hits: Bool[np.ndarray, " n"], positives: int, points: tuple[float, ...]
+) -> Float[np.ndarray, " r"]:
+    """Highest precision at or beyond each recall point.
+
+    Args:
+        hits: whether each counted detection is right, best score first.
+        positives: number of truths, at least 1.
+        points: recalls.
+    """
+    right = np.flatnonzero(hits)
+    precision = np.arange(1, len(right) + 1) / (right + 1 + np.spacing(1))
+    best: Float[np.ndarray, " h"] = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    needed = np.maximum(hits_needed(np.array([[positives]]), points)[0, 0], 1)
+    reached: Float[np.ndarray, " r"] = best[np.minimum(needed - 1, len(right))]
+    return reached
+
+
+def mean_average_precision(
+    classes: Int[np.ndarray, " n"],
+    scores: Float[np.ndarray, " n"],
+    hits: Bool[np.ndarray, " n"],
+    positives: Int[np.ndarray, " k"],
+    points: tuple[float, ...],
+) -> float:
+    """Mean over the classes that have truths of the mean precision at the recall points; -1 without any.
+
+    Args:
+        classes: class of each counted detection.
+        scores: its score; equal ones stay in the order given.
+        hits: whether it is right.
+        positives: number of truths per class.
+        points: recalls.
+    """
+    order = np.lexsort((-scores, classes))
+    borders = np.searchsorted(classes[order], np.arange(len(positives) + 1))
+    ranked = hits[order]
+    values = [
+        precision_at_points(ranked[borders[index] : borders[index + 1]], int(count), points).mean()
+        for index, count in enumerate(positives)
+        if count
+    ]
+    return float(np.mean(values)) if values else -1.0

@@ -1,0 +1,114 @@
+"""The score threshold at which a detector is best used, per class."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from lucidbox.evaluate.evaluation import Matching
+from lucidbox.shapes import Bool, Float, Int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What keeping the detections that score at least ``score`` gives; all 0 if nothing is found."""
+
+    score: float
+    f1: float
+    precision: float
+    recall: float
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Every ranked detection under one IoU threshold, in one area range.
+
+    Attributes:
+        true: whether the detection at each position found a truth that counts.
+        counted: whether it counts at all: not beyond the detection limit, not on an ignored truth.
+    """
+
+    true: Bool[np.ndarray, " n"]
+    counted: Bool[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One class at every score threshold that tells its detections apart, highest first.
+
+    Attributes:
+        scores: the thresholds.
+        hits: true positives that score at least that.
+        counts: counted detections that do.
+        positives: truths that count.
+    """
+
+    scores: Float[np.ndarray, " s"]
+    hits: Int[np.ndarray, " s"]
+    counts: Int[np.ndarray, " s"]
+    positives: int
+
+    @property
+    def precision(self) -> Float[np.ndarray, " s"]:
+        """Share of right ones among the counted detections."""
+        share: Float[np.ndarray, " s"] = self.hits / np.maximum(self.counts, 1)
+        return share
+
+    @property
+    def recall(self) -> Float[np.ndarray, " s"]:
+        """Share of the truths that is found."""
+        share: Float[np.ndarray, " s"] = self.hits / max(self.positives, 1)
+        return share
+
+    @property
+    def f1(self) -> Float[np.ndarray, " s"]:
+        """Harmonic mean of precision and recall: 2 hits / (counts + positives)."""
+        mean: Float[np.ndarray, " s"] = 2 * self.hits / np.maximum(self.counts + self.positives, 1)
+        return mean
+
+
+def cell(matching: Matching, threshold: int = 0, area: int = 0) -> Cell:
+    """Every detection's fate under one IoU threshold and area range, at the largest detection limit.
+
+    Args:
+        matching: the matches.
+        threshold: index of the IoU threshold.
+        area: index of the area range.
+    """
+    field, positions = matching.field, matching.candidates.positions
+    outcome = next(one for one in matching.outcomes if threshold in one.word.thresholds and area in one.word.areas)
+    bit = np.uint64(1 << outcome.word.bit(threshold, area))
+    true = np.zeros(len(field.ranking.scores), bool)
+    true[positions] = outcome.true & bit != 0
+    counted = ~field.outside[area] | true
+    counted[positions[outcome.ignored & bit != 0]] = False
+    counted &= field.ranking.ranks < matching.protocol.max_detections[-1]
+    return Cell(true, counted)
+
+
+def sweeps(matching: Matching, threshold: int = 0) -> list[Sweep]:
+    """Every class at every score threshold, under one IoU threshold and for all sizes."""
+    field, fate = matching.field, cell(matching, threshold)
+    starts = field.ranking.class_starts
+    result = []
+    for index, (start, end) in enumerate(pairwise(starts.tolist())):
+        scores = field.ranking.scores[start:end]
+        # A threshold cannot part equal scores, so only the last of them is a place to stop.
+        last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)) if len(scores) else np.zeros(0, int)
+        hits, counts = (np.cumsum(flags[start:end])[last] for flags in (fate.true, fate.counted))
+        result.append(Sweep(scores[last], hits, counts, int(field.positives[0, index])))
+    return result
+
+
+def best_f1(matching: Matching, threshold: int = 0) -> list[OperatingPoint]:
+    """For each class the score threshold of highest F1; of equal ones the highest threshold."""
+    points = []
+    for sweep in sweeps(matching, threshold):
+        if sweep.positives == 0 or not sweep.hits.any():
+            points.append(OperatingPoint(0.0, 0.0, 0.0, 0.0))
+            continue
+        best = int(np.argmax(sweep.f1))
+        points.append(
+            OperatingPoint(*(float(one[best]) for one in (sweep.scores, sweep.f1, sweep.precision, sweep.recall)))
+        )
+    return points

@@ -1,0 +1,92 @@
+"""What is measured: IoU thresholds, recall points, area ranges, limits on detections per picture."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from lucidbox.errors import OptionError
+
+
+@dataclass(frozen=True)
+class AreaRange:
+    """A named range of object areas, both limits included, in square pixels.
+
+    A truth's area is its annotation's ``area`` (in COCO the mask's), a detection's is width times height.
+    """
+
+    name: str
+    low: float
+    high: float
+
+
+def _spaced(first: float, last: float, count: int) -> tuple[float, ...]:
+    # linspace, because pycocotools uses it: arange's 0.95 is a different double, and a box pair can fall between.
+    return tuple(np.linspace(first, last, count).tolist())
+
+
+COCO_AREAS = (
+    AreaRange("all", 0.0, 1e5**2),
+    AreaRange("small", 0.0, 32.0**2),
+    AreaRange("medium", 32.0**2, 96.0**2),
+    AreaRange("large", 96.0**2, 1e5**2),
+)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The rules of an evaluation. The default is COCO's detection protocol (Lin et al. 2014, cocoeval.py).
+
+    Attributes:
+        iou_thresholds: a detection matches a truth when their IoU reaches the threshold; ascending.
+        recall_points: recalls at which precision is read off; ascending, 0 to 1.
+        areas: object sizes that are measured separately.
+        max_detections: best-scored detections kept per picture and class; ascending.
+        classes: category ids to evaluate; None means every category of the truth.
+        class_agnostic: treat all (chosen) classes as one.
+
+    Raises:
+        OptionError: a list is empty, not ascending, or out of range.
+    """
+
+    iou_thresholds: tuple[float, ...] = field(default_factory=lambda: _spaced(0.5, 0.95, 10))
+    recall_points: tuple[float, ...] = field(default_factory=lambda: _spaced(0.0, 1.0, 101))
+    areas: tuple[AreaRange, ...] = COCO_AREAS
+    max_detections: tuple[int, ...] = (1, 10, 100)
+    classes: tuple[int, ...] | None = None
+    class_agnostic: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse rules that no evaluation could follow."""
+        _ascending("iou_thresholds", self.iou_thresholds)
+        _ascending("recall_points", self.recall_points)
+        _ascending("max_detections", self.max_detections)
+        # At threshold 0 boxes that do not even touch would match.
+        if self.iou_thresholds[0] <= 0 or self.iou_thresholds[-1] > 1:
+            raise OptionError(f"iou_thresholds must lie above 0 and up to 1, got {self.iou_thresholds}")
+        if self.recall_points[0] < 0 or self.recall_points[-1] > 1:
+            raise OptionError("recall_points must lie between 0 and 1")
+        if self.max_detections[0] < 1:
+            raise OptionError(f"max_detections must be at least 1, got {self.max_detections}")
+        names = [area.name for area in self.areas]
+        if not names or len(set(names)) != len(names):
+            raise OptionError(f"areas need at least one range and different names, got {names}")
+        for area in self.areas:
+            if not area.low <= area.high:
+                raise OptionError(f"area range {area.name!r}: {area.low} is above {area.high}")
+
+    def area_index(self, name: str) -> int | None:
+        """Index of the area range of that name; None if it is not measured."""
+        names = [area.name for area in self.areas]
+        return names.index(name) if name in names else None
+
+
+def _ascending(name: str, values: tuple[float, ...] | tuple[int, ...]) -> None:
+    if not values or any(not low < high for low, high in pairwise(values)):
+        raise OptionError(f"{name} needs ascending values, got {values}")
+    if not np.all(np.isfinite(values)):
+        raise OptionError(f"{name} needs finite values, got {values}")
+
+
+COCO = Protocol()
+"""COCO's own rules: ten IoU thresholds, 101 recall points, four area ranges, 1, 10 and 100 detections."""
