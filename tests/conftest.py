@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 # Threads of two test processes on two cores only fight; set before any engine is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# FFmpeg reads its level once a process, at its first use, which may be a test's own.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 from jaxtyping import install_import_hook
 

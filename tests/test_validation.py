@@ -8,7 +8,7 @@ from lucidbox import Detector, validation
 from lucidbox.errors import DataError, OptionError
 from lucidbox.evaluate import CocoEvaluator, Truth, evaluate, load_truth
 from lucidbox.missed import REASONS, explain_missed, missed_rows
-from test_detector import RedFinder, picture
+from models import RedFinder, picture
 
 
 @pytest.fixture
@@ -28,10 +28,9 @@ def reds(tmp_path):
 def test_red_boxes_are_found_where_they_are(batch, reds, tmp_path):
     detector = Detector(RedFinder(), ("blue", "red"))
     evaluator, failures = CocoEvaluator(reds), []
-    for answer in validation.answers(
-        detector, validation.entries(reds, tmp_path), batch=batch, on_failure=failures.append
-    ):
-        found = detector.finish(answer.boxes, answer.scores, answer.frame, validation.LIMITS)
+    groups = validation.read_files(validation.files_of(reds, tmp_path), batch, failures.append)
+    for answer in validation.answers(detector, groups):
+        found = validation.exact_detections(detector, answer)
         # The finder also answers "blue", which is no category of the truth.
         evaluator.add(answer.image_id, found[found.classes == 1], [0, 7])
     assert failures == []
@@ -42,17 +41,16 @@ def test_red_boxes_are_found_where_they_are(batch, reds, tmp_path):
 def test_missing_files_are_counted_and_the_first_is_named(reds, tmp_path):
     (tmp_path / "2.png").unlink()
     with pytest.raises(DataError, match=r"1 of 4 pictures of truth are not here: 2\.png"):
-        validation.entries(reds, tmp_path)
+        validation.files_of(reds, tmp_path)
     with pytest.raises(DataError, match="no such folder"):
-        validation.entries(reds, tmp_path / "nowhere")
+        validation.files_of(reds, tmp_path / "nowhere")
 
 
 def test_an_unreadable_picture_is_told_and_the_rest_go_on(reds, tmp_path):
     (tmp_path / "2.png").write_bytes(b"broken")
     detector, failures = Detector(RedFinder(), ("blue", "red")), []
-    found = list(
-        validation.answers(detector, validation.entries(reds, tmp_path), batch=2, on_failure=failures.append)
-    )
+    groups = validation.read_files(validation.files_of(reds, tmp_path), 2, failures.append)
+    found = list(validation.answers(detector, groups))
     assert sorted(answer.image_id for answer in found) == [0, 1, 3]
     assert "2.png" in str(failures[0])
 
@@ -60,7 +58,9 @@ def test_an_unreadable_picture_is_told_and_the_rest_go_on(reds, tmp_path):
 def test_a_size_that_is_not_square_is_refused(reds, tmp_path):
     detector = Detector(RedFinder(), ("blue", "red"), size=(320, 640))
     with pytest.raises(OptionError, match="not square"):
-        list(validation.answers(detector, validation.entries(reds, tmp_path), on_failure=print))
+        list(validation.answers(detector, [[(0, picture(32, 32, (0, 0, 9, 9)))]]))
+    with pytest.raises(OptionError, match="batch 0"):
+        list(validation.read_files(validation.files_of(reds, tmp_path), 0, print))
 
 
 def anchor_answer(boxes, scores):
@@ -128,7 +128,7 @@ def test_class_offset_equals_exact_suppression_where_nothing_rounds():
     boxes = np.concatenate([corners, corners + random.integers(5, 100, (200, 2))], axis=1)
     answer = anchor_answer(boxes, random.random((200, 3)))
     detector = Detector(RedFinder(), ("a", "b", "c"))
-    exact = detector.finish(answer.boxes, answer.scores, answer.frame, validation.LIMITS)
+    exact = validation.exact_detections(detector, answer)
     assert validation.class_offset_detections(detector, answer) == exact
 
 
@@ -138,9 +138,9 @@ def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, share
     truth = load_truth(shared("data/coco-val-150/instances.json"))
     detector = Detector.load(reference_onnx, precision="fp32")
     evaluator, count = CocoEvaluator(truth), 0
-    pictures = validation.entries(truth, shared("data/coco-val-150/images"))
-    for answer in validation.answers(detector, pictures, batch=batch, on_failure=pytest.fail):
-        found = detector.finish(answer.boxes, answer.scores, answer.frame, validation.LIMITS)
+    files = validation.files_of(truth, shared("data/coco-val-150/images"))
+    for answer in validation.answers(detector, validation.read_files(files, batch, pytest.fail)):
+        found = validation.exact_detections(detector, answer)
         count += len(found)
         evaluator.add(answer.image_id, found)
     golden = json.loads(shared("golden/val/stats.json").read_text())[f"batch{batch}"]

@@ -5,7 +5,7 @@ network's size and half a stride of room around it, an anchor may answer with se
 thresholds keep nearly everything: the evaluator sorts it out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,13 @@ import numpy as np
 from lucidbox.data.headers import read_header
 from lucidbox.detections import Detections
 from lucidbox.detector import Detector
-from lucidbox.errors import DataError, ImageError, OptionError
+from lucidbox.errors import DataError, ImageError, LucidboxError, OptionError
 from lucidbox.evaluate.truth import Truth
 from lucidbox.images import read_image
 from lucidbox.letterbox import Frame, batch_shape, fit_validation
 from lucidbox.nms import Limits, select, suppress
-from lucidbox.shapes import Float32
+from lucidbox.shapes import Float32, UInt8
+from lucidbox.sources import Failure, Picture
 
 LIMITS = Limits(conf=0.001, iou=0.7, max_det=300, several_labels=True)
 """What published accuracies are measured with."""
@@ -28,12 +29,8 @@ CLASS_OFFSET = 7680
 """Pixels by which the known implementation moves boxes apart, class by class, before it suppresses them."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A picture of a data set: its id in the truth, and its file."""
-
-    image_id: int
-    path: Path
+Numbered = tuple[int, UInt8[np.ndarray, "h w 3"]]
+"""A picture's id in the truth, and its pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,65 +50,101 @@ class Answer:
     scores: Float32[np.ndarray, "a c"]
 
 
-def entries(truth: Truth, folder: Path) -> list[Entry]:
-    """Every picture of the truth and its file below a folder.
+def files_of(truth: Truth, folder: Path) -> dict[int, Path]:
+    """The file of every picture of the truth, by picture id.
 
     Raises:
-        DataError: the truth names no files, or one of them is not there.
+        DataError: the truth names no files, or one of them is not in the folder.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of pictures")
     names = dict(zip(truth.image_ids.tolist(), truth.file_names, strict=False))
-    found = [Entry(image_id, folder / names.get(image_id, "")) for image_id in truth.image_ids.tolist()]
-    missing = [entry for entry in found if not entry.path.is_file()]
+    files = {image_id: folder / names.get(image_id, "") for image_id in truth.image_ids.tolist()}
+    missing = [image_id for image_id, path in files.items() if not path.is_file()]
     if missing:
-        first = names.get(missing[0].image_id) or f"picture {missing[0].image_id}, which names no file"
+        first = names.get(missing[0]) or f"picture {missing[0]}, which names no file"
         raise DataError(
-            f"{folder}: {len(missing)} of {len(found)} pictures of {truth.source} are not here: {first}"
+            f"{folder}: {len(missing)} of {len(files)} pictures of {truth.source} are not here: {first}"
         )
-    return found
+    return files
 
 
-def answers(
-    detector: Detector,
-    pictures: Sequence[Entry],
-    *,
-    batch: int = 1,
-    on_failure: Callable[[ImageError], None],
-) -> Iterator[Answer]:
-    """The network's answer for every picture that can be read.
+def read_files(
+    files: Mapping[int, Path], batch: int, on_failure: Callable[[ImageError], None]
+) -> Iterator[list[Numbered]]:
+    """Pictures in groups that are to share one inference; groups of several are taken by aspect ratio.
 
     Args:
-        detector: its size must be square, as the reference's validation has it.
-        pictures: in any order; with batches they are taken by aspect ratio.
-        batch: pictures that share one inference, all padded to one shape, which moves scores slightly: a
+        files: by picture id.
+        batch: pictures of a group. All of them are padded to one shape, which moves scores slightly: a
             published accuracy is reproduced exactly only with the batch it was measured with.
         on_failure: told of each picture that cannot be read.
 
     Raises:
-        OptionError: the detector's size is not square, or the batch is less than 1.
+        OptionError: the batch is less than 1.
+    """
+    if batch < 1:
+        raise OptionError(f"batch {batch} is less than 1")
+    ordered = list(files) if batch == 1 else sorted(files, key=lambda image_id: _aspect_ratio(files[image_id]))
+    for start in range(0, len(ordered), batch):
+        group: list[Numbered] = []
+        for image_id in ordered[start : start + batch]:
+            try:
+                group.append((image_id, read_image(files[image_id])))
+            except ImageError as error:
+                on_failure(error)
+        if group:
+            yield group
+
+
+def read_stream(
+    pictures: Iterable[Picture | Failure], truth: Truth, on_failure: Callable[[LucidboxError], None]
+) -> Iterator[list[Numbered]]:
+    """Pictures of a stream that the truth knows, one by one: by the stream's own numbers, else by file name.
+
+    Raises:
+        DataError: none of them is in the truth.
+    """
+    by_name = {Path(name).name: i for name, i in zip(truth.file_names, truth.image_ids.tolist(), strict=False)}
+    known, found, last = set(truth.image_ids.tolist()), 0, ""
+    for picture in pictures:
+        if isinstance(picture, Failure):
+            on_failure(picture.error)
+            continue
+        last = picture.source
+        image_id = by_name.get(picture.name) if picture.image_id is None else picture.image_id
+        if image_id is not None and image_id in known:
+            found += 1
+            yield [(image_id, picture.pixels)]
+    if not found and last:
+        raise DataError(f"{last}: neither number nor name of any picture of this data set is in {truth.source}")
+
+
+def answers(detector: Detector, groups: Iterable[list[Numbered]]) -> Iterator[Answer]:
+    """The network's answer for every picture, fitted as the reference fits it for validation.
+
+    Args:
+        detector: its size must be square.
+        groups: pictures that share one inference.
+
+    Raises:
+        OptionError: the detector's size is not square.
     """
     if detector.size[0] != detector.size[1]:
         raise OptionError(f"size {detector.size} is not square; validation takes one number")
-    if batch < 1:
-        raise OptionError(f"batch {batch} is less than 1")
     longest = detector.size[0]
-    ordered = list(pictures) if batch == 1 else _by_aspect_ratio(pictures)
-    for start in range(0, len(ordered), batch):
-        read = []
-        for entry in ordered[start : start + batch]:
-            try:
-                read.append((entry, read_image(entry.path)))
-            except ImageError as error:
-                on_failure(error)
-        if not read:
-            continue
-        sizes = [(image.shape[0], image.shape[1]) for _, image in read]
+    for group in groups:
+        sizes = [(image.shape[0], image.shape[1]) for _, image in group]
         shape = batch_shape(sizes, longest)
         frames = [fit_validation(size, longest, shape) for size in sizes]
-        predicted = detector.infer([image for _, image in read], frames)
-        for row, (entry, _) in enumerate(read):
-            yield Answer(entry.image_id, frames[row], predicted.boxes[row], predicted.scores[row])
+        predicted = detector.infer([image for _, image in group], frames)
+        for row, (image_id, _) in enumerate(group):
+            yield Answer(image_id, frames[row], predicted.boxes[row], predicted.scores[row])
+
+
+def exact_detections(detector: Detector, answer: Answer) -> Detections:
+    """Boxes as validation wants them, in the picture's own pixels."""
+    return detector.finish(answer.boxes, answer.scores, answer.frame, LIMITS)
 
 
 def class_offset_detections(detector: Detector, answer: Answer, limits: Limits = LIMITS) -> Detections:
@@ -128,11 +161,7 @@ def class_offset_detections(detector: Detector, answer: Answer, limits: Limits =
     return Detections(restored, found.scores[kept], found.classes[kept], detector.names)
 
 
-def _by_aspect_ratio(pictures: Sequence[Entry]) -> list[Entry]:
-    """Flattest first, as the reference sorts them; equal ratios in the order given."""
-
-    def ratio(entry: Entry) -> float:
-        header = read_header(entry.path)
-        return header.height / header.width if header.width else 0.0
-
-    return sorted(pictures, key=ratio)
+def _aspect_ratio(path: Path) -> float:
+    """Height over width, from the header; batches go from flat to tall, as the reference sorts them."""
+    header = read_header(path)
+    return header.height / header.width if header.width else 0.0

@@ -5,22 +5,28 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.errors import OptionError
 
 if TYPE_CHECKING:
+    from lucidbox.cli.validating import Run
     from lucidbox.evaluate import Predictions, Protocol, Summary, Truth
 
 DESCRIPTION = """\
 COCO's average precision, equal to pycocotools to the last digit.
 
-Annotations are a COCO JSON file (instances_val2017.json); predictions a COCO result file: a list of
-{"image_id", "category_id", "bbox": [left, top, width, height], "score"}."""
+Annotations are a COCO JSON file (instances_val2017.json) or a data set in YOLO's form (data.yaml). What is
+evaluated is a COCO result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height],
+"score"}, or a model: --weights runs it over the pictures with the settings that published accuracies are
+measured with (confidence 0.001, IoU 0.7, several labels an anchor, at most 300 boxes)."""
 
 EXAMPLES = """\
 examples:
   lucidbox evaluate --annotations instances.json --predictions results.json
+  lucidbox evaluate --annotations instances.json --weights yolo11n.onnx --images val2017/
+  lucidbox evaluate --annotations instances.json --weights yolo11n.onnx --images val2017/ --missed
   lucidbox evaluate --annotations instances.json --predictions results.json --per-class --errors
   lucidbox evaluate --annotations instances.json --predictions results.json --bootstrap 1000 --plots plots/
   lucidbox evaluate --annotations instances.json --compare before.json after.json   # exit code 3: worse
@@ -41,20 +47,31 @@ def register(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what is evaluated")
-    what.add_argument("--annotations", required=True, metavar="JSON", help="COCO annotation file")
+    what.add_argument("--annotations", required=True, metavar="JSON", help="COCO annotation file, or data.yaml")
     given = what.add_mutually_exclusive_group(required=True)
     given.add_argument("--predictions", metavar="JSON", help="COCO result file")
     given.add_argument(
         "--compare", nargs=2, metavar=("A", "B"),
         help="two result files: is B better than A? Paired bootstrap; exit code 3 if it is worse",
     )  # fmt: skip
+    given.add_argument("--weights", metavar="FILE", help="a model to run: .pt, .safetensors or .onnx")
     what.add_argument(
         "--subset", action="store_true",
         help="leave out, and count, detections on pictures or categories that the annotations do not have",
     )  # fmt: skip
+    _add_model(parser.add_argument_group("running a model"))
     _add_rules(parser.add_argument_group("rules (COCO's by default)"))
     _add_outputs(parser.add_argument_group("what is shown and written"))
     parser.set_defaults(run=run)
+
+
+def _add_model(group: Any) -> None:
+    group.add_argument("--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
+    group.add_argument("--size", metavar="N", help="longer side of the network's input (default: the model's)")
+    group.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
+    group.add_argument("--precision", default="auto", help="auto (default), fp32, bf16 or fp16")
+    group.add_argument("--batch", type=int, default=1, metavar="N", help="pictures padded to one shape (1)")
+    group.add_argument("--missed", action="store_true", help="why each missed object was missed")
 
 
 def _add_rules(group: Any) -> None:
@@ -84,8 +101,9 @@ def _add_outputs(group: Any) -> None:
     group.add_argument("--seed", type=int, default=0, help="of the bootstrap's random numbers (0)")
     group.add_argument("--explain-gap", action="store_true", help="score under the deviations other tools have")
     group.add_argument(
-        "--json", metavar="FILE", help="write the numbers: AP, AP50, …, ARl, per_class, …; - for standard output"
-    )
+        "--json", nargs="?", const="-", metavar="FILE",
+        help="the numbers as JSON: AP, AP50, …, ARl, per_class, …; on standard output if no file is named",
+    )  # fmt: skip
     group.add_argument("--plots", metavar="DIR", help="draw curves, confusion matrix, classes, scores")
     group.add_argument(
         "--save-predictions", metavar="FILE", help="write the evaluated detections as a COCO result file"
@@ -93,17 +111,43 @@ def _add_outputs(group: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate, or compare; 0, or 3 if the second predictions are worse."""
-    from lucidbox.evaluate import load_predictions, load_truth
+    """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if the second predictions are worse."""
+    from lucidbox.evaluate import load_predictions
 
-    truth = load_truth(arguments.annotations)
+    if not arguments.weights:
+        for name in ("images", "size", "missed"):
+            if getattr(arguments, name):
+                raise OptionError(f"--{name} runs a model and needs --weights")
+    truth, files = _truth(arguments.annotations)
     protocol = _protocol(arguments, truth)
     if arguments.compare:
         return _compare(arguments, truth, protocol)
-    predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
+    model: "Run | None" = None
+    if arguments.weights:
+        from lucidbox.cli.validating import run_model
+
+        model, predictions = run_model(arguments, truth, files)
+    else:
+        predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
     if arguments.rule == "notebook":
-        return _notebook_rule(arguments, truth, predictions, protocol)
-    return _evaluate(arguments, truth, predictions, protocol)
+        _notebook_rule(arguments, truth, predictions, protocol)
+    else:
+        _evaluate(arguments, truth, predictions, protocol, model)
+    return 1 if model and model.failures else 0
+
+
+def _truth(path: str) -> tuple["Truth", dict[int, Path]]:
+    """The annotations, and where their pictures are if they say so."""
+    from lucidbox.evaluate import load_truth
+
+    if not Path(path).is_dir() and Path(path).suffix.lower() not in (".yaml", ".yml", ".toml"):
+        return load_truth(path), {}
+    from lucidbox.data import read, to_truth
+
+    reading = read(path)
+    dataset = reading.part("val" if any(part.name == "val" for part in reading.parts) else None)
+    _say_notes(tuple(f"{one.place}: {one.message}; left out" for one in reading.problems if one.left_out))
+    return to_truth(dataset), {int(one): dataset.path(index) for index, one in enumerate(dataset.image_ids)}
 
 
 def _protocol(arguments: argparse.Namespace, truth: "Truth") -> "Protocol":
@@ -153,16 +197,20 @@ def _category(text: str, truth: "Truth") -> int:
 
 
 def _evaluate(
-    arguments: argparse.Namespace, truth: "Truth", predictions: "Predictions", protocol: "Protocol"
-) -> int:
+    arguments: argparse.Namespace,
+    truth: "Truth",
+    predictions: "Predictions",
+    protocol: "Protocol",
+    model: "Run | None",
+) -> None:
+    from lucidbox.cli.tables import class_table
     from lucidbox.evaluate import evaluate, save_predictions
-    from lucidbox.evaluate.report import class_table
 
     summary = evaluate(truth, predictions, protocol)
     document, sections = summary.to_dict(), [str(summary)]
     if arguments.per_class:
         sections.append(class_table(summary.per_class))
-    _add_analyses(arguments, summary, document, sections)
+    _add_analyses(arguments, summary, model, document, sections)
     _say_notes(summary.notes)
     if arguments.plots:
         from lucidbox.evaluate.plots import save_plots
@@ -172,14 +220,17 @@ def _evaluate(
     if arguments.save_predictions:
         save_predictions(arguments.save_predictions, summary.matching.predictions)
     _show(sections, document, arguments.json)
-    return 0
 
 
 def _add_analyses(
-    arguments: argparse.Namespace, summary: "Summary", document: dict[str, Any], sections: list[str]
+    arguments: argparse.Namespace,
+    summary: "Summary",
+    model: "Run | None",
+    document: dict[str, Any],
+    sections: list[str],
 ) -> None:
     """Why the number is what it is: each analysis asked for becomes a table and an entry of the JSON."""
-    from lucidbox.evaluate import report
+    from lucidbox.cli import tables
 
     matching = summary.matching
     if arguments.errors:
@@ -187,20 +238,28 @@ def _add_analyses(
 
         errors = explain_errors(matching)
         document["errors"] = asdict(errors)
-        sections.append(report.error_table(errors))
+        sections.append(tables.error_table(errors))
     if arguments.bootstrap is not None:
         from lucidbox.evaluate.bootstrap import bootstrap
 
         intervals = bootstrap(matching, arguments.bootstrap, arguments.seed)
         document["bootstrap"] = [asdict(one) for one in intervals]
-        sections.append(report.interval_table(intervals, arguments.bootstrap, len(matching.truth.image_ids)))
+        sections.append(tables.interval_table(intervals, arguments.bootstrap, len(matching.truth.image_ids)))
+    if arguments.missed and model:
+        missed = model.missed(matching)
+        document["missed"] = [asdict(one) for one in missed]
+        sections.append(tables.missed_table(missed))
     if arguments.explain_gap:
-        from lucidbox.evaluate.gap import NAMES, explain_gap
+        from lucidbox.evaluate.gap import NAMES, deviation, explain_gap
 
         _refuse(arguments, "--explain-gap", ("iou_thresholds", "max_detections", "areas", "class_agnostic"))
-        gap = explain_gap(matching.truth, matching.predictions, matching.protocol.classes)
+        classes = matching.protocol.classes
+        gap = explain_gap(matching.truth, matching.predictions, classes)
+        if model and model.class_offset is not None:
+            name, seen_in = "classes kept apart by shifting boxes", "suppression with a class offset"
+            gap += (deviation(name, seen_in, matching.truth, model.class_offset, classes),)
         document["gap"] = [{"name": one.name, **dict(zip(NAMES, one.measured, strict=True))} for one in gap]
-        sections.append(report.gap_table(gap))
+        sections.append(tables.gap_table(gap))
 
 
 def _say_notes(notes: tuple[str, ...]) -> None:
@@ -221,10 +280,10 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
 
 
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
+    from lucidbox.cli.tables import comparison_table
     from lucidbox.evaluate import load_predictions
     from lucidbox.evaluate.bootstrap import compare
     from lucidbox.evaluate.evaluation import match_all
-    from lucidbox.evaluate.report import comparison_table
 
     _refuse(arguments, "--compare", ("per_class", "errors", "explain_gap", "plots", "save_predictions", "rule"))
     _say_notes(truth.notes)
@@ -243,15 +302,14 @@ def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol"
 
 def _notebook_rule(
     arguments: argparse.Namespace, truth: "Truth", predictions: "Predictions", protocol: "Protocol"
-) -> int:
+) -> None:
     from lucidbox.evaluate.notebook_rule import evaluate_notebook_rule
 
     analyses = ("per_class", "errors", "bootstrap", "explain_gap", "plots", "save_predictions")
-    _refuse(arguments, "--rule notebook", (*analyses, "max_detections", "areas", "class_agnostic"))
+    _refuse(arguments, "--rule notebook", (*analyses, "missed", "max_detections", "areas", "class_agnostic"))
     _say_notes(truth.notes + predictions.notes)
     numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()
     _show(["\n".join(f"{name:14} {value:.4f}" for name, value in numbers.items())], numbers, arguments.json)
-    return 0
 
 
 def _refuse(arguments: argparse.Namespace, option: str, others: tuple[str, ...]) -> None:

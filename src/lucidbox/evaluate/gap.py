@@ -66,6 +66,13 @@ def explain_gap(
     return tuple(results)
 
 
+def deviation(
+    name: str, seen_in: str, truth: Truth, predictions: Predictions, classes: tuple[int, ...] | None = None
+) -> Deviation:
+    """Other predictions under COCO's protocol, for what must be done differently while detecting."""
+    return Deviation(name, seen_in, _numbers(match_all(truth, predictions, replace(COCO, classes=classes))))
+
+
 def _numbers(matching: Matching) -> tuple[float, ...]:
     return tuple(Summary(matching, matching.curves()).stats[: len(NAMES)].tolist())
 

@@ -19,6 +19,7 @@ from lucidbox.sources.picture import Failure, Kind, Picture
 _ARGUMENT = re.compile(r"hf:(?P<dataset>.+?)(?::(?P<split>[\w.-]+))?")
 _PRIVACY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "HF_DATASETS_TRUST_REMOTE_CODE": "0"}
 
+_IMAGE_ID = "image_id"  # what COCO's data sets on the hub call their own number of a picture
 _Cell = dict[str, Any] | None  # "bytes" and "path" of an undecoded picture, either of which may be None
 
 
@@ -59,23 +60,23 @@ class HubDataset:
     def __iter__(self) -> Iterator[Picture | Failure]:
         """A picture, or a failure, for each row; a failure at the end if the data set cannot be read on."""
         try:
-            for index, cell in enumerate(self._cells()):
-                yield self._read(cell, index)
+            for index, (cell, image_id) in enumerate(self._cells()):
+                yield self._read(cell, index, image_id)
         except SourceError as error:
             yield Failure(self.name, error)
 
-    def _cells(self) -> Iterator[_Cell]:
+    def _cells(self) -> Iterator[tuple[_Cell, int | None]]:
         try:
             column, rows = self._open()
             for row in rows:
-                yield row[column]
+                yield row[column], row.get(_IMAGE_ID)
         except LucidboxError:
             raise
         except Exception as error:  # ``datasets`` passes on whatever its many file and network layers raise
             raise SourceError(f"{self.name}: {_first_line(error)}") from error
 
     def _open(self) -> tuple[str, Any]:
-        """Name of the picture column, and the rows with only that column, its pictures undecoded."""
+        """Name of the picture column, and the rows with that column, its pictures undecoded, and their ids."""
         datasets = _import_datasets()
         with _without_torch(datasets):
             opened = datasets.load_dataset(self.dataset, split=self.split, streaming=True)
@@ -87,17 +88,18 @@ class HubDataset:
             column = next((name for name, kind in columns.items() if isinstance(kind, datasets.Image)), None)
             if column is None:
                 raise SourceError(f"{self.name}: no column is declared to hold pictures ({', '.join(columns)})")
-            rows = opened.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+            wanted = [column, *({_IMAGE_ID} & set(columns))]
+            rows = opened.select_columns(wanted).cast_column(column, datasets.Image(decode=False))
             return column, rows
 
-    def _read(self, cell: _Cell, index: int) -> Picture | Failure:
+    def _read(self, cell: _Cell, index: int, image_id: int | None) -> Picture | Failure:
         source = f"{self.name}#{index}"
         try:
             pixels = read_image(_content(cell, source), max_pixels=self.max_pixels, name=source)
         except ImageError as error:
             return Failure(source, error)
         file_name = Path((cell and cell["path"]) or "").name
-        return Picture(pixels, source, file_name or f"{index:06d}")
+        return Picture(pixels, source, file_name or f"{index:06d}", image_id=image_id)
 
 
 def _content(cell: _Cell, source: str) -> bytes | Path:

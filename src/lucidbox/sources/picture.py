@@ -24,6 +24,7 @@ class Picture:
             parts. Two sources may use the same name.
         frame: index of the frame in its video, counted from 0; None for a still picture.
         time: seconds since the video's first frame; None for a still picture.
+        image_id: the data set's own number of the picture, where it states one.
     """
 
     pixels: UInt8[np.ndarray, "h w 3"]
@@ -31,6 +32,7 @@ class Picture:
     name: str
     frame: int | None = None
     time: float | None = None
+    image_id: int | None = None
 
 
 @dataclass(frozen=True)

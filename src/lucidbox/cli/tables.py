@@ -1,4 +1,4 @@
-"""Results as text tables for a terminal."""
+"""Results of evaluations as text tables for a terminal."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from lucidbox.evaluate.bootstrap import Comparison, Interval
 from lucidbox.evaluate.errors_tide import ErrorReport
 from lucidbox.evaluate.gap import Deviation
 from lucidbox.evaluate.summary import ClassResult
+from lucidbox.missed import REASONS, THRESHOLD, Missed
 
 _VERDICTS = {
     "better": "B is better than A",
@@ -59,6 +60,22 @@ def comparison_table(result: Comparison, resamples: int, pictures: int) -> str:
             f"{change.low:+.4f} to {change.high:+.4f}"
         )
     lines.append(f"{_VERDICTS[result.verdict]} ({resamples} paired resamples of {pictures} pictures)")
+    return "\n".join(lines)
+
+
+def missed_table(missed: Sequence[Missed], most: int = 20) -> str:
+    """How many objects were missed for which reason, and the first of them."""
+    counts = {reason: sum(one.reason == reason for one in missed) for reason in REASONS}
+    lines = [f"{len(missed)} objects that no detection was matched with at IoU {THRESHOLD}:"]
+    lines += [f"  {reason:13} {count:6}  {REASONS[reason]}" for reason, count in counts.items()]
+    lines.append(f"the first {min(most, len(missed))} (all of them: --json):")
+    lines.append("  picture annotation class          reason         score    IoU  suppressed by (score)")
+    for one in missed[:most]:
+        by = "" if one.suppressor is None else f"{list(one.suppressor)} ({one.suppressor_score})"
+        lines.append(
+            f"  {one.image_id:7} {one.annotation_id:10} {one.label:14} {one.reason:13} {one.score:7.4f}"
+            f" {one.iou:6.3f}  {by}".rstrip()
+        )
     return "\n".join(lines)
 
 
