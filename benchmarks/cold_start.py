@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 
 def seconds(command, **options):
@@ -43,7 +44,8 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("--runs", type=int, default=10)
     arguments = parser.parse_args()
-    ours = [sys.executable, "-m", "lucidbox", "predict", arguments.picture, "--weights", arguments.weights]
+    picture, weights = (str(Path(name).resolve()) for name in (arguments.picture, arguments.weights))
+    ours = [sys.executable, "-m", "lucidbox", "predict", picture, "--weights", weights]
     torch = [sys.executable, "-c", "import torch"]
     with tempfile.TemporaryDirectory() as folder:
         seconds(ours, cwd=folder)  # converts and fills the caches

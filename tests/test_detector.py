@@ -135,6 +135,13 @@ def test_many_threads_each_get_their_own_answer(detector):
     assert wrong == []
 
 
+def test_torch_runs_weights_as_they_are_without_the_door(small_weights, monkeypatch):
+    monkeypatch.setattr("lucidbox.door.through", lambda *_: pytest.fail("converted for nothing"))
+    detector = Detector.load(small_weights, engine="torch")
+    assert detector.names == ("red", "green", "blue")
+    assert len(detector(np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8))) > 0
+
+
 def test_square_pads_to_the_whole_size():
     detector = Detector(RedFinder(), ("blue", "red"), square=True, limits=Limits(conf=0.5))
     found = detector(picture(100, 200, (10, 20, 50, 70)))

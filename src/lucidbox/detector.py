@@ -116,7 +116,8 @@ class Detector:
         if weights is None:
             raise WeightsError(NO_WEIGHTS)
         choice = engines.choose(engine)
-        path = door.through(Path(weights), say)
+        # Torch runs the network as it is; the other engines read ONNX.
+        path = Path(weights) if choice.name == "torch" else door.through(Path(weights), say)
         info = door.read_info(path)
         detector = cls(
             engines.load(choice.name, path, precision=precision, threads=threads),

@@ -21,7 +21,7 @@ GRAPH_VERSION = 1
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What an ONNX of ours says about itself.
+    """What a weights file says about itself.
 
     Attributes:
         architecture: such as "yolo11n".
@@ -77,11 +77,16 @@ def _needs_conversion(path: Path) -> bool:
 
 
 def read_info(path: Path) -> ModelInfo:
-    """What an ONNX file of ours says about itself; reads its frame only, not its weights.
+    """What a weights file says about itself; of an ONNX file of ours the frame is read only, not the weights.
 
     Raises:
-        WeightsError: the file is not ONNX, or not one of ours.
+        WeightsError: the file is missing or refused, or is ONNX and not one of ours.
     """
+    if path.is_file() and _needs_conversion(path):
+        from lucidbox import weights as weights_files
+
+        read = weights_files.read(path)
+        return ModelInfo(read.architecture, read.names, read.size, read.licence, read.source_sha256)
     try:
         with path.open("rb") as file:
             metadata = dict(_metadata(file))

@@ -268,13 +268,14 @@ def test_an_address_that_answers_404_and_one_that_hangs(predict, server, noise, 
     assert "hang.jpg" in second
 
 
-def test_ctrl_c_keeps_what_was_done_and_leaves_nothing_half_written(process, noise, tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_was_done_and_leaves_nothing_half_written(stop, process, noise, tmp_path):
     for index in range(400):
         noise(f"in/{index:03d}.png", seed=index)
     running = process("in", "--save", "out", "--json", "--json-file", "found.jsonl", start_new_session=True)
     for _ in range(5):
         running.stdout.readline()
-    running.send_signal(signal.SIGINT)
+    running.send_signal(stop)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "Traceback" not in err

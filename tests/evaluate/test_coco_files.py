@@ -286,3 +286,30 @@ def test_ten_million_detections():
         random.random(count),
     )  # fmt: skip
     assert 0 < evaluate(truth, found).stats[8] < 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("score", "0.5", "score must be a number"),
+        ("score", None, "score must be a number"),
+        ("score", True, "score must be a number"),
+        ("image_id", 1.0, "image_id must be a whole number"),
+        ("image_id", "1", "image_id must be a whole number"),
+        ("category_id", False, "category_id must be a whole number"),
+        ("bbox", [1, 2, 3], "bbox must be four numbers"),
+        ("bbox", [1, 2, 3, "4"], "bbox must be four numbers"),
+        ("bbox", [1, 2, 3, True], "bbox must be four numbers"),
+        ("bbox", [[1], 2, 3, 4], "bbox must be four numbers"),
+    ],
+)
+def test_a_wrong_value_far_into_a_large_file_is_found(field, value, wanted, tmp_path):
+    """Files of more than a megabyte are read in pieces, and most checks are left to the arrays."""
+    truth = Truth.from_arrays([1], [1], [[0, 0, 5, 5]])
+    entry = {"image_id": 1, "category_id": 1, "bbox": [1.5, 2.5, 3.5, 4.5], "score": 0.5}
+    entries = [entry] * 30_000
+    entries[25_000] = entry | {field: value}
+    (tmp_path / "large.json").write_text(json.dumps(entries))
+    assert (tmp_path / "large.json").stat().st_size > 2**21
+    with pytest.raises(DataError, match=f"entry 25000: {wanted}"):
+        load_predictions(tmp_path / "large.json", truth)

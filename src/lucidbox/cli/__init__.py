@@ -1,12 +1,14 @@
 """The command line: ``lucidbox VERB``. One file a verb; only the chosen verb's file is imported.
 
 Exit codes: 0 done, 1 a part failed and the rest is done, 2 wrong usage or bad input, 3 a comparison said no,
-130 stopped by Ctrl-C (what was done stays).
+130 stopped by Ctrl-C or SIGTERM (what was done stays).
 """
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -35,6 +37,9 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; errors a user can act on take one line and no traceback."""
     arguments = parse(sys.argv[1:] if argv is None else list(argv))
+    if threading.current_thread() is threading.main_thread():
+        # A service that is told to stop ends as by Ctrl-C: videos closed, nothing half-written.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -82,13 +82,13 @@ def load_predictions(path: str | Path, truth: Truth, *, subset: bool = False) ->
     columns: list[tuple[np.ndarray, ...]] = []
     read = 0
     with collector_off():
-        for entries in parse_entries(read_bytes(path), source):
+        for entries, strange in parse_entries(read_bytes(path), source):
             columns.append(
                 (
-                    _whole_numbers(entries, "image_id", source, read),
-                    _whole_numbers(entries, "category_id", source, read),
-                    _boxes(entries, source, read),
-                    _numbers(entries, "score", source, read),
+                    _whole_numbers(entries, "image_id", source, read, strange),
+                    _whole_numbers(entries, "category_id", source, read, strange),
+                    _boxes(entries, source, read, strange),
+                    _numbers(entries, "score", source, read, strange),
                 )
             )
             read += len(entries)
@@ -150,22 +150,33 @@ def _crowds(objects: Sequence[Any], where: str) -> tuple[Int[np.ndarray, " n"], 
     return np.array(values, np.int64), absent
 
 
-def _whole_numbers(entries: Sequence[Any], field: str, where: str, first: int = 0) -> Int[np.ndarray, " n"]:
+# ``strange`` below: whether values may be true or false, which Python's arrays would take for numbers. Without
+# them the conversion to an array is itself the check.
+def _whole_numbers(
+    entries: Sequence[Any], field: str, where: str, first: int = 0, strange: bool = True
+) -> Int[np.ndarray, " n"]:
     fits = lambda value: type(value) is int and -(1 << 63) <= value < 1 << 63  # noqa: E731
-    values = _column(entries, field, where, first, "a whole number", fits, _WHOLE)
+    values = _column(entries, field, where, first, "a whole number", fits, _WHOLE if strange else None)
     try:
         return np.frombuffer(array("q", values), np.int64)
-    except OverflowError:
+    except (OverflowError, TypeError):
         raise _blame(entries, field, where, first, "a whole number of 64 bits", fits) from None
 
 
-def _numbers(entries: Sequence[Any], field: str, where: str, first: int = 0) -> Float[np.ndarray, " n"]:
+def _numbers(
+    entries: Sequence[Any], field: str, where: str, first: int = 0, strange: bool = True
+) -> Float[np.ndarray, " n"]:
     fits = lambda value: type(value) in _NUMBER  # noqa: E731
-    values = _column(entries, field, where, first, "a number", fits, _NUMBER)
-    return _doubles(values, entries, field, where, first)
+    values = _column(entries, field, where, first, "a number", fits, _NUMBER if strange else None)
+    try:
+        return _doubles(values, entries, field, where, first)
+    except TypeError:
+        raise _blame(entries, field, where, first, "a number", fits) from None
 
 
-def _boxes(entries: Sequence[Any], where: str, first: int = 0) -> Float[np.ndarray, "n 4"]:
+def _boxes(
+    entries: Sequence[Any], where: str, first: int = 0, strange: bool = True
+) -> Float[np.ndarray, "n 4"]:
     def fits(value: Any) -> bool:
         return isinstance(value, list) and len(value) == 4 and {type(side) for side in value} <= _NUMBER
 
@@ -174,9 +185,12 @@ def _boxes(entries: Sequence[Any], where: str, first: int = 0) -> Float[np.ndarr
         entries, "bbox", where, first, wanted, lambda value: isinstance(value, list), frozenset({list})
     )
     sides = list(chain.from_iterable(boxes))
-    if not (set(map(len, boxes)) <= {4} and set(map(type, sides)) <= _NUMBER):
-        raise _blame(entries, "bbox", where, first, wanted, fits)
-    return _doubles(sides, entries, "bbox", where, first).reshape(-1, 4)
+    try:
+        if set(map(len, boxes)) <= {4} and not (strange and set(map(type, sides)) - _NUMBER):
+            return _doubles(sides, entries, "bbox", where, first).reshape(-1, 4)
+    except TypeError:
+        pass
+    raise _blame(entries, "bbox", where, first, wanted, fits)
 
 
 def _doubles(
@@ -202,7 +216,7 @@ def _column(
     first: int,
     wanted: str,
     fits: Callable[[Any], bool],
-    types: frozenset[type] = frozenset(),
+    types: frozenset[type] | None = frozenset(),
 ) -> list[Any]:
     """One field of every entry.
 
@@ -213,7 +227,7 @@ def _column(
         first: number of the first entry in its file.
         wanted: what the field must be, for messages.
         fits: whether a value is that.
-        types: if every value's type is among these, none is looked at singly.
+        types: if every value's type is among these, none is looked at singly; None to look at none at all.
 
     Raises:
         DataError: an entry is no object, lacks the field, or its value does not fit.
@@ -222,7 +236,9 @@ def _column(
         values = list(map(itemgetter(field), entries))
     except (KeyError, TypeError, IndexError):
         raise _blame(entries, field, where, first, wanted, fits) from None
-    if not (types and set(map(type, values)) <= types) and not all(map(fits, values)):
+    if types is None or (types and set(map(type, values)) <= types):
+        return values
+    if not all(map(fits, values)):
         raise _blame(entries, field, where, first, wanted, fits)
     return values
 

@@ -48,8 +48,10 @@ def parse(content: bytes, source: str) -> Any:
         raise DataError(f"{source}: not valid JSON: {error}") from error
 
 
-def parse_entries(content: bytes, source: str) -> Iterator[list[Any]]:
-    """The entries of a JSON array, some at a time.
+def parse_entries(content: bytes, source: str) -> Iterator[tuple[list[Any], bool]]:
+    """The entries of a JSON array, some at a time, and whether their text may hold true or false.
+
+    Python takes true and false for numbers. Text without these words spares looking at every value's type.
 
     Raises:
         DataError: not JSON, or not an array.
@@ -63,7 +65,7 @@ def parse_entries(content: bytes, source: str) -> Iterator[list[Any]]:
         except ValueError:
             break
         given += len(entries)
-        yield entries
+        yield entries, b"true" in piece or b"false" in piece
     else:
         if given:
             return
@@ -71,7 +73,7 @@ def parse_entries(content: bytes, source: str) -> Iterator[list[Any]]:
     whole = parse(content, source)
     if not isinstance(whole, list):
         raise DataError(f"{source}: expected a list of entries, got {describe(whole)}")
-    yield whole[given:]
+    yield whole[given:], True
 
 
 def describe(value: Any) -> str:
