@@ -119,9 +119,10 @@ def test_a_model_of_other_classes_is_refused(evaluate, data):
     assert "category" in err
 
 
-def test_a_yolo_data_set_is_its_own_folder_of_pictures(evaluate, data, tmp_path):
+def test_a_yolo_data_set_is_its_own_folder_of_pictures(evaluate, data, tmp_path, capsys):
     assert main(["data", "convert", str(data / "instances.json"), str(tmp_path / "yolo"), "--to", "yolo",
                  "--images", str(data / "images")]) == 0  # fmt: skip
+    capsys.readouterr()
     code, out, _ = evaluate("--json", annotations=tmp_path / "yolo" / "data.yaml", images=None)
     assert code == 0
     expected = json.loads(evaluate("--json")[1])
