@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 from lucidbox.errors import LucidboxError
 from lucidbox.version import __version__
@@ -36,6 +37,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; errors a user can act on take one line and no traceback."""
+    _never_fail_to_print()
     arguments = parse(sys.argv[1:] if argv is None else list(argv))
     if threading.current_thread() is threading.main_thread():
         # A service that is told to stop ends as by Ctrl-C: videos closed, nothing half-written.
@@ -54,6 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def _never_fail_to_print() -> None:
+    """A terminal that cannot show a letter (LANG=C) gets a question mark; that is no reason to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

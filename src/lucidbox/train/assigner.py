@@ -1,0 +1,174 @@
+"""Task-aligned assignment: which anchor learns which box, and how strongly (arXiv 2108.07755).
+
+Pure tensors, no gradients, no loop over pictures or boxes. It knows neither network nor loss.
+
+Axis letters beside the usual ones: t true boxes of a picture (padded).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from lucidbox.model.decode import Predictions
+from lucidbox.shapes import Bool, Float, Int
+from lucidbox.train.ciou import ciou
+
+FAINT = 1e-9
+"""Added to a box's best alignment: where even that one is fainter, the box asks for next to nothing."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """True boxes of a batch of pictures, padded to the picture with most.
+
+    Attributes:
+        classes: class of each box; any valid class in padding.
+        boxes: xyxy, in pixels of the network's input; anything in padding.
+        present: false in padding.
+    """
+
+    classes: Int[Tensor, "b t"]
+    boxes: Float[Tensor, "b t 4"]
+    present: Bool[Tensor, "b t"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Numbers of the assignment; the defaults are the published ones.
+
+    Attributes:
+        choices: anchors that a box chooses, at most.
+        reach: sides shorter than this are widened to it when asking which centres a box contains, in
+            pixels: a tiny object lies between the centres of cells and would find none.
+    """
+
+    choices: int = 10
+    reach: float = 16.0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What each anchor shall predict.
+
+    Attributes:
+        labels: class; the number of classes where the anchor is background.
+        boxes: xyxy, in pixels of the network's input; zeros where background.
+        scores: soft target of each class; all zeros where background.
+        foreground: whether the anchor was given a box.
+        owners: index of that box in its picture; -1 where background.
+    """
+
+    labels: Int[Tensor, "b a"]
+    boxes: Float[Tensor, "b a 4"]
+    scores: Float[Tensor, "b a c"]
+    foreground: Bool[Tensor, "b a"]
+    owners: Int[Tensor, "b a"]
+
+
+@torch.no_grad()
+def assign(
+    predictions: Predictions,
+    points: Float[Tensor, "a 2"],
+    truth: Truth,
+    rule: Rule = Rule(),
+) -> Assignment:
+    """Give anchors to true boxes by how well they already predict them.
+
+    A box chooses, among the anchors whose centre it contains, those of highest alignment: root of the
+    score of its class · sixth power of CIoU. An anchor chosen by several boxes goes to the one it overlaps
+    most, of all that contain it. An anchor of no alignment is never chosen: it would weigh nothing.
+    Equal alignments are taken in the order of anchors, equal overlaps in the order of boxes.
+
+    Args:
+        predictions: decoded, in pixels of the network's input; float32 or float64.
+        points: centres of the anchors' cells, in the same pixels.
+        truth: may hold no box at all. Boxes that are points, lines or inverted do no harm.
+        rule: numbers of the assignment.
+    """
+    if truth.boxes.shape[1] == 0:  # one row of padding, so that a maximum over boxes exists
+        truth = Truth(pad(truth.classes, (0, 1)), pad(truth.boxes, (0, 0, 0, 1)), pad(truth.present, (0, 1)))
+    overlaps, alignments = affinities(predictions, inside(points, truth, rule.reach), truth)
+    owners = resolve(choose(alignments, rule.choices), overlaps)
+    foreground = owners >= 0
+    index = owners.clamp(min=0)
+    labels = truth.classes.gather(1, index)
+    strength = strengths(alignments, overlaps, index, foreground)
+    # Scattered, not one-hot: this is the largest array here.
+    scores = torch.zeros_like(predictions.scores).scatter_(2, labels[..., None], strength[..., None])
+    boxes = truth.boxes.gather(1, index[..., None].expand(-1, -1, 4))
+    return Assignment(
+        labels=labels.masked_fill(~foreground, predictions.scores.shape[2]),
+        boxes=boxes.masked_fill(~foreground[..., None], 0),
+        scores=scores,
+        foreground=foreground,
+        owners=owners,
+    )
+
+
+def inside(points: Float[Tensor, "a 2"], truth: Truth, reach: float) -> Bool[Tensor, "b t a"]:
+    """Whether a box, its sides widened to ``reach`` if shorter, contains an anchor's centre; its edge does not."""
+    left_top, right_bottom = truth.boxes[:, :, None].chunk(2, dim=3)
+    narrow = right_bottom - left_top < reach
+    centre = (left_top + right_bottom) / 2
+    left_top = torch.where(narrow, centre - reach / 2, left_top)
+    right_bottom = torch.where(narrow, centre + reach / 2, right_bottom)
+    contained = ((points > left_top) & (points < right_bottom)).all(dim=3)
+    return contained & truth.present[..., None]
+
+
+def affinities(
+    predictions: Predictions, candidates: Bool[Tensor, "b t a"], truth: Truth
+) -> tuple[Float[Tensor, "b t a"], Float[Tensor, "b t a"]]:
+    """Overlap (CIoU, at least 0) and alignment of each box with each candidate; 0 elsewhere."""
+    # Few pairs are candidates, and CIoU is dear: it is computed for those alone.
+    picture, box, anchor = candidates.nonzero(as_tuple=True)
+    overlap = ciou(predictions.boxes[picture, anchor], truth.boxes[picture, box]).clamp(min=0)
+    score = predictions.scores[picture, anchor, truth.classes[picture, box]]
+    overlaps = predictions.boxes.new_zeros(candidates.shape)
+    overlaps[picture, box, anchor] = overlap
+    alignments = torch.zeros_like(overlaps)
+    # Not ``overlap**6``: torch's powers round by an element's place in memory, which would break ties.
+    alignments[picture, box, anchor] = score.sqrt() * (overlap * overlap * overlap).square()
+    return overlaps, alignments
+
+
+def choose(alignments: Float[Tensor, "b t a"], choices: int) -> Bool[Tensor, "b t a"]:
+    """The best anchors of each box, as far as they have any alignment; of equal ones the first.
+
+    Not ``topk``'s own indices: which of equal values it returns differs between devices and versions.
+    """
+    choices = min(choices, alignments.shape[2])
+    least = alignments.topk(choices, dim=2).values[..., -1:]
+    better = alignments > least
+    level = alignments == least
+    room = choices - better.sum(dim=2, keepdim=True)
+    return (better | (level & (level.cumsum(dim=2) <= room))) & (alignments > 0)
+
+
+def resolve(chosen: Bool[Tensor, "b t a"], overlaps: Float[Tensor, "b t a"]) -> Int[Tensor, "b a"]:
+    """The one box of each anchor, -1 for none."""
+    claims = chosen.sum(dim=1)
+    # argmax gives the first of equal values.
+    owners = torch.where(claims > 1, overlaps.argmax(dim=1), chosen.byte().argmax(dim=1))
+    return owners.masked_fill(claims == 0, -1)
+
+
+def strengths(
+    alignments: Float[Tensor, "b t a"],
+    overlaps: Float[Tensor, "b t a"],
+    owners: Int[Tensor, "b a"],
+    foreground: Bool[Tensor, "b a"],
+) -> Float[Tensor, "b a"]:
+    """Soft target of each anchor: its alignment, scaled so that its box's best anchor gets the box's best overlap.
+
+    Section 3.2 of arXiv 2108.07755, "normalized t". A box's best are those of the anchors it owns.
+    """
+    alignment = alignments.gather(1, owners[:, None])[:, 0] * foreground
+    overlap = overlaps.gather(1, owners[:, None])[:, 0] * foreground
+    # Background anchors say zero to box 0, which its maximum does not notice.
+    zeros = alignments.new_zeros(alignments.shape[:2])
+    best_alignment = zeros.scatter_reduce(1, owners, alignment, "amax").gather(1, owners)
+    best_overlap = zeros.scatter_reduce(1, owners, overlap, "amax").gather(1, owners)
+    return alignment / (best_alignment + FAINT) * best_overlap
