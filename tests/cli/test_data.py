@@ -1,12 +1,16 @@
 """``lucidbox data`` as its users run it."""
 
+import argparse
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lucidbox import cli
+from lucidbox.cli.data import register
 
 
 @pytest.fixture
@@ -176,6 +180,24 @@ def test_split_then_check_and_the_same_again(data, coco, tmp_path):
     assert (tmp_path / "again" / "val.json").read_bytes() == (tmp_path / "parts" / "val.json").read_bytes()
 
 
+def test_split_says_what_becomes_of_unusable_entries(data, coco, tmp_path):
+    coco(*GOOD, [5, 5, -1, 5])
+    code, _, err = data("split", "coco", "parts", "--parts", "a=0.5,b=0.5")
+    assert code == 0
+    assert err == "lucidbox: left out: 1 zero or negative size; see them with: lucidbox data check coco\n"
+    assert data("check", "parts")[0] == 0
+    data("convert", "coco", "yolo", "--to", "yolo")
+    label = tmp_path / "yolo" / "labels" / "train" / "1.txt"
+    label.write_text(label.read_text() + "9 0.5 0.5 0.1 0.1\n")
+    code, _, err = data("split", "yolo", "lists", "--parts", "a=0.5,b=0.5")
+    assert code == 0
+    assert err.splitlines() == [
+        "lucidbox: left out: 1 class out of range; see them with: lucidbox data check yolo",
+        "lucidbox: note: label files stay as they are, unusable lines included",
+    ]
+    assert "9 0.5" in label.read_text()
+
+
 def test_convert_there_and_back(data, coco):
     coco(*GOOD)
     code, out, err = data("convert", "coco", "yolo", "--to", "yolo")
@@ -203,6 +225,36 @@ def test_help_has_examples(data, verb):
     code, out, _ = data(verb, "--help")
     assert code == 0
     assert f"examples:\n  lucidbox data {verb}" in out
+
+
+def test_commands_of_the_document_are_understood():
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    lines = [line.removeprefix("$ ") for line in text.splitlines()]
+    commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lucidbox ")]
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    register(parser.add_subparsers())
+    assert {parser.parse_args(command).run.__name__ for command in commands} == {
+        "_check",
+        "_stats",
+        "_split",
+        "_convert",
+    }
+
+
+def test_the_document_shows_what_check_prints(data, coco, tmp_path):
+    """The example of docs/data.md, from its own data set."""
+    coco([60, 4, 10, 20], [4, 4, 10, 20], [4, 4, 0, 20], name="photos")
+    file = tmp_path / "photos" / "instances.json"
+    document = json.loads(file.read_text())
+    document["images"] = [one | {"file_name": f"{one['id']:03d}.png"} for one in document["images"]]
+    first, third, second = document["annotations"]
+    document["annotations"] = [first | {"id": 1}, second | {"id": 2}, third | {"id": 3, "image_id": 5}]
+    file.write_text(json.dumps(document))
+    (tmp_path / "photos" / "images" / "1.png").rename(tmp_path / "photos" / "images" / "001.png")
+    (tmp_path / "photos" / "images" / "2.png").unlink()
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    shown = text.partition("$ lucidbox data check photos\n")[2].partition("```")[0]
+    assert data("check", "photos")[1].startswith(shown)
 
 
 @pytest.mark.parametrize(

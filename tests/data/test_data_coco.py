@@ -132,13 +132,17 @@ def test_repeated_ids(tmp_path):
         [annotation(4), annotation(4, box=(1, 1, 4, 4))],
         categories=[*CATEGORIES, {"id": 3, "name": "cat"}, {"id": 20, "name": "dog"}],
     )
-    assert [(kind, text) for kind, text, _ in found] == [
-        (Kind.DUPLICATE_ID, "images[1] (b.png): id: 1 was used by entry 0; they must differ"),
-        (Kind.SAME_PICTURE, 'images[2] (001.png): file_name: "001.png" was used by entry 0; they must differ'),
-        (Kind.DUPLICATE_ID, "annotations[1] (id 4): id: 4 was used by entry 0; they must differ"),
-        (Kind.DUPLICATE_ID, "categories[3] (id 3): id: 3 was used by entry 1; they must differ"),
-        (Kind.CLASS_NAMES, 'categories[4] (id 20): name: "dog" was used by entry 2; they must differ'),
+    same = 'images[2] (001.png): file_name: "001.png" was used by entry 0; they must differ'
+    assert found == [
+        (Kind.DUPLICATE_ID, "images[1] (b.png): id: 1 was used by entry 0; they must differ", True),
+        (Kind.SAME_PICTURE, same, False),
+        (Kind.DUPLICATE_ID, "annotations[1] (id 4): id: 4 was used by entry 0; they must differ", True),
+        (Kind.DUPLICATE_ID, "categories[3] (id 3): id: 3 was used by entry 1; they must differ", True),
+        (Kind.CLASS_NAMES, 'categories[4] (id 20): name: "dog" was used by entry 2; they must differ', False),
     ]
+    part = scan(tmp_path).part()
+    assert part.file_names == ("001.png", "001.png")
+    assert part.names == ("person", "car", "dog", "dog")
 
 
 def test_image_fields(tmp_path):

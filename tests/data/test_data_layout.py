@@ -1,5 +1,7 @@
 """Which files a path stands for."""
 
+import json
+
 import pytest
 from data_sets import annotation, coco, image, picture, yolo
 
@@ -26,6 +28,33 @@ def test_pictures_beside_an_exported_json(tmp_path):
     (tmp_path / "train" / "images" / "001.png").rename(tmp_path / "train" / "001.png")
     (part,) = read(tmp_path).parts
     assert (part.name, part.root) == ("train", tmp_path / "train")
+
+
+def test_the_folder_with_most_pictures_is_taken(tmp_path):
+    file = coco(tmp_path / "set", [image(number) for number in range(1, 6)])
+    for stray in (tmp_path / "set" / "001.png", tmp_path / "images" / "002.png"):
+        picture(stray)
+    assert read(file).part().root == tmp_path / "set" / "images"
+
+
+def test_an_absolute_name_speaks_for_no_folder(tmp_path):
+    elsewhere = picture(tmp_path / "elsewhere" / "x.png")
+    file = coco(tmp_path / "set", [image(1), image(2)])
+    document = json.loads(file.read_text())
+    for absolute, root in (([0], tmp_path / "set" / "images"), ([0, 1], tmp_path / "set")):
+        for index in absolute:
+            document["images"][index]["file_name"] = str(elsewhere)
+        file.write_text(json.dumps(document))
+        part = read(file).part()
+        assert part.root == root
+        assert part.path(0) == elsewhere
+        assert part.path(1).is_file()
+
+
+def test_names_that_are_in_no_usual_place_give_no_folder(tmp_path):
+    file = coco(tmp_path / "set", [image(1)])
+    (tmp_path / "set" / "images").rename(tmp_path / "away")
+    assert scan(file).part().root is None
 
 
 def test_toml_names_parts(tmp_path):

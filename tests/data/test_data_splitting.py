@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from data_sets import annotation, coco, contents, image, yolo
+from data_sets import CATEGORIES, annotation, coco, contents, image, yolo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucidbox.data import check, parse_shares, read, split
+from lucidbox.data import check, parse_shares, read, scan, split
 from lucidbox.data.stratify import stratify
 from lucidbox.errors import OptionError, OutputError
 
@@ -65,8 +65,7 @@ def test_another_seed_gives_another_split(shared):
 
 def test_coco_entries_are_kept_whole(tmp_path):
     images = [image(number, license=number % 3) for number in range(1, 9)]
-    objects = [annotation(number, number % 8 + 1, score=number) for number in range(1, 17)]
-    objects.append(annotation(99, 3, (1, 1, -4, 4)))
+    objects = [annotation(number, number % 8 + 1, (number, 4, 10, 20), score=number) for number in range(1, 17)]
     file = coco(tmp_path / "in", images, objects, info={"year": 2017})
     before = contents(tmp_path / "in")
     done = split(file, tmp_path / "out", SHARES, seed=3)
@@ -84,6 +83,42 @@ def test_coco_entries_are_kept_whole(tmp_path):
     again = read(done.file)
     assert again.part("val").path(0).is_file()
     assert again.part("train").image_ids.tolist() == done.parts[0].image_ids.tolist()
+
+
+def test_what_is_called_left_out_is_in_no_part(tmp_path):
+    images = [image(number) for number in range(1, 5)]
+    good = [annotation(number, number) for number in range(1, 5)]
+    categories = [*CATEGORIES, {"id": 3, "name": "cat"}, {"id": True, "name": "bike"}]
+    bad_images = [image(1, file_name="b.png"), image(2), {"id": 2}, image(9, file_name=""), "text"]
+    bad_objects = [
+        annotation(1, 2, (1, 1, 4, 4)),  # an id used before
+        annotation(True, 2, (2, 2, 4, 4)),
+        annotation(10, 3, (1, 1, -4, 4)),
+        annotation(11, 3, (1, 1, 4)),
+        annotation(12, 70, (1, 1, 4, 4)),
+        annotation(13, 3, (1, 1, 4, 4), 2),
+        annotation(14, 3),  # the same object as annotation 3
+        7,
+    ]
+    file = coco(tmp_path / "in", bad_images[2:4] + images + bad_images, good + bad_objects, categories=categories)
+    done = split(file, tmp_path / "out", {"a": 0.5, "b": 0.5})
+    assert sum(problem.left_out for problem in done.reading.problems) == 17
+    written = [json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in "ab"]
+    for section, wanted in (("images", images), ("annotations", good)):
+        assert sorted((one for part in written for one in part[section]), key=lambda one: one["id"]) == wanted
+    assert [part["categories"] for part in written] == [CATEGORIES] * 2
+    assert not scan(done.file).problems
+
+
+def test_what_is_merely_odd_is_in_the_parts(tmp_path):
+    images = [image(1), image(2, width=0)]
+    objects = [annotation(1, 1, (60, 4, 10, 20)), annotation(2, 2, area=0, **{"": 3})]
+    file = coco(tmp_path / "in", images, objects, categories=[*CATEGORIES, {"id": 20, "name": "dog"}])
+    done = split(file, tmp_path / "out", {"a": 0.5, "b": 0.5})
+    assert not [problem for problem in done.reading.problems if problem.left_out]
+    written = [json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in "ab"]
+    assert sorted((one for part in written for one in part["annotations"]), key=lambda one: one["id"]) == objects
+    assert all(part["categories"] == json.loads(file.read_text())["categories"] for part in written)
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path):
@@ -108,7 +143,7 @@ def test_yolo_parts_are_lists_of_pictures_where_they_are(tmp_path):
 
 def test_which_of_several_parts_is_split_must_be_said(tmp_path):
     yolo(tmp_path / "in", {"a": "", "b": ""}, "train: images/train\nval: images/train\nnames: [x]\n")
-    with pytest.raises(OptionError, match="several parts; the data set has: train, val"):
+    with pytest.raises(OptionError, match="several parts; the data set has: train, val; choose one with --part"):
         split(tmp_path / "in", tmp_path / "out", SHARES)
     assert len(split(tmp_path / "in", tmp_path / "out", SHARES, part="val").whole) == 2
 

@@ -33,6 +33,13 @@ def test_the_same_numbers_through_a_yolo_folder(shared, tmp_path):
     assert np.allclose(ours[[0, 1, 2, 6, 7, 8]], theirs[[0, 1, 2, 6, 7, 8]], atol=1e-12)
 
 
+def test_notes_of_the_reading_go_with_the_truth(tmp_path):
+    reading = read(yolo(tmp_path, {"a": "", "b": None}))
+    assert len(reading.notes) == 1
+    assert to_truth(reading.part(), notes=reading.notes).notes == reading.notes
+    assert to_truth(reading.part()).notes == ()
+
+
 def test_an_empty_set_is_truth_without_objects(tmp_path):
     truth = to_truth(read(yolo(tmp_path, {"a": "", "b": None})).part())
     assert (len(truth), len(truth.image_ids), truth.category_names) == (0, 2, ("person", "car", "dog"))

@@ -145,6 +145,15 @@ def test_label_without_picture_and_unreadable_files(tmp_path):
     assert found[Kind.UNREADABLE_PICTURE, "images/train/d.jpg"] == "is empty"
 
 
+def test_a_label_without_picture_is_told_once_whatever_the_path(tmp_path, monkeypatch):
+    yolo(tmp_path / "set", {"a": "0 0.5 0.5 0.2 0.2"})
+    orphan = tmp_path / "set" / "labels" / "train" / "gone.txt"
+    orphan.write_text("0 0.5 0.5 0.2 0.2")
+    monkeypatch.chdir(tmp_path)
+    for path in ("set", "set/data.yaml", "./set/../set", tmp_path / "set"):
+        assert [(one.kind, one.place) for one in scan(path).problems] == [(Kind.ORPHAN_LABEL, str(orphan))]
+
+
 def test_lists_of_pictures(tmp_path):
     yolo(tmp_path, {"a": "0 0.5 0.5 0.2 0.2", "b": "", "c": ""})
     (tmp_path / "data.yaml").write_text("train: train.txt\nval: [val.txt]\nnames: {0: person}\nextra: more.txt\n")

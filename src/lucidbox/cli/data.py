@@ -103,7 +103,8 @@ def _register_split(verbs: Any) -> None:
         "split",
         "make stratified parts, from a seed",
         "Split into parts that have every class in the same share (iterative stratification, Sechidis et al.).\n"
-        "COCO entries keep all their fields; YOLO pictures and labels stay where they are and are listed.",
+        "COCO entries keep all their fields, unusable ones are left out and counted; YOLO pictures and labels\n"
+        "stay where they are, and the pictures are listed.",
         "  lucidbox data split instances.json parts --parts train=0.8,val=0.2\n"
         "  lucidbox data split yolo/ parts --part train --parts train=0.9,val=0.1 --seed 7\n",
         _split,
@@ -240,7 +241,9 @@ def _split(arguments: argparse.Namespace) -> int:
         images=arguments.images,
         part=arguments.part,
     )
-    _say_left_out(done.reading, arguments)
+    left_out = _say_left_out(done.reading, arguments)
+    if left_out and done.reading.form == "yolo":
+        _say_notes(["label files stay as they are, unusable lines included"])
     print("\n".join(_split_table(done)))
     print(f"wrote {done.file}")
     return 0

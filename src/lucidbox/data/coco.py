@@ -114,7 +114,7 @@ def _read_categories(section: Section) -> _Categories:
     ids, good = section.whole_numbers("id")
     names, named = section.texts("name")
     good = section.unique(ids, good & named, "id", Kind.DUPLICATE_ID)
-    section.unique(names, good, "name", Kind.CLASS_NAMES)
+    section.unique(names, good, "name", Kind.CLASS_NAMES, left_out=False)
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(ids[rows], kind="stable")]
     return _Categories(ids[rows], tuple(names[row] for row in rows.tolist()))
@@ -124,7 +124,7 @@ def _read_images(section: Section) -> _Images:
     ids, good = section.whole_numbers("id")
     names, named = section.texts("file_name")
     good = section.unique(ids, good & named, "id", Kind.DUPLICATE_ID)
-    section.unique(names, good, "file_name", Kind.SAME_PICTURE)
+    section.unique(names, good, "file_name", Kind.SAME_PICTURE, left_out=False)
     sides = []
     for field in ("width", "height"):
         side, right = section.whole_numbers(field, left_out=False)

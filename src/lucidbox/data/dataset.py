@@ -133,7 +133,8 @@ class Reading:
         if len(found) == 1:
             return found[0]
         wanted = "several parts" if name is None else f"no part {name!r}"
-        raise OptionError(f"{wanted}; the data set has: {', '.join(part.name for part in self.parts)}")
+        remedy = "; choose one with --part" if name is None else ""
+        raise OptionError(f"{wanted}; the data set has: {', '.join(part.name for part in self.parts)}{remedy}")
 
     def refuse_malformed(self) -> "Reading":
         """Itself, where the files could be understood and there is at least one picture.

@@ -11,6 +11,7 @@ from lucidbox.errors import DataError, OptionError
 
 COCO_LAYOUTS = ("instances.json", "*.json", "annotations/instances_*.json", "*/_annotations.coco.json")
 _TABLE_KEYS = {"annotations", "images"}
+_NAMES_TRIED = 32
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,15 @@ def picture_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | Non
     """The folder of a JSON's pictures, from where they usually are; None if they are nowhere there.
 
     Looked at: the JSON's folder, ``images`` and the part's name beside it and one above, the latter also
-    within ``images``. A folder counts if it holds any of the first pictures.
+    within ``images``. Of these the one that holds most of the first pictures is taken, the earlier of equals.
+    Absolute names are found from any folder, so they speak for none; where all are absolute, it is the JSON's own.
     """
     beside, part = annotations.parent, annotations.stem.removeprefix("instances_")
     candidates = [beside]
     for base in (beside, beside.parent):
         candidates += [base / "images" / part, base / "images", base / part]
-    for folder in candidates:
-        if any((folder / name).is_file() for name in islice(file_names, 32)):
-            return folder
-    return None
+    relative = list(islice((name for name in file_names if not Path(name).is_absolute()), _NAMES_TRIED))
+    if file_names and not relative:
+        return beside
+    hits = [sum((folder / name).is_file() for name in relative) for folder in candidates]
+    return candidates[hits.index(max(hits))] if any(hits) else None

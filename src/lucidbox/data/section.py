@@ -145,7 +145,13 @@ class Section:
         return column, good & finite
 
     def unique(
-        self, values: Sequence[Any] | Int[np.ndarray, " n"], good: Bool[np.ndarray, " n"], field: str, kind: Kind
+        self,
+        values: Sequence[Any] | Int[np.ndarray, " n"],
+        good: Bool[np.ndarray, " n"],
+        field: str,
+        kind: Kind,
+        *,
+        left_out: bool = True,
     ) -> Bool[np.ndarray, " n"]:
         """Which good rows have a value that no earlier good row has; the others are noted."""
         first: dict[Any, int] = {}
@@ -157,7 +163,8 @@ class Section:
             if good[row] and first.setdefault(value, row) != row:
                 fresh[row] = False
                 earlier = f"entry {self._numbers[first[value]]}"
-                self.report(row, kind, field, f"{describe(value)} was used by {earlier}; they must differ")
+                message = f"{describe(value)} was used by {earlier}; they must differ"
+                self.report(row, kind, field, message, left_out=left_out)
         return fresh
 
     def count_absent(self, field: str) -> int:

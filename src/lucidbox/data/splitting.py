@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,10 @@ def split(
 ) -> Split:
     """Split a part of a data set into stratified parts; see :func:`stratify`.
 
-    Of COCO JSON, each part is a JSON with its entries as they were, every field kept, and a ``data.toml`` names
-    the parts. Of YOLO, each part is a list of its pictures, which stay where they are with their labels, and a
-    ``data.yaml`` names the lists.
+    Of COCO JSON, each part is a JSON with its usable entries as they were, every field kept, and a ``data.toml``
+    names the parts; what the problems call left out is in none of them. Of YOLO, each part is a list of its
+    usable pictures, which stay where they are with their labels, and a ``data.yaml`` names the lists; label files
+    are not rewritten, so unusable lines stay in them.
 
     Args:
         path: see :func:`~lucidbox.data.read`.
@@ -112,28 +113,45 @@ def split(
 
 
 def _write_coco(folder: Path, whole: DataSet, parts: tuple[DataSet, ...], owners: Int[np.ndarray, " i"]) -> None:
-    owner_of = dict(zip(whole.image_ids.tolist(), owners.tolist(), strict=True))
+    objects = dict.fromkeys(whole.annotation_ids.tolist())
+    of_object = dict(zip(objects, owners[whole.pictures].tolist(), strict=True))
+    images = dict(zip(whole.image_ids.tolist(), whole.file_names, strict=True))
+    of_image = dict(zip(images, owners.tolist(), strict=True))
     with collector_off():
         document = parse(read_bytes(whole.source), whole.source)
-        images = _share_out(document["images"], "id", owner_of, len(parts))
-        annotations = _share_out(document["annotations"], "image_id", owner_of, len(parts))
-        for index, part in enumerate(parts):
-            entries = {"images": images[index], "annotations": annotations[index]}
-            (folder / f"{part.name}.json").write_text(json_text(document | entries), encoding="utf-8")
+        names = dict(zip(whole.category_ids.tolist(), whole.names, strict=True))
+        categories = [entry for _, entry in _usable(document["categories"], "name", names)]
+        shared: list[dict[str, list[Any]]] = [{"images": [], "annotations": []} for _ in parts]
+        for number, entry in _usable(document["images"], "file_name", images):
+            shared[of_image[number]]["images"].append(entry)
+        for number, entry in _usable(document["annotations"], None, objects):
+            shared[of_object[number]]["annotations"].append(entry)
+        for part, entries in zip(parts, shared, strict=True):
+            text = json_text(document | entries | {"categories": categories})
+            (folder / f"{part.name}.json").write_text(text, encoding="utf-8")
     root = None if whole.root is None else whole.root.resolve()
     (folder / "data.toml").write_text(
         toml_text([(part.name, f"{part.name}.json", root) for part in parts]), encoding="utf-8"
     )
 
 
-def _share_out(entries: list[Any], field: str, owner_of: Mapping[int, int], count: int) -> list[list[Any]]:
-    """Entries by the part that owns their picture; those of no usable picture belong to none."""
-    shared: list[list[Any]] = [[] for _ in range(count)]
+def _usable(
+    entries: list[Any], name: str | None, known: Mapping[int, str | None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Id and entry of what the data set took from a list; everything else was reported as left out.
+
+    Args:
+        entries: of the file.
+        name: field that tells entries of the same id apart, of which only one was taken; None if none does.
+        known: ids that were taken, and what that field held.
+    """
+    waiting = dict(known)
     for entry in entries:
-        number = entry.get(field) if isinstance(entry, dict) else None
-        if type(number) is int and number in owner_of:
-            shared[owner_of[number]].append(entry)
-    return shared
+        number = entry.get("id") if isinstance(entry, dict) else None
+        # Not isinstance: True is no id, though it equals 1.
+        if type(number) is int and number in waiting and (name is None or entry.get(name) == waiting[number]):
+            del waiting[number]
+            yield number, entry
 
 
 def _write_yolo(folder: Path, source: Path, parts: tuple[DataSet, ...]) -> None:

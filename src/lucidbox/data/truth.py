@@ -4,8 +4,13 @@ from lucidbox.data.dataset import DataSet
 from lucidbox.evaluate.truth import Truth
 
 
-def to_truth(dataset: DataSet) -> Truth:
+def to_truth(dataset: DataSet, notes: tuple[str, ...] = ()) -> Truth:
     """The usable objects of one part, with COCO's category ids, in pixels of pictures as a viewer shows them.
+
+    Args:
+        dataset: one part.
+        notes: what was decided or replaced in reading it (:attr:`~lucidbox.data.Reading.notes`), to be shown with
+            the result.
 
     Raises:
         DataError: no object is usable in a way that the evaluator can take.
@@ -22,4 +27,5 @@ def to_truth(dataset: DataSet) -> Truth:
         categories=dict(zip(categories.tolist(), dataset.names, strict=True)),
         file_names=dict(zip(ids.tolist(), dataset.file_names, strict=True)),
         source=dataset.source,
+        notes=notes,
     )

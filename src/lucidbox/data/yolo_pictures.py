@@ -75,7 +75,9 @@ def orphan_labels(part: YoloPart, pictures: Iterable[Path]) -> list[Problem]:
     folders = {_absolute(path.parent) for path in pictures}
     for entry in part.entries:
         if entry.is_dir():
-            folders |= {entry / place.relative_to(_labels_of(entry)) for place in _walk(_labels_of(entry))}
+            # Both kinds of folders absolute, or one folder would count as two.
+            base, labels = _absolute(entry), _labels_of(entry)
+            folders |= {base / place.relative_to(labels) for place in _walk(labels)}
     problems = []
     for folder in sorted(folders):
         stems = {name.stem for name in _files(folder) if name.suffix.lower() in PICTURE_EXTENSIONS}
