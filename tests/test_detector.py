@@ -8,8 +8,10 @@ from PIL import Image
 
 from lucidbox import Detector, Limits
 from lucidbox.detections import Detections
+from lucidbox.detector import _pictures
 from lucidbox.engines import Prediction
 from lucidbox.errors import EngineError, ImageError, OptionError, WeightsError
+from lucidbox.sources import open_sources
 from models import RedFinder, picture
 
 
@@ -147,3 +149,30 @@ def test_square_pads_to_the_whole_size():
     found = detector(picture(100, 200, (10, 20, 50, 70)))
     assert detector.engine.shapes == [(1, 640, 640, 3)]
     assert found.boxes[0] == pytest.approx([10, 20, 50, 70], abs=1)
+
+
+def test_streams_take_pictures_and_refuse_what_is_none(detector, tmp_path):
+    Image.fromarray(picture(40, 60, (1, 1, 20, 20))).save(tmp_path / "a.png")
+    pictures = list(open_sources(tmp_path))
+    assert [len(result.detections) for result in detector.stream(pictures)] == [1]
+    assert [len(result.detections) for result in detector.stream([tmp_path / "a.png", *pictures])] == [1, 1]
+    with pytest.raises(OptionError, match="not ndarray; for arrays call the detector"):
+        list(_pictures([pictures[0].pixels]))
+
+
+def test_nan_at_one_level_only_is_found(detector):
+    class PartlyBroken(RedFinder):
+        def __call__(self, images):
+            boxes, scores = super().__call__(images)
+            scores[:, -1] = np.nan
+            return Prediction(boxes, scores)
+
+    with pytest.raises(EngineError, match="NaN"):
+        Detector(PartlyBroken(), ("blue", "red"))(picture(8, 8, (0, 0, 4, 4)))
+
+
+@pytest.mark.parametrize("limits", [{"conf": 2.0}, {"size": 100}, {"batch": 0}])
+def test_wrong_numbers_are_refused_before_a_model_is_converted(limits, monkeypatch):
+    monkeypatch.setattr("lucidbox.door.through", lambda *_: pytest.fail("converted first"))
+    with pytest.raises(OptionError):
+        Detector.load("any.pt", **limits)

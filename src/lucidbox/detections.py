@@ -15,7 +15,7 @@ from lucidbox.shapes import Float32, Int, Shaped
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Boxes found in one picture, best score first. Immutable; indexing returns a new one.
+    """Boxes found in one picture, best score first. Frozen; indexing returns a new one.
 
     Attributes:
         boxes: xyxy, in pixels of the picture as a viewer shows it (EXIF rotation applied).

@@ -116,6 +116,12 @@ class Detector:
         if weights is None:
             raise WeightsError(NO_WEIGHTS)
         choice = engines.choose(engine)
+        # What needs no model is checked before one is converted, which takes seconds.
+        _changed(Limits(), {name: value for name, value in limits.items() if name != "classes"})
+        if size is not None:
+            parse_size(size)
+        if batch < 1:
+            raise OptionError(f"batch {batch} is less than 1")
         # Torch runs the network as it is; the other engines read ONNX.
         path = Path(weights) if choice.name == "torch" else door.through(Path(weights), say)
         info = door.read_info(path)
@@ -160,7 +166,7 @@ class Detector:
 
     def stream(
         self,
-        source: str | Path | Sequence[str | Path] | Iterable[Picture | Failure],
+        source: str | Path | Iterable[str | Path | Picture | Failure],
         *,
         on_failure: Callable[[Failure], None] | None = None,
         **limits: Any,
@@ -178,12 +184,8 @@ class Detector:
             ImageError: a picture cannot be read and ``on_failure`` is None.
         """
         chosen = self._limits(limits)
-        if isinstance(source, (str, Path)):
-            source = open_sources([source])
-        elif isinstance(source, Sequence):
-            source = open_sources([item for item in source if isinstance(item, (str, Path))])
         waiting: list[Picture] = []
-        for item in source:
+        for item in _pictures(source):
             if isinstance(item, Failure):
                 yield from self._flush(waiting, chosen)
                 if on_failure is None:
@@ -256,17 +258,46 @@ class Detector:
                 yield rows[start : start + self.batch]
 
     def _limits(self, changes: dict[str, Any]) -> Limits:
-        """The detector's limits with some changed; None means unchanged."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        if "classes" in given:
-            wanted = given["classes"]
-            given["classes"] = tuple(class_ids([wanted] if isinstance(wanted, (str, int)) else wanted, self.names))
-        unknown = set(given) - {field.name for field in dataclasses.fields(Limits)}
-        if unknown:
+        """The detector's limits with some changed; classes may be names."""
+        wanted = changes.get("classes")
+        if wanted is not None:
+            several = [wanted] if isinstance(wanted, (str, int, np.integer)) else wanted
+            changes = changes | {"classes": tuple(class_ids([str(one) for one in several], self.names))}
+        return _changed(self.limits, changes)
+
+
+def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:
+    """Limits with some changed; None means unchanged.
+
+    Raises:
+        OptionError: a limit is unknown or out of range.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    unknown = set(given) - {field.name for field in dataclasses.fields(Limits)}
+    if unknown:
+        raise OptionError(f"unknown limit {sorted(unknown)[0]!r}; there are conf, iou, max_det, classes, agnostic")
+    return dataclasses.replace(limits, **given)
+
+
+def _pictures(source: Any) -> Iterator[Picture | Failure]:
+    """Pictures of whatever a caller calls a source.
+
+    Raises:
+        OptionError: an item is neither a picture nor the name of one.
+    """
+    if isinstance(source, (str, Path)):
+        yield from open_sources(source)
+        return
+    for item in source:
+        if isinstance(item, (str, Path)):
+            yield from open_sources(item)
+        elif isinstance(item, (Picture, Failure)):
+            yield item
+        else:
             raise OptionError(
-                f"unknown limit {sorted(unknown)[0]!r}; there are conf, iou, max_det, classes, agnostic"
+                f"a stream takes names, pictures of lucidbox.sources, or what open_sources gives, not"
+                f" {type(item).__name__}; for arrays call the detector itself"
             )
-        return dataclasses.replace(self.limits, **given)
 
 
 def _pixels(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
@@ -281,12 +312,13 @@ def _pixels(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _check(predicted: engines.Prediction, classes: int) -> None:
-    """One anchor tells: weights that are not numbers spread to every anchor.
+    """Damaged weights answer with what is no number, perhaps at one level's anchors only.
 
     Raises:
         EngineError: the answer is not a number, or not of this many classes.
     """
     if predicted.scores.shape[2] != classes:
         raise EngineError(f"the network has {predicted.scores.shape[2]} classes, its metadata names {classes}")
-    if np.isnan(predicted.scores[:, 0]).any() or np.isnan(predicted.boxes[:, 0]).any():
+    # The largest of some numbers and a NaN is NaN: one sweep, without an array of flags.
+    if np.isnan(predicted.scores.max(initial=0)) or np.isnan(predicted.boxes.max(initial=0)):
         raise EngineError("the network answers NaN: its weights are damaged, or --precision is too low for them")

@@ -13,7 +13,7 @@ from io import BufferedIOBase
 from pathlib import Path
 
 from lucidbox.errors import WeightsError
-from lucidbox.files import cache_folder, sha256_of
+from lucidbox.files import cache_folder, output_error, sha256_of
 
 GRAPH_VERSION = 1
 """Raised whenever exported graphs change, so that cached ones of older versions are not used."""
@@ -49,31 +49,45 @@ def through(weights: Path, say: Callable[[str], None] = lambda message: None) ->
         WeightsError: the file is missing, refused, or must be converted where torch is not installed.
         OutputError: the cache folder cannot be written.
     """
-    if not weights.is_file():
-        raise WeightsError(f"{weights}: no such weights file")
     if not _needs_conversion(weights):
         return weights
-    kept = cache_folder() / "models" / f"{weights.stem}-{sha256_of(weights)[:16]}-v{GRAPH_VERSION}.onnx"
-    if kept.exists():
-        return kept
+    kept = cache_folder() / "models" / f"{sha256_of(weights)[:16]}-v{GRAPH_VERSION}.onnx"
+    try:
+        if kept.exists():
+            return kept
+    except OSError as error:
+        raise output_error(kept, error) from error
     try:
         from lucidbox import export
         from lucidbox import weights as weights_files
+
+        read = weights_files.read(weights)
+        say(f"converting {weights.name} to ONNX, once; later runs find it in {kept.parent}")
+        export.export_onnx(read, kept)
     except ImportError as error:
         raise WeightsError(
-            f"{weights}: converting it once needs torch; pip install 'lucidbox[train]', or convert it where torch"
-            f" is with: lucidbox weights convert {weights.name} {weights.stem}.onnx"
+            f"{weights}: converting it once needs {error.name}; pip install 'lucidbox[train]', or convert it where"
+            f" that is installed with: lucidbox weights convert {weights.name} {weights.stem}.onnx"
         ) from error
-    say(f"converting {weights.name} to ONNX, once; later runs find it in {kept.parent}")
-    export.export_onnx(weights_files.read(weights), kept)
     return kept
 
 
 def _needs_conversion(path: Path) -> bool:
-    """Whether the content is a zip (torch) or safetensors; the file's name says nothing."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    return start[:2] == b"PK" or start[8:9] == b"{"
+    """Whether the content is anything but ONNX; the file's name says nothing.
+
+    ONNX starts with the version of its form, field 1. What starts otherwise the weights reader takes, or
+    says what is wrong with it.
+
+    Raises:
+        WeightsError: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(1) != b"\x08"
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def read_info(path: Path) -> ModelInfo:
@@ -82,7 +96,7 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         WeightsError: the file is missing or refused, or is ONNX and not one of ours.
     """
-    if path.is_file() and _needs_conversion(path):
+    if _needs_conversion(path):
         from lucidbox import weights as weights_files
 
         read = weights_files.read(path)
@@ -90,9 +104,12 @@ def read_info(path: Path) -> ModelInfo:
     try:
         with path.open("rb") as file:
             metadata = dict(_metadata(file))
+        names = json.loads(metadata["names"])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("names are no texts")
         return ModelInfo(
             metadata["architecture"],
-            tuple(json.loads(metadata["names"])),
+            tuple(names),
             int(metadata["size"]),
             metadata.get("licence", ""),
             metadata.get("source_sha256", ""),

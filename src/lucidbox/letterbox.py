@@ -141,8 +141,8 @@ def parse_size(value: int | str | Sequence[int]) -> Size:
     Raises:
         OptionError: not one or two positive multiples of 32, or larger than 16384.
     """
-    parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)
     try:
+        parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)
         sides = [int(part) for part in parts]
     except (TypeError, ValueError):
         sides = []

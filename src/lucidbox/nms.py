@@ -5,7 +5,6 @@ suppression takes boxes best first and drops each box that overlaps a kept one o
 threshold.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +45,8 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("conf", "iou"):
             value = getattr(self, name)
+            if not isinstance(value, (int, float, np.number)):
+                raise OptionError(f"{name} {value!r} is not a number")
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} {value} is not between 0 and 1")
         for name in ("max_det", "candidates"):
@@ -238,17 +239,3 @@ def _overlaps(
     # Labels are compared, never added to boxes: an offset would round them.
     conflicts: Bool[np.ndarray, "n m"] = (overlap > iou) & (classes[:, None] == other_classes)
     return conflicts
-
-
-def parse_classes(wanted: Sequence[int] | None, count: int) -> tuple[int, ...] | None:
-    """Class ids checked against the number of classes.
-
-    Raises:
-        OptionError: an id is outside 0..count-1.
-    """
-    if wanted is None:
-        return None
-    for index in wanted:
-        if not 0 <= index < count:
-            raise OptionError(f"class {index} is not in the model: its ids run from 0 to {count - 1}")
-    return tuple(wanted)

@@ -23,8 +23,8 @@ class Wanted:
 
     Attributes:
         draw: a copy of the picture with boxes; of a video, an MP4.
-        text: ``labels/NAME.txt``, in YOLO's form.
-        crops: ``crops/CLASS/NAME-INDEX.jpg``.
+        text: ``labels/NAME.txt``, in YOLO's form; of a video ``labels/NAME/FRAME.txt``.
+        crops: ``crops/CLASS/NAME-INDEX.jpg``; of a video ``crops/CLASS/NAME/FRAME-INDEX.jpg``.
         max_labels: most labels drawn on a picture; None for all.
 
     Raises:
@@ -46,13 +46,21 @@ class Wanted:
         return self.draw or self.text or self.crops
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Moving:
-    """The video or camera being written: its source, its name in the folder, and the writer of its frames."""
+    """The video or camera being written.
+
+    Attributes:
+        source: as in ``Picture``.
+        stem: its name in the folder.
+        frame: index of the last frame that came.
+        frames: the writer of its frames, once there is one.
+    """
 
     source: str
     stem: PurePosixPath
-    frames: VideoSaver | None
+    frame: int
+    frames: VideoSaver | None = None
 
 
 class Saver:
@@ -86,14 +94,26 @@ class Saver:
         """Finish the video in hand; after an error other than Ctrl-C, remove what is unfinished."""
         self._open.__exit__(kind, error, trace)
 
-    def make_folder(self) -> None:
-        """Make the folder now, so that a bad one is known before any work.
+    def check_folder(self) -> None:
+        """Find out before any work whether the folder can be made: the nearest one above that exists tells.
 
         Raises:
-            OutputError: it cannot be made or written.
+            OutputError: it cannot.
         """
-        if self.wanted.anything and self.folder is None:
-            self.folder = _new_folder(self._chosen)
+        if not self.wanted.anything:
+            return
+        above = Path(self._chosen or DEFAULT_FOLDER).absolute()
+        try:
+            if above.exists() and not above.is_dir():
+                raise OutputError(f"{above}: is a file; --save takes a folder")
+            while not above.exists():
+                above = above.parent
+            if not above.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(above))
+            if not os.access(above, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "not writable", str(above))
+        except OSError as error:
+            raise output_error(above, error) from error
 
     def save(self, result: Result) -> Path | None:
         """Write what is wanted of one result.
@@ -104,15 +124,16 @@ class Saver:
         Raises:
             OutputError: something cannot be written. The next result can be tried all the same.
         """
-        self.make_folder()
-        if self.folder is None:
+        if not self.wanted.anything:
             return None
+        if self.folder is None:
+            self.folder = _new_folder(self._chosen)
         picture, detections = result.picture, result.detections
         if picture.frame is None:
             self.finish_video()
             stem = self._claim(picture.name)
         else:
-            stem = self._frame_stem(picture)
+            stem = self._frame_stem(picture, picture.frame)
         if self.wanted.text:
             height, width = picture.pixels.shape[:2]
             lines = txt_lines(detections, width, height)
@@ -143,18 +164,19 @@ class Saver:
         path = self.folder / f"{self._moving.stem}.mp4"
         if self._moving.frames is None:
             rate = getattr(self._videos.get(picture.source), "frames_per_second", None) or 25.0
-            frames = self._open.enter_context(VideoSaver(path, rate, (width, height)))
-            self._moving = _Moving(self._moving.source, self._moving.stem, frames)
-        assert self._moving.frames is not None
+            self._moving.frames = self._open.enter_context(VideoSaver(path, rate, (width, height)))
         self._moving.frames.write(drawn)
         return path
 
-    def _frame_stem(self, picture: Picture) -> PurePosixPath:
-        """Name of one frame's files; the first frame of a video claims the video's name."""
-        if self._moving is None or self._moving.source != picture.source:
+    def _frame_stem(self, picture: Picture, frame: int) -> PurePosixPath:
+        """Name of one frame's files, in a folder of the video's name, which its first frame claims."""
+        moving = self._moving
+        # The same video may be named twice: then its frames begin anew.
+        if moving is None or moving.source != picture.source or frame <= moving.frame:
             self.finish_video()
-            self._moving = _Moving(picture.source, self._claim(picture.name), None)
-        return self._moving.stem.with_name(f"{self._moving.stem.name}-{picture.frame}")
+            moving = self._moving = _Moving(picture.source, self._claim(picture.name), frame)
+        moving.frame = frame
+        return moving.stem / str(frame)
 
     def _claim(self, name: str) -> PurePosixPath:
         """A stem below the folder that no other result has, in the subfolder that the picture came from."""
@@ -171,11 +193,7 @@ def _new_folder(wanted: Path | None) -> Path:
     if wanted is None:
         return numbered_folder(DEFAULT_FOLDER)
     try:
-        if wanted.exists() and not wanted.is_dir():
-            raise OutputError(f"{wanted}: is a file; --save takes a folder")
         empty = wanted.is_dir() and next(wanted.iterdir(), None) is None
-        if empty and not os.access(wanted, os.W_OK):
-            raise PermissionError(errno.EACCES, "not writable", str(wanted))
     except OSError as error:
         raise output_error(wanted, error) from error
     return wanted if empty else numbered_folder(wanted)

@@ -131,8 +131,9 @@ def test_two_videos_and_a_picture(predict, film, noise, tmp_path):
     assert code == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["film-2.mp4", "film.mp4", "labels", "noise.png"]
-    assert sorted(path.name for path in (tmp_path / "out" / "labels").iterdir()) == [
-        "film-0.txt", "film-2-0.txt", "film-2-6.txt", "film-6.txt", "noise.txt",
+    labels = tmp_path / "out" / "labels"
+    assert sorted(path.relative_to(labels).as_posix() for path in labels.rglob("*.txt")) == [
+        "film-2/0.txt", "film-2/6.txt", "film/0.txt", "film/6.txt", "noise.txt",
     ]  # fmt: skip
 
 

@@ -318,3 +318,50 @@ def test_interrupted_video_is_playable(process, tmp_path):
     made = cv2.VideoCapture(str(tmp_path / "out" / "long.mp4"))
     assert 7 <= made.get(cv2.CAP_PROP_FRAME_COUNT) < 300
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["long.mp4"]
+
+
+def test_the_same_video_named_twice_is_two_videos(predict, tmp_path):
+    import cv2
+
+    writer = cv2.VideoWriter(
+        str(tmp_path / "clip.mp4"), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 6.0, (160, 96)
+    )
+    for seed in range(3):
+        writer.write(np.random.default_rng(seed).integers(0, 256, (96, 160, 3), dtype=np.uint8))
+    writer.release()
+    still = tmp_path / "clip-0.jpg"
+    Image.fromarray(np.random.default_rng(9).integers(0, 256, (96, 160, 3), dtype=np.uint8)).save(still)
+    code, _, _ = predict(tmp_path / "clip.mp4", tmp_path / "clip.mp4", still, "--txt", "--save", tmp_path / "out")
+    assert code == 0
+    for name in ("clip.mp4", "clip-2.mp4"):
+        assert cv2.VideoCapture(str(tmp_path / "out" / name)).get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    labels = tmp_path / "out" / "labels"
+    assert sorted(path.relative_to(labels).as_posix() for path in labels.rglob("*.txt")) == [
+        "clip-0.txt", "clip-2/0.txt", "clip-2/1.txt", "clip-2/2.txt", "clip/0.txt", "clip/1.txt", "clip/2.txt",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110
+def test_standard_output_on_a_full_disk_is_one_line(process, noise):
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        running = process(noise(), "--json", "--no-draw", stdout=full)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 2
+    assert "Traceback" not in err
+    assert "standard output cannot be written" in err
+
+
+def test_errors_are_one_line_whatever_a_name_holds(predict, noise):
+    code, _, err = predict(noise(), weights="a\nb.pt")
+    assert code == 2
+    assert len(lines_of(err)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"these are words", b"\x80\x02}q\x00."])
+def test_odd_weights_files_get_the_true_reason(content, predict, noise, tmp_path):
+    (tmp_path / "odd.pt").write_bytes(content)
+    code, _, err = predict(noise(), weights=tmp_path / "odd.pt")
+    (line,) = lines_of(err)
+    assert code == 2
+    assert "odd.pt" in line
+    assert "made by lucidbox" not in line

@@ -115,3 +115,32 @@ def test_a_damaged_model_is_one_line(name, small_onnx, tmp_path):
     with pytest.raises(EngineError, match=r"broken\.onnx") as caught:
         engines.load(name, broken)
     assert "\n" not in str(caught.value)
+
+
+def test_a_replaced_file_is_never_answered_by_the_old_model(small_onnx, noise, tmp_path):
+    """OpenVINO's own cache goes by path, size and time, which a copy may keep."""
+    import os
+
+    import onnx
+    from onnx import numpy_helper
+
+    path = tmp_path / "model.onnx"
+    path.write_bytes(small_onnx.read_bytes())
+    before = engines.load("openvino", path, precision="fp32")(noise).scores.max()
+    stat = path.stat()
+    model = onnx.load(path)
+    for constant in model.graph.initializer:
+        if constant.name.endswith("predict.bias") and list(constant.dims) == [3]:
+            constant.CopyFrom(numpy_helper.from_array(np.full(3, -30, np.float32), constant.name))
+    onnx.save(model, path)
+    assert path.stat().st_size == stat.st_size
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    after = engines.load("openvino", path, precision="fp32")(noise).scores.max()
+    assert before > 0.1
+    assert after < 1e-3
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(small_onnx, noise, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "file" / "below"))
+    assert engines.load("openvino", small_onnx)(noise).scores.shape[0] == 2

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a part failed and the rest is done, 2 wrong usage or bad i
 """
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from lucidbox.errors import LucidboxError
+from lucidbox.scripts import printable
 from lucidbox.version import __version__
 
 VERBS = {
@@ -40,22 +42,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     _never_fail_to_print()
     arguments = parse(sys.argv[1:] if argv is None else list(argv))
     if threading.current_thread() is threading.main_thread():
-        # A service that is told to stop ends as by Ctrl-C: videos closed, nothing half-written.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # A service that is told to stop, or whose terminal closes, ends as by Ctrl-C: nothing half-written.
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except LucidboxError as error:
-        print(f"lucidbox: error: {error}", file=sys.stderr)
+        print(f"lucidbox: error: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("lucidbox: stopped; what was done so far stays", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (| head): nothing is wrong. Python would complain while exiting.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_standard_output()
         return 0
+    except OSError as error:
+        # Every file of ours reports with a name. What is left is standard output on a full disk.
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
+            raise
+        print(f"lucidbox: error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        _leave_standard_output()
+        return 2
     return code
+
+
+def _leave_standard_output() -> None:
+    """Let Python flush into nothing at its end: it would complain of what has been told."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _never_fail_to_print() -> None:

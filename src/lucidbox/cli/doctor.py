@@ -127,11 +127,17 @@ def _cores() -> int:
 
 def _size(folder: Path) -> int:
     """Bytes below a folder; 0 where it is absent."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except OSError:
+        return 0
 
 
 def _writable(folder: Path) -> bool:
     """Whether the folder, or the nearest one above that exists, can be written."""
-    while not folder.exists():
-        folder = folder.parent
-    return os.access(folder, os.W_OK)
+    try:
+        while not folder.exists():
+            folder = folder.parent
+        return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        return False

@@ -96,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.saving import Saver, Wanted
     from lucidbox.sources import open_sources
 
+    wanted = Wanted(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
     detector = Detector.load(
         arguments.weights,
         engine=arguments.engine,
@@ -111,10 +112,10 @@ def run(arguments: argparse.Namespace) -> int:
         video_stride=arguments.video_stride,
         max_pixels=MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
     )
-    wanted = Wanted(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
     folder = Path(arguments.save) if arguments.save else None
     with ExitStack() as stack:
         saver = stack.enter_context(Saver(wanted, sources, folder))
+        saver.check_folder()
         report = stack.enter_context(Report(arguments.json, arguments.json_file, sources.count))
         for result in detector.stream(sources, on_failure=lambda failure: report.failed(failure.error)):
             report.found(result)
@@ -123,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
             except OutputError as error:
                 if saver.folder is None:  # no folder, no work
                     raise
-                report.failed(error)
+                report.not_saved(error)
         report.end(saver)
     return report.exit_code
 
@@ -134,6 +135,6 @@ def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
         "conf": arguments.conf,
         "iou": arguments.iou,
         "max_det": arguments.max_det,
-        "classes": arguments.classes.split(",") if arguments.classes else None,
+        "classes": None if arguments.classes is None else arguments.classes.split(","),
         "agnostic": arguments.agnostic or None,
     }

@@ -27,6 +27,7 @@ class Report:
         self._file = JsonLines(json_file) if json_file else None
         self._count = count
         self._bar: Any = None
+        self._file_failed = False
         self._pictures = self._objects = self._failures = 0
         self._milliseconds = 0.0
 
@@ -65,26 +66,35 @@ class Report:
         record = json_record(
             picture.source, width, height, detections, result.milliseconds, frame=picture.frame, time=picture.time
         )
-        if self._file:
-            self._file.write(record)
+        if self._file and not self._file_failed:
+            try:
+                self._file.write(record)
+            except OutputError as error:  # a full disk: said once, and the rest is still predicted
+                self._file_failed = True
+                self._failures += 1
+                self._say(f"lucidbox: error: {error}", sys.stderr)
         if self.json_lines:
-            print(json_line(record), flush=True)
+            self._print(json_line(record), sys.stdout)
         place = picture.source if picture.frame is None else f"{picture.source} frame {picture.frame}"
         self._say(f"{place} {width}x{height}: {describe(detections)}, {result.milliseconds:.1f} ms", self._words)
         self._advance()
 
     def failed(self, error: LucidboxError) -> None:
-        """One line for what could not be read or written."""
+        """One line for a picture that could not be read."""
+        self.not_saved(error)
+        self._advance()
+
+    def not_saved(self, error: LucidboxError) -> None:
+        """One line for a result that could not be written; its picture has been told of."""
         self._failures += 1
         self._say(f"lucidbox: error: {error}", sys.stderr)
-        self._advance()
 
     def end(self, saver: Saver) -> None:
         """Finish the last video, then sum up."""
         try:
             saver.finish_video()
         except OutputError as error:
-            self.failed(error)
+            self.not_saved(error)
         if self._pictures > 1:
             mean = self._milliseconds / self._pictures
             self._say(f"{self._pictures} pictures, {self._objects} objects, {mean:.1f} ms a picture", self._words)
@@ -94,11 +104,16 @@ class Report:
             self._say(f"saved in {saver.folder}", self._words)
 
     def _say(self, line: str, stream: Any) -> None:
+        """A line of words."""
+        self._print(printable(line), stream)
+
+    def _print(self, line: str, stream: Any) -> None:
         """A line that does not tear the progress bar."""
         if self._bar is not None:
-            self._bar.write(printable(line), file=stream)
+            self._bar.write(line, file=stream)
+            stream.flush()
         else:
-            print(printable(line), file=stream, flush=True)
+            print(line, file=stream, flush=True)
 
     def _advance(self) -> None:
         if self._bar is not None:

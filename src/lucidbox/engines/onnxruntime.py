@@ -39,7 +39,8 @@ class OnnxRuntimeEngine:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises its own kinds, all of them Exception's children
-            raise EngineError(f"{path}: onnxruntime cannot load this model: {error}") from error
+            reason = " ".join(str(error).split())
+            raise EngineError(f"{path}: onnxruntime cannot load this model: {reason}") from error
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""

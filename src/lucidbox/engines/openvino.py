@@ -1,5 +1,6 @@
 """OpenVINO: the default engine, fastest on processors and small to install."""
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from lucidbox.engines.base import Prediction
-from lucidbox.errors import EngineError
-from lucidbox.files import cache_folder
+from lucidbox.errors import EngineError, OutputError
+from lucidbox.files import cache_folder, sha256_of
 from lucidbox.shapes import UInt8
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -42,6 +43,7 @@ class OpenVinoEngine:
         path: an ONNX file of ours.
         precision: "fp32", "bf16" or "fp16"; "auto" takes bf16 where the processor computes it natively.
         threads: most threads to use; None leaves it to OpenVINO.
+        cached: keep the compiled model in the cache folder, where that can be written.
 
     Raises:
         EngineError: the processor does not compute in ``precision``, or the model cannot be compiled.
@@ -49,7 +51,9 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, precision: str = "auto", threads: int | None = None, *, cached: bool = True
+    ) -> None:
         openvino = import_openvino()
         core = openvino.Core()
         native = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -63,8 +67,9 @@ class OpenVinoEngine:
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": HINTS[precision],
-            "CACHE_DIR": str(cache_folder() / "openvino"),
         }
+        if cached and (folder := _compiled_folder(path)):
+            options["CACHE_DIR"] = str(folder)
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
@@ -86,6 +91,20 @@ class OpenVinoEngine:
                 f"openvino failed on a batch of shape {images.shape}: {_first_line(error)}"
             ) from error
         return Prediction(outputs["boxes"], outputs["scores"])
+
+
+def _compiled_folder(path: Path) -> Path | None:
+    """Where the compiled model is kept: by content, or None where nothing can be kept.
+
+    OpenVINO itself recognises a model by its path, size and time, and would run an old one without a word
+    when a file was replaced by a copy that kept them.
+    """
+    try:
+        folder = cache_folder() / "openvino" / sha256_of(path)[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder if os.access(folder, os.W_OK) else None
+    except (OSError, OutputError):
+        return None
 
 
 def _first_line(error: Exception) -> str:
