@@ -1,8 +1,11 @@
 """Zip files that are damaged, made to explode, or not torch's."""
 
+import contextlib
 import io
+import struct
 import tarfile
 import zipfile
+from itertools import product
 
 import forge
 import pytest
@@ -124,3 +127,53 @@ def test_forms_of_before_2020_are_refused_with_advice():
         archive.addfile(tarfile.TarInfo("pickle"))
     with pytest.raises(WeightsError, match="not a weights file"):
         read_content(buffer.getvalue(), "older.pt")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_inflate_without_limit_are_refused_unread(method, monkeypatch):
+    """A bzip2 or LZMA entry inflates whole, whatever its stated size and however little is asked for."""
+    bomb = zipped({"archive/data.pkl": bytes(10**7)}, method)
+    lying = bomb.replace((10**7).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    harmless = zipped(entries(SMALL), method)
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_: pytest.fail("inflated"))
+    for content in (bomb, lying, harmless):
+        with pytest.raises(WeightsError, match=f"is packed with the zip method {method}"):
+            read_archive(content)
+
+
+@pytest.mark.parametrize("method", [1, 6, 9, 12, 14, 93, 95, 255])
+def test_a_changed_method_is_refused(method):
+    changed = bytearray(SMALL)
+    directory = SMALL.index(b"PK\x01\x02")
+    changed[directory + 10] = method
+    with pytest.raises(WeightsError, match=f"zip method {method};"):
+        read_archive(bytes(changed))
+
+
+def test_an_entry_without_a_name_is_refused():
+    directory = SMALL.rindex(b"PK\x01\x02")
+    nameless = bytearray(SMALL)
+    nameless[directory + 46] = 0  # names end at their first zero byte
+    with pytest.raises(WeightsError, match="an entry has no name"):
+        read_archive(bytes(nameless))
+
+
+def test_any_byte_of_the_zip_s_own_records_can_be_damaged():
+    """Headers, directory and end record, byte by byte: content or a refusal, never another error."""
+    records = [at for at in range(len(SMALL) - 4) if SMALL[at : at + 2] == b"PK"]
+    places = sorted({place for at in records for place in range(at, min(at + 60, len(SMALL)))})
+    for at, value in product(places, (0, 1, 8, 12, 14, 0x7F, 0xFF)):
+        changed = bytearray(SMALL)
+        changed[at] = value
+        with contextlib.suppress(WeightsError):
+            read_archive(bytes(changed))
+
+
+@pytest.mark.parametrize("error", [OSError("Invalid data stream"), IndexError("index"), struct.error("unpack")])
+def test_what_zip_readers_raise_over_damage_is_a_refusal(error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", fail)
+    with pytest.raises(WeightsError, match="truncated or damaged"):
+        read_archive(SMALL)

@@ -169,3 +169,20 @@ def test_a_checkpoint_with_changed_bytes_is_read_or_refused(data):
     attacked = forge.with_pickle(SMALL, lambda _: bytes(code))
     with contextlib.suppress(WeightsError):
         read_content(attacked, "changed.pt")
+
+
+def test_sets_made_of_one_list_again_and_again_are_refused():
+    """Each call copies the list: 500 KB could ask for terabytes. It is stopped after a few copies."""
+    listed = b"](" + b"K\x01" * 10_000 + b"eq\x01"
+    code = b"(" + named("builtins", "set") + b"q\x00" + listed + b"h\x00h\x01\x85R" * 11 + b"t."
+    with pytest.raises(WeightsError, match="sets of more than 100000 items in all"):
+        read_pickle(code, _no_storages)
+    assert len(read_pickle(code.replace(b"h\x00h\x01\x85R", b"", 1), _no_storages)) == 12
+
+
+@pytest.mark.parametrize(("module", "name"), [("ultralytics." + "a" * 200, "B"), ("torch.nn", "B" * 201)])
+def test_long_names_are_refused(module, name):
+    """Each STACK_GLOBAL would join them anew: a name of 1 MB twice a million times."""
+    for code in (named(module, name), forge.stack_named(module, name)):
+        with pytest.raises(WeightsError, match="more than 200 characters"):
+            read_pickle(code + b".", _no_storages)

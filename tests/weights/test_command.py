@@ -1,6 +1,9 @@
 """``lucidbox weights show`` and ``convert``, through the command line's own entry."""
 
+import errno
 import json
+import sys
+from pathlib import Path
 
 import forge
 import pytest
@@ -100,7 +103,11 @@ def test_onnx_is_left_to_the_exporter(small, tmp_path, capsys, monkeypatch):
 
     given = []
     monkeypatch.setattr(export, "export_onnx", lambda weights, path: given.append((weights.names, path)))
-    assert run(capsys, "convert", small, tmp_path / "new.onnx")[0] == 0
+    code, output, errors = run(capsys, "convert", small, tmp_path / "new.onnx")
+    assert (code, output.count("\n")) == (0, 1)
+    assert errors == (
+        "lucidbox: writing new.onnx and checking it against the network; this takes some 20 seconds\n"
+    )
     assert given == [(("nut", "螺栓"), tmp_path / "new.onnx")]
 
 
@@ -142,3 +149,65 @@ def test_help_has_examples(arguments, capsys):
         main(["weights", *arguments])
     assert stop.value.code == 0
     assert "examples:\n  lucidbox weights" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["safetensors", "onnx"])
+def test_an_overlong_target_is_refused_before_the_work(form, small, tmp_path, capsys):
+    target = tmp_path / ("x" * 300 + f".{form}")
+    code, output, errors = run(capsys, "convert", small, target)
+    assert (code, output) == (2, "")
+    assert errors.startswith(f"lucidbox: error: {target}: cannot be written: the name is too long")
+    assert errors.count("\n") == 1
+
+
+def test_a_target_in_a_locked_folder_is_refused(small, tmp_path, capsys, monkeypatch):
+    """Root may enter every folder, so the system's answer is given by hand."""
+    target = tmp_path / "locked" / "x.onnx"
+    real = Path.exists
+
+    def exists(path, **options):
+        if path == target:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    code, output, errors = run(capsys, "convert", small, target)
+    assert (code, output) == (2, "")
+    assert errors == (
+        f"lucidbox: error: {target}: cannot be written: no permission to write here; choose a folder of yours\n"
+    )
+
+
+@pytest.mark.parametrize("verb", [["show"], ["convert"]])
+def test_sources_that_cannot_be_read_give_one_line(verb, tmp_path, capsys, monkeypatch):
+    rest = [tmp_path / "out.safetensors"] if verb == ["convert"] else []
+    code, _, errors = run(capsys, *verb, "x" * 300, *rest)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "cannot be read (File name too long)" in errors
+
+    def read_bytes(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    code, _, errors = run(capsys, *verb, tmp_path / "x.pt", *rest)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "cannot be read (Permission denied)" in errors
+
+
+@pytest.mark.parametrize(
+    ("package", "form"), [("safetensors.numpy", "safetensors"), ("onnx", "onnx"), ("onnxscript", "onnx")]
+)
+def test_a_missing_package_gives_one_line_with_the_remedy(package, form, tmp_path, capsys, monkeypatch):
+    """Each stands alone: torch may be there without the packages that write files."""
+    source = tmp_path / "best.pt"
+    source.write_bytes(forge.saved({"model_state_dict": build("notebook", 1, base_channels=4).state_dict()}))
+    for loaded in [name for name in sys.modules if name.startswith("torch.onnx._internal.exporter")]:
+        monkeypatch.delitem(sys.modules, loaded)  # else onnxscript is no longer asked for
+    monkeypatch.setitem(sys.modules, package, None)
+    target = tmp_path / f"x.{form}"
+    code, output, errors = run(capsys, "convert", source, target)
+    assert (code, output) == (2, "")
+    assert errors.endswith(
+        f"lucidbox: error: {target}: writing it needs {package}; pip install 'lucidbox[train]'\n"
+    )
+    assert not target.exists()

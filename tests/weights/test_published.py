@@ -160,6 +160,19 @@ def test_modules_shared_without_number_are_refused():
         state_dict(record)
 
 
+@pytest.mark.parametrize("group", ["_parameters", "_buffers", "_modules"])
+def test_names_shared_without_number_are_refused(group):
+    """Five modules hold the same 5,000 names; 5,000 could, and make 25 million tensors' names."""
+    shared_names = {str(number): None for number in range(5000)}
+    record = module()
+    for number in range(5):
+        record.state["_modules"][str(number)] = module(**{group: shared_names})
+    with pytest.raises(WeightsError, match="more than 20000 parameters, buffers and modules"):
+        state_dict(record)
+    del record.state["_modules"]["4"], record.state["_modules"]["3"]
+    assert state_dict(record) == {}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -192,6 +205,10 @@ def test_records_without_a_module_s_state_are_refused(state):
         ({"task": "segment"}, "for the task 'segment'"),
         ({"task": ONE}, "for the task of type ndarray"),
         ({"stride": np.array([8.0, 16.0, 32.0, 64.0])}, r"of strides \[8.0, 16.0, 32.0, 64.0\]"),
+        (
+            {"stride": np.broadcast_to(np.float32(8), 10**9)},
+            r"of strides \[8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0\]",
+        ),
         ({"names": {0: "a", 2: "b"}}, "without gaps"),
         ({"names": {0: "a", 1: 5}}, "list of texts"),
         ({"names": 7}, "list of texts"),

@@ -1,12 +1,14 @@
 """The form is told by the content, never by the name; every refusal names the file."""
 
 import os
+import pickle
 import subprocess
 import sys
 
 import forge
 import pytest
 import torch
+from hypothesis import given, settings, strategies
 
 from lucidbox.errors import WeightsError
 from lucidbox.model import build
@@ -34,7 +36,15 @@ def test_names_do_not_matter(tmp_path):
         (b"\x80\x02}q\x00.", "a pickle"),
         (b"PK", "truncated or damaged"),
         (b"PK\x05\x06" + bytes(18), "0 entries"),
-        (b"12345678{", "truncated or damaged safetensors"),
+        (b"\x02" + bytes(7) + b"{", "truncated or damaged safetensors"),
+        (b"weights {", "text, which begins 'weights {'"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "text, which begins 'version https://git-lfs"),
+        ("é".encode() * 999, "but text, which begins 'éé"),
+        (b"\x08\x07\xff", "not a weights file"),
+        (pickle.dumps({"weight": [1, 2.5, "nut"]}, 0), "a pickle, or a torch file in the form of before 2020"),
+        (pickle.dumps([0] * 5000, 1), "a pickle, or a torch file"),
+        (b"cos\nsystem\n(S'true'\ntR.", "a pickle, or a torch file"),
+        (b"A sentence. And another.", "but text, which begins 'A sentence"),
         (b"\x00" * 100, "not a weights file|did not write"),
     ],
 )
@@ -120,3 +130,25 @@ def test_reading_does_not_change_the_file(tmp_path):
     before = (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir()))
     read(path)
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(tmp_path.iterdir())) == before
+
+
+def test_only_onnx_files_need_onnx_to_be_told_apart(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    (tmp_path / "x.pt").write_text("some notes")
+    with pytest.raises(WeightsError, match="not a weights file but text"):
+        read(tmp_path / "x.pt")
+    (tmp_path / "x.pt").write_bytes(b"\x08\x07")
+    with pytest.raises(WeightsError, match=r"reading it needs onnx; pip install 'lucidbox\[train\]'"):
+        read(tmp_path / "x.pt")
+
+
+def test_an_overlong_name_is_refused():
+    with pytest.raises(WeightsError, match=r"x\.pt: cannot be read \(File name too long\)"):
+        read("x" * 300 + ".pt")
+
+
+@settings(deadline=None)
+@given(strategies.binary(max_size=60))
+def test_any_file_that_ends_like_a_pickle_is_refused(content):
+    with pytest.raises(WeightsError):
+        read_content(content + b".", "x")

@@ -172,3 +172,16 @@ def test_expected_is_the_state_of_the_network():
         (name, tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in state.items()
     ]
     assert torch.get_default_device() == torch.device("cpu")
+
+
+def test_small_files_cannot_claim_millions_of_classes():
+    """A byte repeated is an array of any length in a compressed file; each class would get a placeholder name."""
+    head = {"head.class_branches.0.predict.weight": np.broadcast_to(np.uint8(0), 10**8)}
+    with pytest.raises(WeightsError, match="100000000 classes; at most 100000"):
+        recognise(source(arrays("yolo11n", 2) | head), "")
+
+
+def test_fixed_numbers_without_end_are_refused_before_they_are_listed():
+    endless = {"head_p4.dfl.project": np.broadcast_to(np.uint8(0), 10**10)}
+    with pytest.raises(WeightsError, match=r"head_p4\.dfl\.project has shape \[10000000000\]"):
+        recognise(source(arrays("notebook", 2, 8) | endless), "")

@@ -197,3 +197,10 @@ def test_networks_and_weights_are_each_other_s_reverse():
     again = from_network(back, weights.names, licence="Apache-2.0", provenance="made in a test", size=320)
     assert isinstance(again, Weights)
     assert_same(again, weights)
+
+
+def test_a_shape_beyond_numpy_is_refused():
+    """Without numbers in it, an array's other lengths cost a file nothing."""
+    header = json.dumps({"a": {"dtype": "F32", "shape": [0, 2**40, 2**40], "data_offsets": [0, 0]}}).encode()
+    with pytest.raises(WeightsError, match="tensor a has the shape"):
+        read_content(len(header).to_bytes(8, "little") + header, "x.safetensors")

@@ -139,6 +139,24 @@ def test_a_tensor_in_a_persistent_id_is_refused():
             Storages({}, False).find((word, STORAGE_KINDS["torch.FloatStorage"], "0", "cpu", 1))
 
 
+def test_a_storage_is_of_one_type():
+    """Under each further type its bytes could be copied once more; torch refuses to save such tensors."""
+    kinds = STORAGE_KINDS
+    storages = Storages({"data/0": bytes(8), "data/1": b""}, False)
+    found = storages.find(("storage", kinds["torch.BFloat16Storage"], "0", "cpu", 4))
+    assert storages.find(("storage", kinds["torch.BFloat16Storage"], "0", "cpu", 4)) is found
+    for kind, count in (("BoolStorage", 8), ("HalfStorage", 4)):
+        with pytest.raises(WeightsError, match="the storage '0' in two ways"):
+            storages.find(("storage", kinds[f"torch.{kind}"], "0", "cpu", count))
+    empty = [storages.find(("storage", kinds[f"torch.{kind}Storage"], "1", "cpu", 0)) for kind in ("Int", "Half")]
+    assert [made.elements.dtype.name for made in empty] == ["int32", "float16"]
+
+
+def test_a_storage_of_another_length_is_refused():
+    with pytest.raises(WeightsError, match="of 3 elements should have 6 bytes and has 8"):
+        Storages({"data/0": bytes(8)}, False).find(("storage", STORAGE_KINDS["torch.HalfStorage"], "0", "cpu", 3))
+
+
 @pytest.mark.parametrize("arguments", [(), (b"N",), (text("x"), b"\x88")])
 def test_parameters_of_something_else_are_refused(arguments):
     attack = called(named("torch._utils", "_rebuild_parameter"), *arguments)

@@ -1,13 +1,14 @@
 """``lucidbox weights``: show and convert weights files."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
-    from lucidbox.weights import Description
+    from lucidbox.weights import Description, Weights
 
 FORMS = """\
 files that can be read (told by their content; nothing in them is ever run):
@@ -114,19 +115,39 @@ def _rows(about: "Description") -> list[tuple[str, str]]:
 def _convert(source: Path, target: Path, names: Path | None, force: bool) -> int:
     if target.suffix.lower() not in CONVERTIBLE:
         raise OptionError(f"{target}: its name must end in {' or '.join(CONVERTIBLE)}, which tells the form")
-    if target.exists() and not force:
+    if _exists(target) and not force:
         raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
     from lucidbox import weights
 
     converted = weights.read(source)
     if names is not None:
         converted = weights.renamed(converted, weights.read_names(names))
-    if target.suffix.lower() == ".onnx":
-        from lucidbox.export import export_onnx
-
-        export_onnx(converted, target)
-    else:
-        weights.write(converted, target)
+    try:
+        _write(converted, target)
+    except ModuleNotFoundError as error:
+        raise OutputError(f"{target}: writing it needs {error.name}; pip install 'lucidbox[train]'") from error
     classes = f"{len(converted.names)} {'class' if len(converted.names) == 1 else 'classes'}"
     print(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}")
     return 0
+
+
+def _exists(target: Path) -> bool:
+    """Whether OUT is there; a locked folder or an overlong name is told before the work, not after it."""
+    from lucidbox.files import output_error
+
+    try:
+        return target.exists()
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def _write(converted: "Weights", target: Path) -> None:
+    from lucidbox import weights
+
+    if target.suffix.lower() != ".onnx":
+        return weights.write(converted, target)
+    words = f"writing {target.name} and checking it against the network; this takes some 20 seconds"
+    print(f"lucidbox: {words}", file=sys.stderr, flush=True)
+    from lucidbox.export import export_onnx
+
+    return export_onnx(converted, target)

@@ -1,6 +1,7 @@
 """The zip file that torch writes: its entries below its one root folder, which can have any name."""
 
 import io
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -12,7 +13,12 @@ MAX_INFLATION = 16
 """Most bytes that one byte of the file may become. Torch does not compress, and weights hardly shrink."""
 
 _PICKLE = "data.pkl"
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError)
+# The other methods (bzip2, LZMA, ...) inflate all of an entry however little of it is asked for.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    OverflowError, IndexError,
+)  # fmt: skip
 
 
 def read_archive(content: bytes) -> dict[str, bytes]:
@@ -27,7 +33,7 @@ def read_archive(content: bytes) -> dict[str, bytes]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
             _check_sizes(entries, len(content))
             root = _root([entry.filename for entry in entries])
             return {
@@ -49,6 +55,14 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _check_sizes(entries: list[zipfile.ZipInfo], file_bytes: int) -> None:
+    for entry in entries:
+        if not entry.filename:
+            raise WeightsError("truncated or damaged: an entry has no name; fetch or copy the file again")
+        if entry.compress_type not in _METHODS:
+            raise WeightsError(
+                f"damaged, or not written by torch's save: {entry.filename[:200]!r} is packed with the zip method "
+                f"{entry.compress_type}; fetch or copy the file again"
+            )
     inflated = sum(entry.file_size for entry in entries)
     if inflated > MAX_INFLATION * file_bytes:
         raise WeightsError(

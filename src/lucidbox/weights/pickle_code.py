@@ -15,8 +15,9 @@ from lucidbox.errors import WeightsError
 MAX_BYTES = 64 * 2**20
 """Largest pickle read. Tensors lie outside it: that of a published YOLO11x checkpoint has under 1 MiB."""
 
-MAX_INSTRUCTIONS = 3_000_000
-"""Most instructions followed. A published YOLO11n has 52,000; the limit bounds time and memory."""
+MAX_INSTRUCTIONS = 1_000_000
+"""Most instructions followed. A published YOLO11n has 52,000; the limit bounds time and memory, for each can
+make a value of some 200 bytes."""
 
 _NUMBERS = {
     "PROTO": Struct("<B"), "FRAME": Struct("<Q"),

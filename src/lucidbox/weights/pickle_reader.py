@@ -17,6 +17,10 @@ from lucidbox.weights.pickle_names import Builder, InertClass, Record, hashable,
 MAX_NESTING = 1_000
 """Most groups open at once. A published YOLO11n reaches some 30."""
 
+MAX_COPIED = 100_000
+"""Most items that calls may copy out of lists, in all: one list can be named again and again. A published
+YOLO11n copies none, for its modules' sets are empty."""
+
 NEWEST_PROTOCOL = 5
 
 
@@ -51,6 +55,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.outer: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.copied = 0
         self.persistent = persistent
 
     def result(self) -> Any:
@@ -90,9 +95,16 @@ class _Machine:
         """Build one of the few plain values, or record a call that never happens."""
         named, arguments = self.pop_last(2)
         if isinstance(named, Builder):
-            self.stack.append(named.build(_arguments(arguments)))
+            self.count_copied(_arguments(arguments))
+            self.stack.append(named.build(arguments))
         else:
             self.stack.append(_recorded(named, arguments))
+
+    def count_copied(self, arguments: tuple[Any, ...]) -> None:
+        """Count what a call is about to copy; everything else that it may make is a view, or empty."""
+        self.copied += sum(len(argument) for argument in arguments if isinstance(argument, list))
+        if self.copied > MAX_COPIED:
+            raise WeightsError(f"its pickle builds sets of more than {MAX_COPIED} items in all, beyond any use")
 
     def make_object(self) -> None:
         """Record an object that is never made."""

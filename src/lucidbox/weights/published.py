@@ -17,10 +17,17 @@ DEEPEST = 32
 MOST_MODULES = 5_000
 """Most modules looked at, and entries of one. A YOLO11x has 780 modules; shared ones can be made countless."""
 
+MOST_ENTRIES = 20_000
+"""Most parameters, buffers and inner modules looked at in all. A YOLO11x has some 4,000; modules can share
+theirs, so that a small file would name millions."""
+
 LONGEST_NAME = 100
 """Most characters in one module's or tensor's own name."""
 
 STRIDES = [8, 16, 32]
+
+GROUPS = ("_parameters", "_buffers", "_modules")
+"""What a torch module keeps by name."""
 
 
 def module_of(checkpoint: Any) -> Record | None:
@@ -53,8 +60,8 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> Source:
         what = repr(task[:40]) if isinstance(task, str) else f"of type {_kind(task)}"
         raise WeightsError(f"a network for the task {what}; lucidbox reads detectors")
     strides = attributes.get("stride")
-    if isinstance(strides, np.ndarray) and strides.ravel().tolist() != STRIDES:
-        raise WeightsError(f"a network of strides {strides.ravel().tolist()[:8]}; YOLO11's are {STRIDES}")
+    if isinstance(strides, np.ndarray) and (strides.size != len(STRIDES) or strides.ravel().tolist() != STRIDES):
+        raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {STRIDES}")
     names = attributes.get("names")
     return Source(
         tensors=state_dict(module),
@@ -72,22 +79,31 @@ def state_dict(module: Record) -> Tensors:
         WeightsError: the records are not those of torch modules.
     """
     tensors: Tensors = {}
+    entries = 0
     for count, (prefix, attributes) in enumerate(_modules(module, "", 0)):
         if count >= MOST_MODULES:
             raise WeightsError(f"its network has more than {MOST_MODULES} modules")
         hidden = attributes.get("_non_persistent_buffers_set", set())
         if not isinstance(hidden, set):
             raise WeightsError(f"{prefix}_non_persistent_buffers_set is not a set")
-        own = _group(attributes, "_parameters", prefix)
-        own |= {
-            name: value for name, value in _group(attributes, "_buffers", prefix).items() if name not in hidden
-        }
-        for name, value in own.items():
-            if value is None:  # a bias that a convolution does not have
-                continue
-            if not isinstance(value, np.ndarray):
-                raise WeightsError(f"{prefix}{name} is not a tensor but a {_kind(value)}")
-            tensors[prefix + name] = value
+        own, buffers, inner = (_group(attributes, group, prefix) for group in GROUPS)
+        entries += len(own) + len(buffers) + len(inner)
+        if entries > MOST_ENTRIES:
+            raise WeightsError(f"its network has more than {MOST_ENTRIES} parameters, buffers and modules")
+        own |= {name: value for name, value in buffers.items() if name not in hidden}
+        tensors |= _tensors(own, prefix)
+    return tensors
+
+
+def _tensors(own: Mapping[str, Any], prefix: str) -> Tensors:
+    """A module's own tensors by their full names."""
+    tensors: Tensors = {}
+    for name, value in own.items():
+        if value is None:  # a bias that a convolution does not have
+            continue
+        if not isinstance(value, np.ndarray):
+            raise WeightsError(f"{prefix}{name} is not a tensor but a {_kind(value)}")
+        tensors[prefix + name] = value
     return tensors
 
 

@@ -1,6 +1,9 @@
 """Any weights file → :class:`~lucidbox.weights.contents.Weights`. The content tells the form, never the name."""
 
+import codecs
 import hashlib
+import pickletools
+from itertools import islice
 from pathlib import Path
 
 from lucidbox.errors import WeightsError
@@ -15,6 +18,15 @@ from lucidbox.weights.unpickle import read_checkpoint
 
 FORMS = "a published YOLO11 .pt, a notebook checkpoint, safetensors, or an ONNX file that lucidbox wrote"
 """What can be read, in words for messages."""
+
+LARGEST_HEADER = 100_000_000
+"""Most bytes of a safetensors header, by its own specification. Text read as such a length gives far more."""
+
+INSTRUCTIONS_TRIED = 1000
+"""Instructions followed to tell whether a file is an old pickle."""
+
+QUOTED = 40
+"""Characters of a text file that its refusal quotes: those of a web page or a Git LFS pointer tell what it is."""
 
 LONGEST_MESSAGE = 1000
 """Characters of a refusal; some quote names that the file gives."""
@@ -55,14 +67,48 @@ def read_content(content: bytes, file_name: str) -> Weights:
         raise WeightsError("an empty file; fetch or copy it again")
     if content.startswith(b"PK"):
         return _read_torch(content, sha256, file_name)
-    if content[8:9] == b"{":
+    if content[8:9] == b"{" and int.from_bytes(content[:8], "little") <= LARGEST_HEADER:
         return read_safetensors(content, sha256, file_name)
-    if content.startswith(b"\x80") and content[1:2] <= b"\x05":
-        raise WeightsError(
+    if content.startswith(b"\x08"):  # an ONNX file's first field is the version of its form
+        return read_onnx(content)
+    raise WeightsError(_what_else(content))
+
+
+def _what_else(content: bytes) -> str:
+    """What a file is that holds no weights we read."""
+    if (content.startswith(b"\x80") and content[1:2] <= b"\x05") or _is_old_pickle(content):
+        return (
             "a pickle, or a torch file in the form of before 2020; it is refused and nothing in it was run. "
             "Where you trust it, load it with torch's load(weights_only=True) and save that again"
         )
-    return read_onnx(content)
+    text = _beginning(content)
+    if text is not None:
+        return f"not a weights file but text, which begins {text!r}; give {FORMS}"
+    return f"not a weights file, or its beginning is damaged; give {FORMS}"
+
+
+def _is_old_pickle(content: bytes) -> bool:
+    """Whether it is a pickle of protocol 0 or 1, which has no mark at its start: followed, not run."""
+    if not content.endswith(b"."):
+        return False
+    try:
+        # Prose fails within a few instructions; of an endless file no more need be followed.
+        for _ in islice(pickletools.genops(content), INSTRUCTIONS_TRIED):
+            pass
+    except ValueError:
+        return False
+    return True
+
+
+def _beginning(content: bytes) -> str | None:
+    """The first characters of a text file, on one line; None where the content isn't text in UTF-8."""
+    try:
+        # Not the last bytes' business: a character may be cut in two.
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(content[:1000])
+    except UnicodeDecodeError:
+        return None
+    is_text = all(character.isprintable() or character in "\t\n\r\f" for character in text)
+    return " ".join(text.split())[:QUOTED] if is_text else None
 
 
 def _read_torch(content: bytes, sha256: str, file_name: str) -> Weights:

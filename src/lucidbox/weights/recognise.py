@@ -10,6 +10,7 @@ import numpy as np
 from lucidbox.errors import OptionError, WeightsError
 from lucidbox.shapes import Shaped
 from lucidbox.weights import keys
+from lucidbox.weights.class_names import MOST_NAMES
 from lucidbox.weights.contents import Source, Tensors, Weights
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ MOST_NAMED = 3
 
 DISTRIBUTION_SHAPE = (1, 16, 1, 1)
 """Shape of the published fixed numbers."""
+
+
+MOST_BINS = 1024
+"""Most fixed numbers that are compared; a network of ours has 16."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ def recognise(source: Source, source_sha256: str) -> Weights:
     tensors = _from_published(source.tensors) if is_published else source.tensors
     is_notebook = any(name.startswith("backbone.stage1.") for name in tensors)
     kind = _notebook(tensors) if is_notebook else _yolo11(tensors)
+    if kind.classes > MOST_NAMES:  # an array of bytes could claim that many for next to nothing
+        raise WeightsError(f"a network of {kind.classes} classes; at most {MOST_NAMES} are read")
     placeholders = tuple(f"class_{number}" for number in range(kind.classes))
     return checked(
         Weights(
@@ -181,6 +188,8 @@ def _yolo11(tensors: Tensors) -> Kind:
 def _notebook(tensors: Tensors) -> Kind:
     for name, array in tensors.items():
         if name.endswith(".dfl.project"):
+            if array.size > MOST_BINS:  # before it becomes a list, which takes many times the memory
+                raise WeightsError(f"tensor {name} has shape {list(array.shape)}, which no network has")
             keys.check_distribution(name, array.ravel().tolist())
     classes = _first_axis(tensors, "head_p3.cls_branch.2.weight")
     return Kind("notebook", classes, (("base_channels", _first_axis(tensors, _STEM)),))

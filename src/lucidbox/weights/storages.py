@@ -65,7 +65,18 @@ def bfloat16_to_float32(bits: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarra
 
 
 def storage(kind: StorageKind, content: bytes, count: int, big_endian: bool) -> Storage:
-    """The storage whose bytes are ``content``.
+    """The storage whose bytes are ``content``, of which :func:`check_length` approves."""
+    check_length(kind, content, count)
+    dtype = np.dtype(kind.dtype).newbyteorder(">" if big_endian else "<")
+    if kind.name == "BoolStorage":  # any byte but 0 and 1 would be a bool NumPy does not know
+        elements = np.frombuffer(content, np.uint8) != 0
+    else:
+        elements = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
+    return Storage(bfloat16_to_float32(elements) if kind.is_bfloat16 else elements)
+
+
+def check_length(kind: StorageKind, content: bytes, count: int) -> None:
+    """Check a storage's bytes against its stated number of elements.
 
     Raises:
         WeightsError: the number of bytes is not that of ``count`` elements.
@@ -76,12 +87,6 @@ def storage(kind: StorageKind, content: bytes, count: int, big_endian: bool) -> 
             f"a {kind.name} of {count} elements should have {wanted} bytes and has {len(content)}; "
             "the file is damaged"
         )
-    dtype = np.dtype(kind.dtype).newbyteorder(">" if big_endian else "<")
-    if kind.name == "BoolStorage":  # any byte but 0 and 1 would be a bool NumPy does not know
-        elements = np.frombuffer(content, np.uint8) != 0
-    else:
-        elements = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
-    return Storage(bfloat16_to_float32(elements) if kind.is_bfloat16 else elements)
 
 
 def tensor(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:

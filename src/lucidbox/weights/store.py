@@ -80,7 +80,11 @@ def _array(name: str, part: Mapping[str, object]) -> Shaped[np.ndarray, "..."]:
     if dtype not in _TYPES:
         raise WeightsError(f"tensor {name} is of type {dtype}, which no network of ours has")
     flat = np.frombuffer(part["data"], _TYPES[dtype])  # type: ignore[call-overload]
-    array = flat.reshape(part["shape"]).astype(np.dtype(_TYPES[dtype]).newbyteorder("="), copy=False)
+    try:
+        shaped = flat.reshape(part["shape"])
+    except ValueError:  # an array without numbers can claim any lengths
+        raise WeightsError(f"tensor {name[:200]} has the shape {part['shape']}, which no network has") from None
+    array = shaped.astype(np.dtype(_TYPES[dtype]).newbyteorder("="), copy=False)
     return bfloat16_to_float32(array) if dtype == "BF16" else array
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lucidbox.errors import WeightsError
 from lucidbox.weights.archive import read_archive
 from lucidbox.weights.pickle_reader import read_pickle
-from lucidbox.weights.storages import Storage, StorageKind, storage
+from lucidbox.weights.storages import Storage, StorageKind, check_length, storage
 
 _KEY = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
@@ -47,7 +47,7 @@ class Storages:
     def __init__(self, entries: Mapping[str, bytes], big_endian: bool) -> None:
         self._entries = entries
         self._big_endian = big_endian
-        self._made: dict[tuple[str, str, int], Storage] = {}
+        self._made: dict[str, tuple[StorageKind, Storage]] = {}
 
     def find(self, persistent_id: Any) -> Storage:
         """The storage of ("storage", kind, key, device, count)."""
@@ -59,7 +59,13 @@ class Storages:
         content = self._entries.get(f"data/{key}")
         if content is None:
             raise WeightsError(f"truncated or damaged: it lacks the storage {key!r} that its pickle refers to")
-        identity = (kind.name, key, count)
-        if identity not in self._made:
-            self._made[identity] = storage(kind, content, count, self._big_endian)
-        return self._made[identity]
+        check_length(kind, content, count)
+        if key not in self._made:
+            self._made[key] = kind, storage(kind, content, count, self._big_endian)
+        known, made = self._made[key]
+        if known == kind:
+            return made
+        # Torch saves no bytes under two types; each further one could be another copy of them.
+        if content:
+            raise WeightsError(f"its pickle refers to the storage {key!r} in two ways; torch writes no such file")
+        return storage(kind, content, count, self._big_endian)
