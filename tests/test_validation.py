@@ -1,12 +1,14 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lucidbox import Detector, validation
+from lucidbox.cli import main
 from lucidbox.errors import DataError, OptionError
-from lucidbox.evaluate import CocoEvaluator, Truth, evaluate, load_truth
+from lucidbox.evaluate import CocoEvaluator, Protocol, Truth, evaluate
 from lucidbox.missed import REASONS, explain_missed, missed_rows
 from models import RedFinder, picture
 
@@ -100,6 +102,46 @@ def test_each_reason_for_a_missed_truth():
     assert lost.suppressor_score == pytest.approx(0.6)
 
 
+def test_what_the_limit_cut_off_is_crowded_out_even_where_another_would_have_suppressed_it():
+    truth = Truth.from_arrays([1], [7], [[400, 0, 100, 100]], categories={7: "red"}, pictures=[1])
+    answer = anchor_answer(
+        [[0, 0, 50, 50], [400, 0, 500, 48], [400, 0, 500, 60], [600, 0, 620, 20]],
+        [[0.9], [0.7], [0.6], [0.5]],
+    )  # 1 is not on the object (IoU 0.48), but suppresses 2, which is
+    matching = evaluate(truth, validation_predictions(answer, keep=[])).matching
+
+    def reason(**changes):
+        (lost,) = explain_missed(matching, [0], answer, ("red",), replace(validation.LIMITS, **changes))
+        return lost.reason, lost.suppressor_score
+
+    assert reason() == ("suppressed", pytest.approx(0.7))
+    assert reason(max_det=1) == ("crowded out", None)
+    assert reason(candidates=1) == ("crowded out", None)
+    assert reason(iou=0.9) == ("taken", None)
+
+
+def test_missed_is_asked_at_half_and_only_for_objects_that_count():
+    truth = Truth.from_arrays([1, 1], [7, 7], [[0, 0, 10, 10], [50, 50, 10, 10]], areas=[100, 1e12])
+    nothing = validation_predictions(anchor_answer([[0, 0, 1, 1]], [[0.1]]), keep=[])
+    # The second is larger than the range "all" goes: it is no object that counts.
+    assert missed_rows(evaluate(truth, nothing).matching) == [0]
+    with pytest.raises(OptionError, match=r"IoU 0\.5"):
+        missed_rows(evaluate(truth, nothing, Protocol((0.45, 0.75))).matching)
+
+
+def test_a_stream_says_what_was_strange_and_what_never_came(reds):
+    from lucidbox.sources import Picture
+
+    pixels = picture(32, 32, (0, 0, 9, 9))
+    stream = [Picture(pixels, f"hub#{one}", str(one), image_id=one) for one in (2, 99, 0, 98)]
+    said = []
+    groups = list(validation.read_stream(stream, reds, pytest.fail, said.append))
+    assert [group[0][0] for group in groups] == [2, 0]
+    strange, absent = said
+    assert strange.startswith("2 pictures that came are not in truth")
+    assert absent.startswith("2 of 4 pictures of truth did not come")
+
+
 def validation_predictions(answer, keep):
     from lucidbox.evaluate import Predictions
 
@@ -134,15 +176,18 @@ def test_class_offset_equals_exact_suppression_where_nothing_rounds():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "tolerance"), [(1, 0.002), (16, 0.003)])
-def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, shared):
-    truth = load_truth(shared("data/coco-val-150/instances.json"))
-    detector = Detector.load(reference_onnx, precision="fp32")
-    evaluator, count = CocoEvaluator(truth), 0
-    files = validation.files_of(truth, shared("data/coco-val-150/images"))
-    for answer in validation.answers(detector, validation.read_files(files, batch, pytest.fail)):
-        found = validation.exact_detections(detector, answer)
-        count += len(found)
-        evaluator.add(answer.image_id, found)
+def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, shared, tmp_path, capsys):
+    arguments = [
+        "--annotations",
+        str(shared("data/coco-val-150/instances.json")),
+        "--weights",
+        str(reference_onnx),
+    ]
+    images, saved = shared("data/coco-val-150/images"), tmp_path / "found.json"
+    options = ["--precision", "fp32", "--batch", str(batch), "--save-predictions", str(saved), "--json"]
+    assert main(["evaluate", *arguments, "--images", str(images), *options]) == 0
+    document = json.loads(capsys.readouterr().out)
     golden = json.loads(shared("golden/val/stats.json").read_text())[f"batch{batch}"]
-    assert evaluator.summary().stats[0] == pytest.approx(golden["pycocotools"]["AP"], abs=tolerance)
-    assert count == pytest.approx(golden["detections"], rel=0.005)
+    assert document["AP"] == pytest.approx(golden["pycocotools"]["AP"], abs=tolerance)
+    assert document["detections"] == pytest.approx(golden["detections"], rel=0.005)
+    assert len(json.loads(saved.read_text())) == document["detections"]

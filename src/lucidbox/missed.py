@@ -1,13 +1,16 @@
 """Why an annotated object was not found: its best anchor, that anchor's score and box, and what suppressed it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lucidbox.boxes import pairwise_iou, xywh_to_xyxy
+from lucidbox.errors import OptionError
+from lucidbox.evaluate.categories import map_classes
 from lucidbox.evaluate.evaluation import Matching
-from lucidbox.nms import Limits, select, suppress
+from lucidbox.evaluate.operating import found_objects
+from lucidbox.nms import Candidates, Limits, select, suppress
 from lucidbox.shapes import Float
 from lucidbox.validation import LIMITS, Answer
 
@@ -18,8 +21,10 @@ REASONS = {
     "localisation": "no anchor's box reaches IoU 0.5 with it",
     "score": "the best anchor's score is not above the confidence threshold",
     "suppressed": "a better box of its class overlaps the best anchor's",
-    "crowded out": "more than the allowed number of detections of the picture score higher",
+    "crowded out": "as many detections of the picture as are allowed, or candidates, score higher",
     "taken": "the best anchor's detection was kept, and matched another object or was out of the counted ones",
+    "no class": "the model does not have its class",
+    "unread": "its picture could not be read",
 }
 
 
@@ -34,9 +39,9 @@ class Missed:
         box: xyxy, pixels of the picture.
         reason: a key of :data:`REASONS`.
         score: of its class at its best anchor: the one of highest score among those whose box reaches IoU
-            0.5 with it, or, if none does, the one of highest IoU.
-        iou: of the best anchor's box with it.
-        anchor_box: the best anchor's box, xyxy, pixels of the picture.
+            0.5 with it, or, if none does, the one of highest IoU. None where nothing was asked of the network.
+        iou: of the best anchor's box with it, or None.
+        anchor_box: the best anchor's box, xyxy, pixels of the picture, or None.
         suppressor: the kept box that suppressed the best anchor's, xyxy, or None.
         suppressor_score: its score, or None.
     """
@@ -46,9 +51,9 @@ class Missed:
     label: str
     box: tuple[float, ...]
     reason: str
-    score: float
-    iou: float
-    anchor_box: tuple[float, ...]
+    score: float | None = None
+    iou: float | None = None
+    anchor_box: tuple[float, ...] | None = None
     suppressor: tuple[float, ...] | None = None
     suppressor_score: float | None = None
 
@@ -56,17 +61,25 @@ class Missed:
 def missed_rows(matching: Matching) -> list[int]:
     """Rows of the truth that count, at all sizes, and that nothing was matched with at IoU 0.5.
 
-    Crowds are no single objects and are left out.
+    Raises:
+        OptionError: the protocol does not measure IoU 0.5.
     """
-    thresholds = np.array(matching.protocol.iou_thresholds)
-    threshold = int(np.abs(thresholds - THRESHOLD).argmin())
-    pairs, found = matching.candidates.pairs, np.zeros(len(matching.objects.rows), bool)
-    for outcome in matching.outcomes:
-        if threshold in outcome.word.thresholds and 0 in outcome.word.areas:
-            bit = np.uint64(1 << outcome.word.bit(threshold, 0))
-            found[pairs.truths[(outcome.paired & bit) > 0]] = True
-    lost = ~found & ~matching.objects.crowds
-    return sorted(matching.objects.rows[lost].tolist())
+    if THRESHOLD not in matching.protocol.iou_thresholds:
+        raise OptionError(f"what was missed is asked at IoU {THRESHOLD}, which is not among the IoU thresholds")
+    found = found_objects(matching, matching.protocol.iou_thresholds.index(THRESHOLD))
+    return sorted(matching.objects.rows[~found & ~matching.objects.ignored[0]].tolist())
+
+
+def untraced(matching: Matching, row: int, reason: str) -> Missed:
+    """A missed truth for which there is no network's answer to look at."""
+    truth = matching.truth
+    return Missed(
+        int(truth.image_ids[truth.images[row]]),
+        int(truth.annotation_ids[row]),
+        truth.category_names[truth.categories[row]],
+        _rounded(xywh_to_xyxy(truth.boxes_xywh[row : row + 1])[0]),
+        reason,
+    )
 
 
 def explain_missed(
@@ -78,56 +91,43 @@ def explain_missed(
         matching: what was matched.
         rows: rows of ``matching.truth``, all of ``answer``'s picture.
         answer: the network's own answer for it.
-        names: the model's class names; truths of classes that it does not have are left out.
+        names: the model's class names.
         limits: with which detections were made.
     """
     truth = matching.truth
+    classes = map_classes(names, truth).categories
     boxes = answer.frame.restore(answer.boxes).astype(np.float64)
-    found = select(answer.scores, limits)
-    kept = suppress(
-        answer.boxes[found.anchors],
-        found.scores,
-        found.classes,
-        limits.iou,
-        max_det=None,
-        agnostic=limits.agnostic,
-    )
-    ranks = {(int(found.anchors[row]), int(found.classes[row])): rank for rank, row in enumerate(kept)}
+    kept = _kept(answer, limits)
     traced = []
     for row in rows:
-        label = truth.category_names[truth.categories[row]]
-        if label not in names:
+        mine = np.flatnonzero(classes == truth.categories[row])
+        if not len(mine):
+            traced.append(untraced(matching, row, "no class"))
             continue
-        box = xywh_to_xyxy(truth.boxes_xywh[row : row + 1])[0]
-        index = list(names).index(label)
-        overlaps = pairwise_iou(box[None], boxes)[0]
+        index = int(mine[0])
+        overlaps = pairwise_iou(xywh_to_xyxy(truth.boxes_xywh[row : row + 1]), boxes)[0]
         anchor = _best_anchor(overlaps, answer.scores[:, index])
-        score = float(answer.scores[anchor, index])
-        reason, suppressor = "taken", None
-        if overlaps[anchor] < THRESHOLD:
-            reason = "localisation"
-        elif score <= limits.conf:
-            reason = "score"
-        elif (rank := ranks.get((anchor, index))) is None:
-            reason = "suppressed"
-            suppressor = _suppressor(answer, anchor, index, found.anchors[kept], found.classes[kept], limits)
-        elif rank >= limits.max_det:
-            reason = "crowded out"
+        reason, suppressor = "localisation", None
+        if overlaps[anchor] >= THRESHOLD:
+            reason, suppressor = _fate(answer, anchor, index, kept, limits)
         traced.append(
-            Missed(
-                answer.image_id,
-                int(truth.annotation_ids[row]),
-                label,
-                _rounded(box),
-                reason,
-                round(score, 5),
-                round(float(overlaps[anchor]), 4),
-                _rounded(boxes[anchor]),
-                None if suppressor is None else _rounded(boxes[suppressor]),
-                None if suppressor is None else round(float(answer.scores[suppressor, index]), 5),
+            replace(
+                untraced(matching, row, reason),
+                score=round(float(answer.scores[anchor, index]), 5),
+                iou=round(float(overlaps[anchor]), 4),
+                anchor_box=_rounded(boxes[anchor]),
+                suppressor=None if suppressor is None else _rounded(boxes[kept.anchors[suppressor]]),
+                suppressor_score=None if suppressor is None else round(float(kept.scores[suppressor]), 5),
             )
         )
     return traced
+
+
+def _kept(answer: Answer, limits: Limits) -> Candidates:
+    """The detections that were made of an answer, best score first."""
+    found = select(answer.scores, limits)
+    boxes = answer.boxes[found.anchors]
+    return found[suppress(boxes, found.scores, found.classes, limits.iou, limits.max_det, limits.agnostic)]
 
 
 def _best_anchor(overlaps: Float[np.ndarray, " a"], scores: Float[np.ndarray, " a"]) -> int:
@@ -136,21 +136,15 @@ def _best_anchor(overlaps: Float[np.ndarray, " a"], scores: Float[np.ndarray, " 
     return int(np.where(on_it, scores, -1).argmax()) if on_it.any() else int(overlaps.argmax())
 
 
-def _suppressor(
-    answer: Answer,
-    anchor: int,
-    index: int,
-    kept_anchors: Sequence[int] | np.ndarray,
-    kept_classes: Sequence[int] | np.ndarray,
-    limits: Limits,
-) -> int | None:
-    """The first kept anchor of the class whose box overlaps this anchor's by more than the threshold."""
-    rivals = np.asarray(kept_anchors)[np.asarray(kept_classes) == index]
-    if len(rivals) == 0:
-        return None
-    overlaps = pairwise_iou(answer.boxes[anchor][None], answer.boxes[rivals])[0]
-    over = np.flatnonzero(overlaps > limits.iou)
-    return int(rivals[over[0]]) if len(over) else None
+def _fate(answer: Answer, anchor: int, index: int, kept: Candidates, limits: Limits) -> tuple[str, int | None]:
+    """What became of an anchor's answer for a class, and which row of ``kept`` suppressed it."""
+    if answer.scores[anchor, index] <= limits.conf:
+        return "score", None
+    if ((kept.anchors == anchor) & (kept.classes == index)).any():
+        return "taken", None
+    over = pairwise_iou(answer.boxes[anchor][None], answer.boxes[kept.anchors])[0] > limits.iou
+    rivals = np.flatnonzero(over & (limits.agnostic | (kept.classes == index)))
+    return ("suppressed", int(rivals[0])) if len(rivals) else ("crowded out", None)
 
 
 def _rounded(box: Float[np.ndarray, " 4"]) -> tuple[float, ...]:

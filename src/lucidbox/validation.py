@@ -19,6 +19,7 @@ from lucidbox.evaluate.truth import Truth
 from lucidbox.images import read_image
 from lucidbox.letterbox import Frame, batch_shape, fit_validation
 from lucidbox.nms import Limits, select, suppress
+from lucidbox.scripts import printable
 from lucidbox.shapes import Float32, UInt8
 from lucidbox.sources import Failure, Picture
 
@@ -62,7 +63,7 @@ def files_of(truth: Truth, folder: Path) -> dict[int, Path]:
     files = {image_id: folder / names.get(image_id, "") for image_id in truth.image_ids.tolist()}
     missing = [image_id for image_id, path in files.items() if not path.is_file()]
     if missing:
-        first = names.get(missing[0]) or f"picture {missing[0]}, which names no file"
+        first = printable(names.get(missing[0], "")) or f"picture {missing[0]}, which names no file"
         raise DataError(
             f"{folder}: {len(missing)} of {len(files)} pictures of {truth.source} are not here: {first}"
         )
@@ -98,26 +99,42 @@ def read_files(
 
 
 def read_stream(
-    pictures: Iterable[Picture | Failure], truth: Truth, on_failure: Callable[[LucidboxError], None]
+    pictures: Iterable[Picture | Failure],
+    truth: Truth,
+    on_failure: Callable[[LucidboxError], None],
+    say: Callable[[str], None],
 ) -> Iterator[list[Numbered]]:
     """Pictures of a stream that the truth knows, one by one: by the stream's own numbers, else by file name.
+
+    Args:
+        pictures: the stream.
+        truth: whose pictures are sought.
+        on_failure: told of each picture that cannot be read.
+        say: told at the end how many pictures of the stream the truth lacks, and how many of the truth's
+            never came.
 
     Raises:
         DataError: none of them is in the truth.
     """
     by_name = {Path(name).name: i for name, i in zip(truth.file_names, truth.image_ids.tolist(), strict=False)}
-    known, found, last = set(truth.image_ids.tolist()), 0, ""
+    known, found, strange, last = set(truth.image_ids.tolist()), set[int](), 0, ""
     for picture in pictures:
         if isinstance(picture, Failure):
             on_failure(picture.error)
             continue
         last = picture.source
         image_id = by_name.get(picture.name) if picture.image_id is None else picture.image_id
-        if image_id is not None and image_id in known:
-            found += 1
-            yield [(image_id, picture.pixels)]
+        if image_id is None or image_id not in known:
+            strange += 1
+            continue
+        found.add(image_id)
+        yield [(image_id, picture.pixels)]
     if not found and last:
         raise DataError(f"{last}: neither number nor name of any picture of this data set is in {truth.source}")
+    if strange:
+        say(f"{strange} pictures that came are not in {truth.source} and were left out")
+    if absent := len(known) - len(found):
+        say(f"{absent} of {len(known)} pictures of {truth.source} did not come; their objects count as missed")
 
 
 def answers(detector: Detector, groups: Iterable[list[Numbered]]) -> Iterator[Answer]:

@@ -37,7 +37,15 @@ def evaluate(data, small_onnx, capsys):
 
     def run(*options, annotations=data / "instances.json", images=data / "images"):
         given = [] if images is None else ["--images", str(images)]
-        arguments = ["--annotations", str(annotations), "--weights", str(small_onnx), *given, "--precision", "fp32"]
+        arguments = [
+            "--annotations",
+            str(annotations),
+            "--weights",
+            str(small_onnx),
+            *given,
+            "--precision",
+            "fp32",
+        ]
         try:
             code = main(["evaluate", *arguments, *map(str, options)])
         except SystemExit as stop:
@@ -68,7 +76,13 @@ def test_json_without_a_file_name_goes_to_standard_output(evaluate):
 
 def test_saved_predictions_score_the_same(evaluate, data, capsys):
     _, out, _ = evaluate("--json", "--save-predictions", data / "found.json")
-    arguments = ["--annotations", str(data / "instances.json"), "--predictions", str(data / "found.json"), "--json"]
+    arguments = [
+        "--annotations",
+        str(data / "instances.json"),
+        "--predictions",
+        str(data / "found.json"),
+        "--json",
+    ]
     assert main(["evaluate", *arguments]) == 0
     again = json.loads(capsys.readouterr().out)
     assert {key: again[key] for key in ("AP", "AP50", "AR100")} == {
@@ -91,7 +105,9 @@ def test_an_unreadable_picture_costs_its_own_objects_and_exit_code_1(evaluate, d
     assert "2.png" in err
     # Its two objects are not found, and cannot be traced.
     assert json.loads(out)["AP"] >= 0
-    assert {entry["image_id"] for entry in json.loads(out)["missed"]} <= {1}
+    lost = [entry for entry in json.loads(out)["missed"] if entry["image_id"] == 2]
+    assert [(entry["reason"], entry["score"]) for entry in lost] == [("unread", None)] * 2
+    assert "2  its picture could not be read" in evaluate("--missed")[1]
 
 
 def test_missing_pictures_are_bad_input(evaluate, data):
@@ -137,7 +153,10 @@ def test_a_hugging_face_data_set_is_matched_by_its_own_numbers(evaluate, data, t
 
     features = datasets.Features({"image_id": datasets.Value("int64"), "image": datasets.Image()})
     rows = [
-        {"image_id": image_id, "image": {"bytes": (data / "images" / f"{image_id}.png").read_bytes(), "path": None}}
+        {
+            "image_id": image_id,
+            "image": {"bytes": (data / "images" / f"{image_id}.png").read_bytes(), "path": None},
+        }
         for image_id in (3, 1, 2)
     ]
     (tmp_path / "hub").mkdir()
@@ -157,3 +176,85 @@ def test_options_that_run_a_model_need_one(option, data, capsys):
                  str(data / "none.json"), *option])  # fmt: skip
     assert code == 2
     assert "needs --weights" in capsys.readouterr().err
+
+
+def renamed(data, name, new_name):
+    """Annotations in which a category is called otherwise."""
+    document = json.loads((data / "instances.json").read_text())
+    for category in document["categories"]:
+        category["name"] = new_name if category["name"] == name else category["name"]
+    path = data / f"{new_name}.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_classes_in_common_are_evaluated_and_the_others_told(evaluate, data):
+    path = renamed(data, "green", "helmet")
+    code, out, err = evaluate("--json", annotations=path)
+    assert code == 0
+    assert "lacks 1 classes of the model" in err
+    assert "left out: green" in err
+    assert "cannot find, the categories: helmet" in err
+    assert json.loads(out)["AP"] == json.loads(evaluate("--json")[1])["AP"]
+    assert evaluate("--subset")[0] == 2
+
+
+def test_objects_of_classes_the_model_lacks_are_among_the_missed(evaluate, data):
+    code, out, _ = evaluate("--missed", "--json", annotations=renamed(data, "red", "helmet"))
+    assert code == 0
+    assert [entry["reason"] for entry in json.loads(out)["missed"]] == ["no class"] * 3
+    table = evaluate("--missed", annotations=renamed(data, "red", "helmet"))[1]
+    assert "3 objects that no detection was matched with" in table
+    assert "3  the model does not have its class" in table
+
+
+def test_all_the_model_finds_is_saved_and_can_be_counted(evaluate, data, monkeypatch):
+    """A hundred and fifty boxes of one class in a picture: the protocol counts 100 of them."""
+    from lucidbox import validation
+    from lucidbox.detections import Detections
+
+    corners = np.arange(150, dtype=np.float32)[:, None] * np.float32(0.1) + np.array([0, 0, 5, 5], np.float32)
+    found = Detections(corners, np.linspace(0.9, 0.1, 150, dtype=np.float32), np.zeros(150, int), ("red", "green"))
+    monkeypatch.setattr(validation, "exact_detections", lambda detector, answer: found)
+    code, out, _ = evaluate("--json", "--save-predictions", data / "saved.json")
+    assert code == 0
+    assert json.loads(out)["detections"] == len(json.loads((data / "saved.json").read_text())) == 450
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--explain-gap", "--max-detections", "5"], "--max-detections has no meaning with --explain-gap"),
+        (["--rule", "notebook", "--missed"], "--missed has no meaning with --rule notebook"),
+        (["--errors", "--class-agnostic"], "--class-agnostic has no meaning with --errors"),
+        (["--missed", "--iou-thresholds", "0.75"], "--missed looks at IoU 0.5"),
+        (["--bootstrap", "1"], "at least 2"),
+        (["--images", "nowhere"], "no such folder of pictures"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_the_model_is_loaded(evaluate, options, message, monkeypatch):
+    from lucidbox import Detector
+
+    monkeypatch.setattr(Detector, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    code, _, err = evaluate(*options)
+    assert code == 2
+    assert message in err
+
+
+def test_missed_objects_are_traced_in_the_same_batches(evaluate, monkeypatch):
+    from lucidbox.cli import validating
+
+    groups = []
+    answers = validating.validation.answers
+
+    def watched(detector, given):
+        kept = list(given)
+        groups.append([[image_id for image_id, _ in group] for group in kept])
+        return answers(detector, kept)
+
+    monkeypatch.setattr(validating.validation, "answers", watched)
+    assert evaluate("--missed", "--batch", "2")[0] == 0
+    detecting, tracing = groups
+    assert len(tracing) >= 1
+    assert all(group in detecting for group in tracing)
+    assert any(len(group) == 2 for group in tracing)

@@ -8,10 +8,11 @@ from test_equality import crowded_problem
 
 from lucidbox.errors import OptionError
 from lucidbox.evaluate import Predictions, Protocol, Truth, evaluate
-from lucidbox.evaluate.bootstrap import _lanes, bootstrap, compare, resampled
+from lucidbox.evaluate.bootstrap import _draws, _lanes, bootstrap, compare, resampled
+from lucidbox.evaluate.confusion import confusion
 from lucidbox.evaluate.errors_tide import explain_errors
 from lucidbox.evaluate.gap import explain_gap
-from lucidbox.evaluate.plots import save_plots
+from lucidbox.evaluate.plots import class_bars, confusion_matrix, save_plots
 
 
 def one_picture(truths, found):
@@ -63,6 +64,15 @@ def test_an_error_at_a_truth_that_was_found_is_only_taken_away():
     report = explain_errors(evaluate(*one_picture(truths, found)).matching)
     assert pytest.approx(0.5) == report.AP50
     assert report.costs[0].cost == pytest.approx(0.5)
+
+
+def test_a_class_whose_last_truth_is_not_asked_for_stays_in_the_mean_with_0():
+    # Class a: one truth of two found. Class b: its only truth missed.
+    truths, found = [(0, HERE), (0, THERE), (1, FAR)], [(0, HERE, 0.9)]
+    report = explain_errors(evaluate(*one_picture(truths, found)).matching)
+    assert pytest.approx(51 / 101 / 2) == report.AP50
+    assert report.costs[-1].count == 2
+    assert report.costs[-1].cost == pytest.approx((1 - 51 / 101) / 2)
 
 
 def test_error_types_add_up_and_base_is_AP50():
@@ -224,3 +234,52 @@ def test_plots_of_nothing(tmp_path):
     truth, predictions = crowded_problem(0)
     agnostic = evaluate(truth, predictions, Protocol(class_agnostic=True, iou_thresholds=(0.6,)))
     assert len(save_plots(agnostic, tmp_path)) == 4
+
+
+def test_resamples_are_drawn_one_by_one():
+    draws = _draws(5, 1 << 40, 0)
+    assert [next(draws).sum() for _ in range(3)] == [5, 5, 5]
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(OptionError, match="seed must not be negative"):
+        bootstrap(evaluate(*crowded_problem(1)).matching, 10, seed=-1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("cat",), ("$\\frac0$", "x$y"), ("人物", "汽车", "ok", "\x1b"), ("a name of very many letters " * 3, "b")],
+    ids=["one", "dollars", "script", "long"],
+)
+def test_plots_take_any_class_names(names, tmp_path):
+    """Warnings are errors: letters without a glyph, and layouts that do not fit, warn."""
+    classes = np.arange(len(names))
+    boxes = np.tile([[0.0, 0.0, 40.0, 40.0]], (len(names), 1))
+    truth = Truth.from_arrays(classes, classes, boxes, categories=dict(enumerate(names)))
+    found = Predictions.from_arrays(classes, classes[::-1].copy(), boxes, np.full(len(names), 0.9))
+    assert len(save_plots(evaluate(truth, found), tmp_path)) == 5
+
+
+@pytest.mark.parametrize("names", [("cat",), ("a name of very many letters", "b", "c")])
+def test_a_small_confusion_matrix_has_all_its_words_inside(names):
+    classes = np.arange(len(names))
+    boxes = np.tile([[0.0, 0.0, 40.0, 40.0]], (len(names), 1))
+    truth = Truth.from_arrays(classes, classes, boxes, categories=dict(enumerate(names)))
+    found = Predictions.from_arrays(classes, classes, boxes, np.full(len(names), 0.9))
+    figure = confusion_matrix(confusion(evaluate(truth, found).matching))
+    figure.draw_without_rendering()
+    axes, edge = figure.axes[0], figure.bbox
+    texts = [*figure.texts, *axes.get_yticklabels(), *axes.get_xticklabels(), axes.xaxis.label, axes.yaxis.label]
+    assert len(texts) >= 2 + 2 * len(names)
+    for text in texts:
+        box = text.get_window_extent()
+        assert edge.x0 <= box.x0 < box.x1 <= edge.x1, text
+        assert edge.y0 <= box.y0 < box.y1 <= edge.y1, text
+
+
+def test_the_legend_of_class_bars_covers_no_bar():
+    truth, found = one_picture([(0, HERE)], [(0, HERE, 0.9)])
+    figure = class_bars(evaluate(truth, found))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())

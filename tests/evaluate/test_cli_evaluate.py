@@ -102,7 +102,15 @@ def test_comparison_and_its_exit_code(problem, capsys, tmp_path):
         (("--iou-thresholds", "half"), "expected numbers with commas"),
         (("--iou-thresholds", "0.5,0.4"), "ascending"),
         (("--bootstrap", "1"), "at least 2"),
-        (("--errors", "--class-agnostic"), "classes told apart"),
+        (("--errors", "--class-agnostic"), "--class-agnostic has no meaning with --errors"),
+        (("--errors", "--iou-thresholds", "0.75"), "--errors looks at IoU 0.5"),
+        (("--seed", "-1", "--bootstrap", "10"), "seed must not be negative"),
+        (("--max-detections", "9" * 20), "max_detections must lie between 1 and"),
+        (("--classes", ""), "class '' is not in"),
+        (("--batch", "2"), "--batch runs a model and needs --weights"),
+        (("--engine", "torch"), "--engine runs a model and needs --weights"),
+        (("--precision", "fp32"), "--precision runs a model and needs --weights"),
+        (("--part", "val"), "has no parts"),
         (("--explain-gap", "--areas", "all:0:9"), "--areas has no meaning with --explain-gap"),
         (("--rule", "notebook", "--errors"), "--errors has no meaning with --rule notebook"),
         (("--plots", "x", "--compare", "a", "b"), "--plots has no meaning with --compare"),
@@ -137,3 +145,72 @@ def test_help_shows_examples(capsys):
         main(["evaluate", "--help"])
     assert stopped.value.code == 0
     assert "lucidbox evaluate --annotations instances.json --predictions results.json" in capsys.readouterr().out
+
+
+def test_names_from_files_send_no_signs_to_the_terminal(problem, capsys, tmp_path):
+    document = json.loads(Path(problem[0]).read_text())
+    document["categories"][0]["name"] = "a\x1b[31m\x07"
+    path = tmp_path / "escapes\x1b[2J.json"
+    del document["annotations"][0]["area"]
+    path.write_text(json.dumps(document))
+    assert run((str(path), *problem[1:]), "--per-class") == 0
+    captured = capsys.readouterr()
+    assert "a [31m" in captured.out
+    assert "have no area" in captured.err
+    assert "\x1b" not in captured.out + captured.err
+    run((str(path), *problem[1:]), "--classes", "aa")
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_folder_gives_the_numbers_of_its_json(problem, capsys, tmp_path):
+    document = json.loads(Path(problem[0]).read_text())
+    for entry in document["annotations"][::2]:
+        entry["area"] = 0
+    del document["annotations"][1]["area"]
+    for number, picture in enumerate(document["images"]):
+        picture |= {"file_name": f"{number}.png", "width": 640, "height": 640}
+    folder = tmp_path / "set"
+    folder.mkdir()
+    path = folder / "instances.json"
+    path.write_text(json.dumps(document))
+    assert run((str(path), *problem[1:]), "--json", "-") == 0
+    named = capsys.readouterr()
+    assert run((str(folder), *problem[1:]), "--json", "-") == 0
+    found = capsys.readouterr()
+    assert json.loads(found.out) == json.loads(named.out)
+    assert found.err == named.err
+    assert "1 of" in found.err
+
+
+def test_the_part_is_said_and_can_be_chosen(problem, capsys, tmp_path):
+    document = json.loads(Path(problem[0]).read_text())
+    for number, picture in enumerate(document["images"]):
+        picture |= {"file_name": f"{number}.png", "width": 640, "height": 640}
+    (tmp_path / "parts").mkdir()
+    table = tmp_path / "parts" / "data.toml"
+    for part in ("train", "test"):
+        (table.parent / f"{part}.json").write_text(json.dumps(document))
+        document["annotations"] = document["annotations"][:-40]
+    table.write_text("".join(f'[{one}]\nannotations = "{one}.json"\n' for one in ("train", "test")))
+    assert run((str(table), *problem[1:])) == 2
+    assert "choose with --part one of: train, test" in capsys.readouterr().err
+    truths = {}
+    for part in ("train", "test"):
+        assert run((str(table), *problem[1:]), "--part", part, "--json", "-") == 0
+        captured = capsys.readouterr()
+        truths[part] = json.loads(captured.out)["truths"]
+        assert f"evaluated on the part {part}" in captured.err
+    assert truths["train"] == truths["test"] + 40
+
+
+def test_what_a_yolo_set_decided_is_said(capsys, tmp_path):
+    from PIL import Image
+
+    for kind in ("images", "labels"):
+        (tmp_path / kind / "val").mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(tmp_path / "images" / "val" / "1.png")
+    (tmp_path / "labels" / "val" / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n5 0.5 0.5 0.2 0.2\n")
+    (tmp_path / "data.yaml").write_text("val: images/val\nnames: [red]\n")
+    (tmp_path / "found.json").write_text("[]")
+    assert run((str(tmp_path / "data.yaml"), str(tmp_path / "found.json"))) == 0, capsys.readouterr().err
+    assert "left out" in capsys.readouterr().err

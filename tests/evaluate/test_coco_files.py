@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,6 +135,7 @@ FOUND_FAULTS = [
     (set_in(0, "bbox", value=[1, 2, True, 3]), "entry 0: bbox must be four numbers"),
     (set_in(1, "bbox", value=[1, 2, 3, -4.0]), "entry 1: bbox .* has a negative width or height"),
     (set_in(1, "bbox", value=[1, float("-inf"), 3, 4]), "entry 1: bbox .* is not finite"),
+    (set_in(0, "bbox", value=[1, 2, 1e300, 1e300]), "entry 0: bbox .* is larger than 1e"),
     (set_in(1, "score", value=float("nan")), "entry 1: score nan is not a finite number"),
     (set_in(0, "score", value=float("inf")), "entry 0: score inf is not a finite number"),
     (set_in(0, "score", value="0.5"), 'entry 0: score must be a number, got "0.5"'),
@@ -313,3 +315,15 @@ def test_a_wrong_value_far_into_a_large_file_is_found(field, value, wanted, tmp_
     assert (tmp_path / "large.json").stat().st_size > 2**21
     with pytest.raises(DataError, match=f"entry 25000: {wanted}"):
         load_predictions(tmp_path / "large.json", truth)
+
+
+@pytest.mark.parametrize("end", ["},]", "},\n]", "}, ,]"])
+def test_a_comma_after_the_last_entry_is_refused_wherever_pieces_end(files, monkeypatch, end):
+    truth_path, path = files()
+    truth, text = load_truth(truth_path), Path(path).read_text()
+    Path(path).write_text(text.rstrip()[:-2] + end)
+    entry = len(json.dumps(json.loads(text)[0]))
+    for size in (1, entry - 2, entry, 2 * entry - 2, 2 * entry, 1 << 20):
+        monkeypatch.setattr("lucidbox.evaluate.jsontext._PIECE", size)
+        with pytest.raises(DataError, match="not valid JSON"):
+            load_predictions(path, truth)

@@ -2,6 +2,7 @@
 
 import pickle
 
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,3 +100,62 @@ def test_what_does_not_fit_is_an_error():
     with pytest.raises(OptionError, match="same"):
         evaluator.merge(CocoEvaluator(other))
     assert len(evaluator) == 0
+
+
+def detections(classes, names):
+    boxes = np.tile(np.array([[10, 20, 40, 60]], np.float32), (len(classes), 1))
+    return Detections(boxes, np.full(len(classes), 0.5, np.float32), np.array(classes), names)
+
+
+def test_classes_that_the_truth_lacks_are_left_out_and_counted():
+    truth = Truth.from_arrays(
+        [9, 8], [3, 3], [[10, 20, 30, 40]] * 2, categories={3: "car", 1: "cart", 2: "person"}
+    )
+    names = ("person", "bicycle", "car", "dog")
+    first, second = CocoEvaluator(truth), CocoEvaluator(truth)
+    first.add(9, detections([2, 1, 3], names))
+    second.add(8, detections([1, 2], names))
+    first.merge(second)
+    found = first.predictions()
+    assert found.category_ids.tolist() == [3, 3]
+    left_out, cannot = found.notes
+    assert "lacks 2 classes of the model, whose 3 detections were left out: bicycle, dog" in left_out
+    assert "cannot find, the categories: cart" in cannot
+    assert first.summary().notes == found.notes
+
+
+def test_numbers_stand_in_only_where_no_name_is_known():
+    truth = Truth.from_arrays([9], [1], [[10, 20, 30, 40]], categories={0: "0", 1: "1", 2: "2"})
+    evaluator = CocoEvaluator(truth)
+    evaluator.add(9, detections([1], NAMES))
+    assert evaluator.summary().stats[0] == pytest.approx(1)
+    assert "matched by number" in evaluator.predictions().notes[0]
+    # Shifted by one, as in many converted sets: every number but one is known, and all are wrong.
+    shifted = CocoEvaluator(Truth.from_arrays([9], [1], [[1, 1, 1, 1]], categories={1: "x", 2: "y", 3: "z"}))
+    with pytest.raises(DataError, match="categories are x, y, z; classes are a, b, c"):
+        shifted.add(9, detections([1], NAMES))
+
+
+def test_two_categories_of_one_name_are_refused():
+    truth = Truth.from_arrays([9], [1], [[1, 1, 1, 1]], categories={1: "a", 2: "a"})
+    with pytest.raises(DataError, match="several categories are called 'a'"):
+        CocoEvaluator(truth).add(9, detections([0], NAMES))
+
+
+def test_too_few_category_ids_are_refused():
+    truth, _ = crowded_problem(0)
+    with pytest.raises(OptionError, match="2 given for the model's 3 classes"):
+        CocoEvaluator(truth).add(0, detections([0], NAMES), category_ids=[0, 1])
+
+
+@pytest.mark.parametrize("image_id", ["1", 1.0, True, None])
+def test_a_picture_is_named_by_a_whole_number(image_id):
+    truth, _ = crowded_problem(0)
+    jaxtyping.config.update("jaxtyping_disable", True)  # as it is for users, whose calls nobody checks
+    try:
+        with pytest.raises(DataError, match="must be a whole number"):
+            CocoEvaluator(truth).add_arrays(image_id, [0], [[0, 0, 1, 1]], [0.5])
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+    with pytest.raises(DataError, match="is not in"):
+        CocoEvaluator(truth).add_arrays(1 << 80, [], [], [])

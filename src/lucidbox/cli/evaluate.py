@@ -3,12 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-from lucidbox.errors import OptionError
 
 if TYPE_CHECKING:
     from lucidbox.cli.validating import Run
@@ -17,10 +13,11 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 COCO's average precision, equal to pycocotools to the last digit.
 
-Annotations are a COCO JSON file (instances_val2017.json) or a data set in YOLO's form (data.yaml). What is
-evaluated is a COCO result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height],
-"score"}, or a model: --weights runs it over the pictures with the settings that published accuracies are
-measured with (confidence 0.001, IoU 0.7, several labels an anchor, at most 300 boxes)."""
+Annotations are a COCO JSON file (instances_val2017.json) or a data set in any form that "lucidbox data" reads
+(data.yaml, data.toml, a folder); of several parts the one called val, or --part. What is evaluated is a COCO
+result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height], "score"}, or a model:
+--weights runs it over the pictures with the settings that published accuracies are measured with (confidence
+0.001, IoU 0.7, several labels an anchor, at most 300 boxes)."""
 
 EXAMPLES = """\
 examples:
@@ -47,7 +44,11 @@ def register(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what is evaluated")
-    what.add_argument("--annotations", required=True, metavar="JSON", help="COCO annotation file, or data.yaml")
+    what.add_argument(
+        "--annotations", required=True, metavar="FILE|DIR",
+        help="COCO annotation file, data.yaml, data.toml, or a folder that holds one of them",
+    )  # fmt: skip
+    what.add_argument("--part", metavar="NAME", help="part of a data set of several, such as train (val)")
     given = what.add_mutually_exclusive_group(required=True)
     given.add_argument("--predictions", metavar="JSON", help="COCO result file")
     given.add_argument(
@@ -57,7 +58,8 @@ def register(subparsers: Any) -> None:
     given.add_argument("--weights", metavar="FILE", help="a model to run: .pt, .safetensors or .onnx")
     what.add_argument(
         "--subset", action="store_true",
-        help="leave out, and count, detections on pictures or categories that the annotations do not have",
+        help="leave out, and count, detections on pictures or categories that the annotations do not have; with "
+        "--weights this is done in any case",
     )  # fmt: skip
     _add_model(parser.add_argument_group("running a model"))
     _add_rules(parser.add_argument_group("rules (COCO's by default)"))
@@ -68,9 +70,9 @@ def register(subparsers: Any) -> None:
 def _add_model(group: Any) -> None:
     group.add_argument("--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
     group.add_argument("--size", metavar="N", help="longer side of the network's input (default: the model's)")
-    group.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
-    group.add_argument("--precision", default="auto", help="auto (default), fp32, bf16 or fp16")
-    group.add_argument("--batch", type=int, default=1, metavar="N", help="pictures padded to one shape (1)")
+    group.add_argument("--engine", help="auto (default), openvino, onnxruntime or torch")
+    group.add_argument("--precision", help="auto (default), fp32, bf16 or fp16")
+    group.add_argument("--batch", type=int, metavar="N", help="pictures padded to one shape (1)")
     group.add_argument("--missed", action="store_true", help="why each missed object was missed")
 
 
@@ -106,27 +108,26 @@ def _add_outputs(group: Any) -> None:
     )  # fmt: skip
     group.add_argument("--plots", metavar="DIR", help="draw curves, confusion matrix, classes, scores")
     group.add_argument(
-        "--save-predictions", metavar="FILE", help="write the evaluated detections as a COCO result file"
-    )
+        "--save-predictions", metavar="FILE",
+        help="write the evaluated detections as a COCO result file; boxes with 3 decimals, scores with 5",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if the second predictions are worse."""
+    from lucidbox.cli.rules import check_options, protocol_of, read_annotations
     from lucidbox.evaluate import load_predictions
 
-    if not arguments.weights:
-        for name in ("images", "size", "missed"):
-            if getattr(arguments, name):
-                raise OptionError(f"--{name} runs a model and needs --weights")
-    truth, files = _truth(arguments.annotations)
-    protocol = _protocol(arguments, truth)
+    check_options(arguments)
+    truth, root = read_annotations(arguments.annotations, arguments.part, _say_note)
+    protocol = protocol_of(arguments, truth)
     if arguments.compare:
         return _compare(arguments, truth, protocol)
     model: "Run | None" = None
     if arguments.weights:
         from lucidbox.cli.validating import run_model
 
-        model, predictions = run_model(arguments, truth, files)
+        model, predictions = run_model(arguments, truth, root, _say_note)
     else:
         predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
     if arguments.rule == "notebook":
@@ -134,66 +135,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _evaluate(arguments, truth, predictions, protocol, model)
     return 1 if model and model.failures else 0
-
-
-def _truth(path: str) -> tuple["Truth", dict[int, Path]]:
-    """The annotations, and where their pictures are if they say so."""
-    from lucidbox.evaluate import load_truth
-
-    if not Path(path).is_dir() and Path(path).suffix.lower() not in (".yaml", ".yml", ".toml"):
-        return load_truth(path), {}
-    from lucidbox.data import read, to_truth
-
-    reading = read(path)
-    dataset = reading.part("val" if any(part.name == "val" for part in reading.parts) else None)
-    _say_notes(tuple(f"{one.place}: {one.message}; left out" for one in reading.problems if one.left_out))
-    return to_truth(dataset), {int(one): dataset.path(index) for index, one in enumerate(dataset.image_ids)}
-
-
-def _protocol(arguments: argparse.Namespace, truth: "Truth") -> "Protocol":
-    from lucidbox.evaluate import COCO
-
-    changes: dict[str, Any] = {}
-    if arguments.iou_thresholds:
-        changes["iou_thresholds"] = _numbers("--iou-thresholds", arguments.iou_thresholds, float)
-    if arguments.max_detections:
-        changes["max_detections"] = _numbers("--max-detections", arguments.max_detections, int)
-    if arguments.areas:
-        changes["areas"] = tuple(_area(text) for text in arguments.areas.split(","))
-    if arguments.classes:
-        changes["classes"] = tuple(_category(text.strip(), truth) for text in arguments.classes.split(","))
-    return replace(COCO, class_agnostic=arguments.class_agnostic, **changes)
-
-
-def _numbers(option: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
-    try:
-        return tuple(kind(one) for one in text.split(","))
-    except ValueError:
-        raise OptionError(f"{option} {text}: expected numbers with commas between") from None
-
-
-def _area(text: str) -> Any:
-    from lucidbox.evaluate import AreaRange
-
-    try:
-        name, low, high = text.split(":")
-        return AreaRange(name, float(low), float(high))
-    except ValueError:
-        raise OptionError(f"--areas {text}: expected NAME:LOW:HIGH, as in small:0:1024") from None
-
-
-def _category(text: str, truth: "Truth") -> int:
-    from lucidbox.labels import class_ids
-
-    ids = truth.category_ids.tolist()
-    if text not in truth.category_names and text.isdecimal() and int(text) in ids:
-        return int(text)
-    if text.isdecimal() and text not in truth.category_names:
-        raise OptionError(f"--classes {text}: {truth.source} has no category of that id")
-    try:
-        return int(ids[class_ids([text], truth.category_names)[0]])
-    except OptionError as error:
-        raise OptionError(str(error).replace("the model", truth.source)) from None
 
 
 def _evaluate(
@@ -252,7 +193,6 @@ def _add_analyses(
     if arguments.explain_gap:
         from lucidbox.evaluate.gap import NAMES, deviation, explain_gap
 
-        _refuse(arguments, "--explain-gap", ("iou_thresholds", "max_detections", "areas", "class_agnostic"))
         classes = matching.protocol.classes
         gap = explain_gap(matching.truth, matching.predictions, classes)
         if model and model.class_offset is not None:
@@ -262,9 +202,15 @@ def _add_analyses(
         sections.append(tables.gap_table(gap))
 
 
+def _say_note(note: str) -> None:
+    from lucidbox.scripts import printable
+
+    print(printable(f"lucidbox: note: {note}"), file=sys.stderr)
+
+
 def _say_notes(notes: tuple[str, ...]) -> None:
     for note in notes:
-        print(f"lucidbox: note: {note}", file=sys.stderr)
+        _say_note(note)
 
 
 def _show(sections: list[str], document: dict[str, Any], destination: str | None) -> None:
@@ -285,7 +231,6 @@ def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol"
     from lucidbox.evaluate.bootstrap import compare
     from lucidbox.evaluate.evaluation import match_all
 
-    _refuse(arguments, "--compare", ("per_class", "errors", "explain_gap", "plots", "save_predictions", "rule"))
     _say_notes(truth.notes)
     matchings = []
     for path in arguments.compare:
@@ -305,15 +250,6 @@ def _notebook_rule(
 ) -> None:
     from lucidbox.evaluate.notebook_rule import evaluate_notebook_rule
 
-    analyses = ("per_class", "errors", "bootstrap", "explain_gap", "plots", "save_predictions")
-    _refuse(arguments, "--rule notebook", (*analyses, "missed", "max_detections", "areas", "class_agnostic"))
     _say_notes(truth.notes + predictions.notes)
     numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()
     _show(["\n".join(f"{name:14} {value:.4f}" for name, value in numbers.items())], numbers, arguments.json)
-
-
-def _refuse(arguments: argparse.Namespace, option: str, others: tuple[str, ...]) -> None:
-    """An option that would be silently without effect is an error instead."""
-    for name in others:
-        if getattr(arguments, name) not in (None, False):
-            raise OptionError(f"--{name.replace('_', '-')} has no meaning with {option}; leave one of them out")

@@ -7,6 +7,7 @@ from lucidbox.evaluate.errors_tide import ErrorReport
 from lucidbox.evaluate.gap import Deviation
 from lucidbox.evaluate.summary import ClassResult
 from lucidbox.missed import REASONS, THRESHOLD, Missed
+from lucidbox.scripts import printable
 
 _VERDICTS = {
     "better": "B is better than A",
@@ -17,18 +18,19 @@ _VERDICTS = {
 
 def class_table(classes: Sequence[ClassResult]) -> str:
     """Every class, best first, with its score threshold of best F1; – where nothing is measured."""
-    width = max(5, *(len(one.name) for one in classes))
+    width = max([5, *(len(printable(one.name)) for one in classes)])
     lines = [f"{'class':{width}} truths     AP   AP50   AP75     AR   best F1  at score  precision  recall"]
     for one in sorted(classes, key=lambda one: -one.AP):
+        name = printable(one.name)
         if not one.truths:
-            lines.append(f"{one.name:{width}} {0:6d}      –")
+            lines.append(f"{name:{width}} {0:6d}      –")
             continue
         numbers = " ".join(
             f"{value:6.3f}" if value >= 0 else "     –" for value in (one.AP, one.AP50, one.AP75, one.AR)
         )
         best = one.best
         lines.append(
-            f"{one.name:{width}} {one.truths:6d} {numbers}   {best.f1:7.3f}  {best.score:8.3f}  "
+            f"{name:{width}} {one.truths:6d} {numbers}   {best.f1:7.3f}  {best.score:8.3f}  "
             f"{best.precision:9.3f} {best.recall:7.3f}"
         )
     return "\n".join(lines)
@@ -72,9 +74,10 @@ def missed_table(missed: Sequence[Missed], most: int = 20) -> str:
     lines.append("  picture annotation class          reason         score    IoU  suppressed by (score)")
     for one in missed[:most]:
         by = "" if one.suppressor is None else f"{list(one.suppressor)} ({one.suppressor_score})"
+        score, iou = ("–" if value is None else f"{value:.4f}" for value in (one.score, one.iou))
         lines.append(
-            f"  {one.image_id:7} {one.annotation_id:10} {one.label:14} {one.reason:13} {one.score:7.4f}"
-            f" {one.iou:6.3f}  {by}".rstrip()
+            f"  {one.image_id:7} {one.annotation_id:10} {printable(one.label):14} {one.reason:13} {score:>7}"
+            f" {iou:>6}  {by}".rstrip()
         )
     return "\n".join(lines)
 

@@ -2,16 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lucidbox import validation
 from lucidbox.detector import Detector
 from lucidbox.errors import LucidboxError, OptionError
-from lucidbox.evaluate import CocoEvaluator, Predictions, Truth
+from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Truth
 from lucidbox.evaluate.evaluation import Matching
-from lucidbox.missed import Missed, explain_missed, missed_rows
+from lucidbox.missed import Missed, explain_missed, missed_rows, untraced
+from lucidbox.scripts import printable
 from lucidbox.sources import open_sources
 from lucidbox.validation import Answer, Numbered
 
@@ -37,24 +38,26 @@ class Run:
     class_offset: Predictions | None = field(default=None)
 
     def missed(self, matching: Matching) -> list[Missed]:
-        """Trace every missed object through the network again, picture by picture."""
+        """Trace every missed object through the network again, in the same batches: these move scores."""
         by_picture: dict[int, list[int]] = {}
         for row in missed_rows(matching):
             by_picture.setdefault(int(self.truth.image_ids[self.truth.images[row]]), []).append(row)
-        files = {image_id: self.files[image_id] for image_id in self.files if image_id in by_picture}
         # Read once already: what failed then was told then.
-        groups = validation.read_files(files, 1, on_failure=lambda error: None)
+        groups = validation.read_files(self.files, self.batch, on_failure=lambda error: None)
+        wanted = (group for group in groups if any(image_id in by_picture for image_id, _ in group))
         traced: list[Missed] = []
-        for answer in self._answers(groups, len(files)):
-            rows = by_picture[answer.image_id]
+        for answer in self._answers(wanted, None):
+            rows = by_picture.pop(answer.image_id, [])
             traced += explain_missed(matching, rows, answer, self.detector.names)
-        return traced
+        return traced + [untraced(matching, row, "unread") for rows in by_picture.values() for row in rows]
 
     def predictions(
         self, groups: Iterable[list[Numbered]], count: int | None, *, class_offset: bool
     ) -> Predictions:
         """What the model finds; also by shifted boxes, where that is asked for."""
-        exact, shifted = CocoEvaluator(self.truth), CocoEvaluator(self.truth)
+        # All that the model gives: the rules of the evaluation are for the evaluation to apply.
+        everything = Protocol(max_detections=(validation.LIMITS.max_det,))
+        exact, shifted = (CocoEvaluator(self.truth, everything) for _ in range(2))
         for answer in self._answers(groups, count):
             exact.add(answer.image_id, validation.exact_detections(self.detector, answer))
             if class_offset:
@@ -66,7 +69,7 @@ class Run:
     def failed(self, error: LucidboxError) -> None:
         """Tell of a picture that cannot be read; its objects count as missed."""
         self.failures += 1
-        print(f"lucidbox: error: {error}", file=sys.stderr)
+        print(printable(f"lucidbox: error: {error}"), file=sys.stderr)
 
     def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[Answer]:
         """The network's answers, with a progress bar on a terminal."""
@@ -80,36 +83,36 @@ class Run:
 
 
 def run_model(
-    arguments: argparse.Namespace, truth: Truth, folder_files: Mapping[int, Path]
+    arguments: argparse.Namespace, truth: Truth, root: Path | None, say_note: Callable[[str], None]
 ) -> tuple[Run, Predictions]:
     """Detections of ``--weights`` on ``--images``.
 
     Args:
         arguments: of the command line.
         truth: whose pictures are looked at.
-        folder_files: where the annotations say the pictures are; empty if they do not.
+        root: the folder where the annotations say their pictures are; None if they do not.
+        say_note: told what of a streamed data set was left out or did not come.
 
     Raises:
-        OptionError: no pictures are named, or an option does not go with a streamed data set.
+        OptionError: no pictures are named.
         DataError: pictures are missing.
     """
+    streamed = str(arguments.images).startswith("hf:")
+    folder = Path(arguments.images) if arguments.images else root
+    if folder is None:
+        raise OptionError("--weights needs --images: the folder of the annotated pictures, or hf:NAME:SPLIT")
+    # Before the model, which takes seconds to load.
+    files = {} if streamed else validation.files_of(truth, folder)
     detector = Detector.load(
         arguments.weights,
-        engine=arguments.engine,
-        precision=arguments.precision,
+        engine=arguments.engine or "auto",
+        precision=arguments.precision or "auto",
         size=arguments.size,
         say=lambda message: print(message, file=sys.stderr),
     )
-    if arguments.images is None and not folder_files:
-        raise OptionError("--weights needs --images: the folder of the annotated pictures, or hf:NAME:SPLIT")
-    if str(arguments.images).startswith("hf:"):
-        if arguments.batch != 1 or arguments.missed:
-            raise OptionError("--batch and --missed need pictures in a folder, not a streamed data set")
-        run = Run(detector, truth, {}, 1)
-        groups = validation.read_stream(open_sources(arguments.images), truth, run.failed)
+    run = Run(detector, truth, files, arguments.batch or 1)
+    if streamed:
+        groups = validation.read_stream(open_sources(arguments.images), truth, run.failed, say_note)
     else:
-        files = validation.files_of(truth, Path(arguments.images)) if arguments.images else folder_files
-        run = Run(detector, truth, files, arguments.batch)
         groups = validation.read_files(files, run.batch, run.failed)
-    count = len(run.files) or len(truth.image_ids)
-    return run, run.predictions(groups, count, class_offset=arguments.explain_gap)
+    return run, run.predictions(groups, len(truth.image_ids), class_offset=arguments.explain_gap)

@@ -29,23 +29,26 @@ def mean_average_precision(
     scores: Float[np.ndarray, " n"],
     hits: Bool[np.ndarray, " n"],
     positives: Int[np.ndarray, " k"],
+    measured: Bool[np.ndarray, " k"],
     points: tuple[float, ...],
 ) -> float:
-    """Mean over the classes that have truths of the mean precision at the recall points; -1 without any.
+    """Mean over the measured classes of the mean precision at the recall points; -1 without any class.
 
     Args:
         classes: class of each counted detection.
         scores: its score; equal ones stay in the order given.
         hits: whether it is right.
-        positives: number of truths per class.
+        positives: number of truths per class; a class without any contributes 0.
+        measured: which classes the mean is taken over.
         points: recalls.
     """
     order = np.lexsort((-scores, classes))
     borders = np.searchsorted(classes[order], np.arange(len(positives) + 1))
     ranked = hits[order]
     values = [
-        precision_at_points(ranked[borders[index] : borders[index + 1]], int(count), points).mean()
-        for index, count in enumerate(positives)
-        if count
+        precision_at_points(ranked[borders[index] : borders[index + 1]], int(positives[index]), points).mean()
+        if positives[index]
+        else 0.0
+        for index in np.flatnonzero(measured)
     ]
     return float(np.mean(values)) if values else -1.0

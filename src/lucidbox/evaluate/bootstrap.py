@@ -8,6 +8,7 @@ Resampled AP is a little higher on average than AP itself (a repeated true posit
 so the percentile interval is centred: quantiles of the deviations from the resamples' own mean.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,9 +88,9 @@ def bootstrap(
         confidence: share of resamples inside the interval.
 
     Raises:
-        OptionError: fewer than 2 resamples, a confidence outside 0 to 1, or no truth to measure.
+        OptionError: fewer than 2 resamples, a negative seed, a confidence outside 0 to 1, or no truth to measure.
     """
-    _check(resamples, confidence)
+    check_resampling(resamples, seed, confidence)
     lanes = _lanes(matching)
     drawn = np.array([resampled(matching, lanes, weights) for weights in _draws(lanes.pictures, resamples, seed)])
     return _intervals(_once(matching, lanes), drawn, confidence)
@@ -103,7 +104,7 @@ def compare(
     Raises:
         OptionError: the truths or the protocols differ, or as for :func:`bootstrap`.
     """
-    _check(resamples, confidence)
+    check_resampling(resamples, seed, confidence)
     if not first.truth.same_as(second.truth) or first.protocol != second.protocol:
         raise OptionError("only predictions on the same truth under the same protocol can be compared")
     sides = [(one, _lanes(one)) for one in (first, second)]
@@ -122,6 +123,16 @@ def compare(
         differences,
         verdict,
     )
+
+
+def check_resampling(resamples: int, seed: int, confidence: float = 0.95) -> None:
+    """Refuse what no bootstrap could do; raises OptionError."""
+    if resamples < 2:
+        raise OptionError(f"resamples must be at least 2, got {resamples}")
+    if seed < 0:
+        raise OptionError(f"seed must not be negative, got {seed}")
+    if not 0 < confidence < 1:
+        raise OptionError(f"confidence must lie between 0 and 1, got {confidence}")
 
 
 def resampled(matching: Matching, lanes: Lanes, weights: Int[np.ndarray, " i"]) -> Float[np.ndarray, " s"]:
@@ -186,9 +197,11 @@ def _once(matching: Matching, lanes: Lanes) -> Float[np.ndarray, " s"]:
     return resampled(matching, lanes, np.ones(lanes.pictures, np.int64))
 
 
-def _draws(pictures: int, resamples: int, seed: int) -> list[Int[np.ndarray, " i"]]:
+def _draws(pictures: int, resamples: int, seed: int) -> Iterator[Int[np.ndarray, " i"]]:
+    """How often each picture is drawn, one resample after the other: together they would fill the memory."""
     random = np.random.default_rng(seed)
-    return [np.bincount(random.integers(0, pictures, pictures), minlength=pictures) for _ in range(resamples)]
+    for _ in range(resamples):
+        yield np.bincount(random.integers(0, pictures, pictures), minlength=pictures)
 
 
 def _intervals(
@@ -205,10 +218,3 @@ def _intervals(
 def _around(value: float, drawn: Float[np.ndarray, " r"], tail: float) -> tuple[float, float]:
     low, high = (float(one) for one in np.nanquantile(drawn - np.nanmean(drawn), [tail, 1 - tail]))
     return value + low, value + high
-
-
-def _check(resamples: int, confidence: float) -> None:
-    if resamples < 2:
-        raise OptionError(f"resamples must be at least 2, got {resamples}")
-    if not 0 < confidence < 1:
-        raise OptionError(f"confidence must lie between 0 and 1, got {confidence}")

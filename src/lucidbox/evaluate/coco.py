@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lucidbox.errors import DataError
+from lucidbox.evaluate.columns import boxes_column
 from lucidbox.evaluate.jsontext import collector_off, describe, parse, parse_entries, read_bytes
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.truth import Truth
@@ -135,7 +136,7 @@ def _areas(objects: Sequence[Any], where: str) -> tuple[Float[np.ndarray, " n"] 
     absent = [index for index, one in enumerate(objects) if isinstance(one, dict) and "area" not in one]
     if not absent:
         return _numbers(objects, "area", where), 0
-    boxes = _boxes(objects, where)
+    boxes = boxes_column(_boxes(objects, where), where, len(objects))
     filled = [one if "area" in one else one | {"area": 0.0} for one in objects]
     areas = _numbers(filled, "area", where)
     areas[absent] = boxes[absent, 2] * boxes[absent, 3]
@@ -174,9 +175,7 @@ def _numbers(
         raise _blame(entries, field, where, first, "a number", fits) from None
 
 
-def _boxes(
-    entries: Sequence[Any], where: str, first: int = 0, strange: bool = True
-) -> Float[np.ndarray, "n 4"]:
+def _boxes(entries: Sequence[Any], where: str, first: int = 0, strange: bool = True) -> Float[np.ndarray, "n 4"]:
     def fits(value: Any) -> bool:
         return isinstance(value, list) and len(value) == 4 and {type(side) for side in value} <= _NUMBER
 

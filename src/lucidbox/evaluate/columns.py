@@ -8,6 +8,7 @@ from lucidbox.shapes import Bool, Float, Int
 
 # Ids that span less than this are looked up in a table; wider ones (hashes, timestamps) by bisection.
 _WIDEST_TABLE = 1 << 22
+_LARGEST = 1e150  # coordinates beyond it have areas that a double cannot hold
 
 
 def id_column(values: ArrayLike, field: str, source: str, count: int | None = None) -> Int[np.ndarray, " n"]:
@@ -42,7 +43,8 @@ def boxes_column(boxes_xywh: ArrayLike, source: str, count: int) -> Float[np.nda
     """Boxes as left, top, width, height in double precision.
 
     Raises:
-        DataError: not four numbers a box, not ``count`` of them, NaN, infinite, or a negative size.
+        DataError: not four numbers a box, not ``count`` of them, NaN, infinite, so large that an area
+            is, or a negative size.
     """
     boxes = _as_double(boxes_xywh, "bbox", source)
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
@@ -50,9 +52,10 @@ def boxes_column(boxes_xywh: ArrayLike, source: str, count: int) -> Float[np.nda
         raise DataError(f"{source}: bbox must be four numbers an entry, got an array of shape {boxes.shape}")
     if len(boxes) != count:
         raise DataError(f"{source}: {len(boxes)} boxes for {count} entries")
-    # One cheap pass finds that nothing is wrong; which entry is wrong is looked for only then.
-    if boxes.size and not (np.isfinite(boxes.sum()) and boxes[:, 2:].min() >= 0):
+    # Cheap passes find that nothing is wrong, which no NaN passes; which entry is wrong is looked for only then.
+    if boxes.size and not (boxes.min() >= -_LARGEST and boxes.max() <= _LARGEST and boxes[:, 2:].min() >= 0):
         refuse(np.any(~np.isfinite(boxes), axis=1), boxes, "bbox", source, "is not finite")
+        refuse(np.any(np.abs(boxes) > _LARGEST, axis=1), boxes, "bbox", source, f"is larger than {_LARGEST:g}")
         refuse(np.any(boxes[:, 2:] < 0, axis=1), boxes, "bbox", source, "has a negative width or height")
     return boxes
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lucidbox.evaluate.evaluation import Matching, match_all
-from lucidbox.evaluate.notebook_rule import ANY_SIZE, NO_LIMIT
-from lucidbox.evaluate.operating import cell
-from lucidbox.evaluate.protocol import Protocol
+from lucidbox.evaluate.notebook_rule import ANY_SIZE
+from lucidbox.evaluate.operating import cell, matched_pairs
+from lucidbox.evaluate.protocol import NO_LIMIT, Protocol
 from lucidbox.shapes import Int
 
 
@@ -19,12 +19,14 @@ class Confusion:
         counts: rows are the truth's class, columns the detection's; the last row is background (nothing was
             there), the last column missed (nothing was said).
         names: class names, without the last row and column.
+        category_ids: their ids in the annotations.
         score: only detections that score at least this were looked at.
         iou: overlap at which a detection stands for a truth.
     """
 
     counts: Int[np.ndarray, "k1 k1"]
     names: tuple[str, ...]
+    category_ids: tuple[int, ...]
     score: float
     iou: float
 
@@ -63,13 +65,12 @@ def confusion(matching: Matching, score: float = 0.25, iou: float = 0.5) -> Conf
     stray[some_found] = False
     counts[:-1, -1] += np.bincount(truth_class[lone], minlength=names)
     counts[-1, :-1] += np.bincount(found_class[stray], minlength=names)
-    return Confusion(counts, own.class_names, score, iou)
+    return Confusion(counts, own.class_names, own.category_ids, score, iou)
 
 
 def _matched(matching: Matching) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
-    """Rows of the objects and positions of the detections that were matched and count; one threshold, one area."""
-    pairs, paired = matching.candidates.pairs, matching.outcomes[0].paired
-    rows = np.flatnonzero((paired != 0) & ~matching.objects.crowds[pairs.truths])
+    """Rows of the objects and positions of the detections that were matched and count."""
+    pairs, rows = matching.candidates.pairs, matched_pairs(matching)
     return pairs.truths[rows], pairs.detections[rows]
 
 

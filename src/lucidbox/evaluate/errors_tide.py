@@ -13,7 +13,12 @@ that fits, by its best IoU with the truths of its picture:
 A truth is *missed* if nothing found it and no localisation or classification error points at it. The cost of a
 type is how much AP at IoU 0.5 rises when an oracle mends only that type: it gives classification and
 localisation errors the class and place of their truth (all but the surest one go, and all go if the truth was
-found anyway), takes the other wrong detections away, and takes missed truths out of the count.
+found anyway), takes the other wrong detections away, and takes missed truths out of the count. The mean is always
+over the classes that have truths to begin with: a class whose last truth is taken out of the count has AP 0, as
+in the authors' tool (tidecv 1.0.1).
+
+On purpose otherwise than there: detections that fell on a crowd are no errors and crowds are nobody's target, as
+in COCO's protocol; the authors' tool also gives such detections types and mends them.
 """
 
 from dataclasses import dataclass
@@ -23,7 +28,7 @@ import numpy as np
 from lucidbox.errors import OptionError
 from lucidbox.evaluate.average import mean_average_precision
 from lucidbox.evaluate.evaluation import Matching
-from lucidbox.evaluate.operating import Cell, cell
+from lucidbox.evaluate.operating import Cell, cell, found_objects
 from lucidbox.evaluate.overlaps import Boxes, Pairs, list_pairs
 from lucidbox.evaluate.ranking import stable_order
 from lucidbox.shapes import Bool, Int
@@ -83,7 +88,7 @@ def explain_errors(matching: Matching) -> ErrorReport:
         raise OptionError("error types need IoU threshold 0.5 among the thresholds, and classes told apart")
     threshold = matching.protocol.iou_thresholds.index(FOREGROUND)
     fate = cell(matching, threshold)
-    found = _found_objects(matching, threshold)
+    found = found_objects(matching, threshold)
     wrong = classify(matching, fate)
     base = _ap(matching, fate, np.zeros(0, np.int64), wrong, np.zeros(0, np.int64))
     costs = []
@@ -154,16 +159,6 @@ def _best(pairs: Pairs, chosen: Bool[np.ndarray, " p"], count: int) -> tuple[np.
     return best, truth
 
 
-def _found_objects(matching: Matching, threshold: int) -> Bool[np.ndarray, " t"]:
-    """Whether each truth was matched, for all sizes."""
-    found = np.zeros(len(matching.objects.rows), bool)
-    outcome = next(one for one in matching.outcomes if threshold in one.word.thresholds and 0 in one.word.areas)
-    bit = np.uint64(1 << outcome.word.bit(threshold, 0))
-    found[matching.candidates.pairs.truths[outcome.paired & bit != 0]] = True
-    found &= ~matching.objects.ignored[0]
-    return found
-
-
 def _ap(
     matching: Matching,
     fate: Cell,
@@ -188,6 +183,7 @@ def _ap(
         matching.field.ranking.scores[rows],
         hits[rows],
         matching.field.positives[0],
+        matching.field.positives[0] > 0,
         matching.protocol.recall_points,
     )
 
@@ -212,5 +208,6 @@ def _ap_of(matching: Matching, fate: Cell, positives: Int[np.ndarray, " k"]) -> 
         matching.field.ranking.scores[rows],
         fate.true[rows],
         positives,
+        matching.field.positives[0] > 0,
         matching.protocol.recall_points,
     )

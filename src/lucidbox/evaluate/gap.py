@@ -11,11 +11,11 @@ from lucidbox.evaluate.cells import words
 from lucidbox.evaluate.columns import lookup
 from lucidbox.evaluate.evaluation import Matching, match_all
 from lucidbox.evaluate.matching import Matches, match
-from lucidbox.evaluate.notebook_rule import NO_LIMIT, evaluate_notebook_rule, without_crowd_flags
+from lucidbox.evaluate.notebook_rule import evaluate_notebook_rule, without_crowd_flags
 from lucidbox.evaluate.operating import Sweep, sweeps
 from lucidbox.evaluate.overlaps import rows_of_runs
 from lucidbox.evaluate.predictions import Predictions
-from lucidbox.evaluate.protocol import COCO
+from lucidbox.evaluate.protocol import COCO, NO_LIMIT
 from lucidbox.evaluate.ranking import rank_detections
 from lucidbox.evaluate.summary import Summary
 from lucidbox.evaluate.truth import Truth

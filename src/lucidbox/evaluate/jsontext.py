@@ -64,12 +64,15 @@ def parse_entries(content: bytes, source: str) -> Iterator[tuple[list[Any], bool
             entries = _fast(piece)
         except ValueError:
             break
+        if not entries:
+            break
         given += len(entries)
         yield entries, b"true" in piece or b"false" in piece
     else:
         if given:
             return
-    # A cut inside a string or a nested object leaves an unbalanced piece, which never parses: read it whole.
+    # A cut inside a string or a nested object leaves an unbalanced piece, which never parses; a comma before the
+    # closing bracket leaves an empty one, which does. Reading it whole tells what is right.
     whole = parse(content, source)
     if not isinstance(whole, list):
         raise DataError(f"{source}: expected a list of entries, got {describe(whole)}")
@@ -100,7 +103,7 @@ def collector_off() -> Iterator[None]:
 def _cut(text: bytes) -> Iterator[bytes]:
     """Arrays of about a megabyte, cut where one object ends and a comma follows."""
     start, end = 1, len(text) - 1
-    while start < end:
+    while start <= end:
         border = text.find(b"},", start + _PIECE)
         stop = end if border < 0 else border + 1
         yield b"[" + text[start:stop] + b"]"

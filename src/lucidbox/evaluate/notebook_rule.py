@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lucidbox.evaluate.predictions import Predictions
-from lucidbox.evaluate.protocol import AreaRange, Protocol
+from lucidbox.evaluate.protocol import NO_LIMIT, AreaRange, Protocol
 from lucidbox.evaluate.summary import evaluate, mean_of_measured
 from lucidbox.evaluate.truth import Truth
 
 ANY_SIZE = AreaRange("all", 0.0, float(np.finfo(np.float64).max))
-NO_LIMIT = 1 << 40
 
 NOTEBOOK_RULE = Protocol(areas=(ANY_SIZE,), max_detections=(NO_LIMIT,))
 

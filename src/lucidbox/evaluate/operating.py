@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from lucidbox.evaluate.evaluation import Matching
+from lucidbox.evaluate.matching import Matches
 from lucidbox.shapes import Bool, Float, Int
 
 
@@ -76,14 +77,42 @@ def cell(matching: Matching, threshold: int = 0, area: int = 0) -> Cell:
         area: index of the area range.
     """
     field, positions = matching.field, matching.candidates.positions
-    outcome = next(one for one in matching.outcomes if threshold in one.word.thresholds and area in one.word.areas)
-    bit = np.uint64(1 << outcome.word.bit(threshold, area))
+    outcome = _outcome(matching, threshold, area)
+    bit = _bit(outcome, threshold, area)
     true = np.zeros(len(field.ranking.scores), bool)
     true[positions] = outcome.true & bit != 0
     counted = ~field.outside[area] | true
     counted[positions[outcome.ignored & bit != 0]] = False
     counted &= field.ranking.ranks < matching.protocol.max_detections[-1]
     return Cell(true, counted)
+
+
+def matched_pairs(matching: Matching, threshold: int = 0, area: int = 0) -> Int[np.ndarray, " m"]:
+    """Rows of ``matching.candidates.pairs`` that were matched, with a truth that counts.
+
+    Args:
+        matching: the matches.
+        threshold: index of the IoU threshold.
+        area: index of the area range.
+    """
+    outcome = _outcome(matching, threshold, area)
+    counting = ~matching.objects.ignored[area][matching.candidates.pairs.truths]
+    return np.flatnonzero((outcome.paired & _bit(outcome, threshold, area) != 0) & counting)
+
+
+def found_objects(matching: Matching, threshold: int = 0) -> Bool[np.ndarray, " t"]:
+    """Whether each of ``matching.objects`` counts at all sizes and was found."""
+    found = np.zeros(len(matching.objects.rows), bool)
+    found[matching.candidates.pairs.truths[matched_pairs(matching, threshold)]] = True
+    return found
+
+
+def _outcome(matching: Matching, threshold: int, area: int) -> Matches:
+    return next(one for one in matching.outcomes if threshold in one.word.thresholds and area in one.word.areas)
+
+
+def _bit(outcome: Matches, threshold: int, area: int) -> np.uint64:
+    return np.uint64(1 << outcome.word.bit(threshold, area))
 
 
 def sweeps(matching: Matching, threshold: int = 0) -> list[Sweep]:

@@ -1,6 +1,7 @@
 """Pictures of an evaluation: curves, confusion matrix, classes, scores. Needs the extra ``plots``."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from lucidbox.errors import OptionError
 from lucidbox.evaluate.confusion import Confusion, confusion
 from lucidbox.evaluate.operating import Sweep, cell, sweeps
+from lucidbox.evaluate.plot_labels import labels_of
 from lucidbox.evaluate.summary import Summary
 from lucidbox.files import atomic_path
 from lucidbox.shapes import Float
@@ -23,6 +25,7 @@ BLUE, ORANGE = "#2f6fb3", "#d9822b"
 LEGEND: dict[str, Any] = {"framealpha": 0.92, "edgecolor": "none", "facecolor": "white"}
 # More class names than this cannot be read beside a matrix of handy size: the worst confused are shown.
 _MOST_CLASSES_IN_MATRIX = 30
+_LETTER = 0.075  # inches that a letter of a tick's label takes
 
 
 def save_plots(summary: Summary, folder: str | Path, score: float = 0.25) -> list[Path]:
@@ -45,6 +48,7 @@ def save_plots(summary: Summary, folder: str | Path, score: float = 0.25) -> lis
     }
     if not summary.protocol.class_agnostic:
         figures["confusion.png"] = lambda: confusion_matrix(confusion(summary.matching, score))
+    require_matplotlib()
     written = []
     for name, draw in figures.items():
         path = Path(folder) / name
@@ -110,7 +114,8 @@ def f1_curves(summary: Summary) -> "Figure":
 def class_bars(summary: Summary) -> "Figure":
     """AP of every class that has truths, best first, with AP50 behind it."""
     classes = sorted((one for one in summary.per_class if one.truths), key=lambda one: -one.AP)
-    figure, axes = _figure(7.2, max(3.0, 1.3 + 0.2 * len(classes)))
+    labels = labels_of([one.name for one in classes], [one.category_id for one in classes])
+    figure, axes = _figure(6.2 + _LETTER * labels.width, max(3.2, 1.7 + 0.2 * len(classes)))
     rows = np.arange(len(classes))
     has_50 = any(one.AP50 >= 0 for one in classes)
     if has_50:
@@ -124,13 +129,16 @@ def class_bars(summary: Summary) -> "Figure":
             va="center",
             fontsize=7,
             color=GREY,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )
-    axes.set_yticks(rows, [one.name for one in classes], fontsize=8)
-    axes.axvline(summary.stats[0], color=ORANGE, linewidth=1.2, label=f"mean AP {summary.stats[0]:.3f}")
+    axes.set_yticks(rows, labels.texts, fontsize=8, fontfamily=labels.fonts)
+    mean = f"mean AP {summary.stats[0]:.3f}"
+    axes.axvline(summary.stats[0], color=ORANGE, linewidth=1.2, zorder=0, label=mean)
     axes.set(xlim=(0, 1.12), ylim=(len(classes) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     _title(axes, "AP by class", "AP, and in brackets the number of truths")
-    axes.legend(frameon=False, loc="lower right")
+    # Outside: with one class or two there is no room beside the bars.
+    figure.legend(frameon=False, loc="outside lower right", ncols=3)
     return figure
 
 
@@ -152,32 +160,36 @@ def score_histogram(summary: Summary) -> "Figure":
 
 def confusion_matrix(result: Confusion) -> "Figure":
     """What each truth was taken for, as shares of the truths of a class."""
-    counts, names, left_out = _legible(result)
+    counts, chosen, left_out = _legible(result)
     size = len(counts)
-    figure, axes = _figure(3.4 + 0.27 * size, 2.8 + 0.27 * size)
+    labels = labels_of([result.names[one] for one in chosen], [result.category_ids[one] for one in chosen])
+    beside = 0.9 + _LETTER * max(labels.width, len("(background)"))
+    # Title and the two lines below it need some room, however few classes there are.
+    figure, axes = _figure(max(beside + 0.27 * size, 5.4), max(beside + 0.6 + 0.27 * size, 4.4))
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
     axes.imshow(np.where(counts > 0, shares, np.nan), cmap="Blues", vmin=0, vmax=1, aspect="equal")
     for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if shares[row, column] > 0.55 else INK
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=6, color=colour)
-    axes.set_xticks(range(size), [*names, "(missed)"], rotation=90, fontsize=8)
-    axes.set_yticks(range(size), [*names, "(background)"], fontsize=8)
+    axes.set_xticks(range(size), [*labels.texts, "(missed)"], rotation=90, fontsize=8, fontfamily=labels.fonts)
+    axes.set_yticks(range(size), [*labels.texts, "(background)"], fontsize=8, fontfamily=labels.fonts)
     axes.set(xlabel="detected as", ylabel="truth")
     axes.axhline(size - 1.5, color=GREY, linewidth=0.8)
     axes.axvline(size - 1.5, color=GREY, linewidth=0.8)
     axes.grid(visible=False)
-    which = f", the {len(names)} most confused of {len(result.names)} classes" if left_out else ""
-    _title(
-        axes,
-        "Confusion",
-        f"counts; shade: share of the truths; score ≥ {result.score:g}, IoU ≥ {result.iou:g}{which}",
-    )
+    which = f"; the {len(chosen)} most confused of {len(result.names)} classes" if left_out else ""
+    # The figure's own titles, since a small matrix is narrower than they are.
+    figure.suptitle("Confusion", x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
+    figure.supxlabel(
+        f"counts; shade: share of the truths\nscore ≥ {result.score:g}, IoU ≥ {result.iou:g}{which}",
+        x=0.02, ha="left", fontsize=9, color=GREY,
+    )  # fmt: skip
     return figure
 
 
-def _legible(result: Confusion) -> tuple[np.ndarray, tuple[str, ...], bool]:
-    """The matrix of the classes that occur, or of those that are confused most."""
+def _legible(result: Confusion) -> tuple[np.ndarray, list[int], bool]:
+    """The matrix of the classes that occur, or of those confused most; which they are; whether others are not."""
     counts = result.counts
     classes = len(result.names)
     occurs = np.flatnonzero(counts[:classes].sum(axis=1) + counts[:, :classes].sum(axis=0))
@@ -186,7 +198,7 @@ def _legible(result: Confusion) -> tuple[np.ndarray, tuple[str, ...], bool]:
     weight = mixed * 10**6 + counts[:classes].sum(axis=1)
     chosen = np.sort(occurs[np.argsort(-weight[occurs], kind="stable")[:_MOST_CLASSES_IN_MATRIX]])
     rows = np.append(chosen, classes)
-    return counts[np.ix_(rows, rows)], tuple(result.names[one] for one in chosen), len(chosen) < len(occurs)
+    return counts[np.ix_(rows, rows)], chosen.tolist(), len(chosen) < len(occurs)
 
 
 def _at_thresholds(sweep: Sweep, grid: Float[np.ndarray, " g"]) -> Float[np.ndarray, " g"]:
@@ -195,11 +207,15 @@ def _at_thresholds(sweep: Sweep, grid: Float[np.ndarray, " g"]) -> Float[np.ndar
     return np.append(0.0, sweep.f1)[kept]
 
 
+def require_matplotlib() -> None:
+    """Raise an OptionError if matplotlib is not installed."""
+    if find_spec("matplotlib") is None:
+        raise OptionError("matplotlib is not installed; pip install 'lucidbox[plots]'")
+
+
 def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise OptionError("matplotlib is not installed; pip install 'lucidbox[plots]'") from error
+    from matplotlib.figure import Figure
+
     # Figure without pyplot: no window system, no global state.
     figure = Figure(figsize=(width, height), layout="constrained")
     axes: Any = figure.add_subplot()

@@ -7,6 +7,9 @@ import numpy as np
 
 from lucidbox.errors import OptionError
 
+NO_LIMIT = 1 << 40
+"""More detections than any picture has."""
+
 
 @dataclass(frozen=True)
 class AreaRange:
@@ -66,8 +69,8 @@ class Protocol:
             raise OptionError(f"iou_thresholds must lie above 0 and up to 1, got {self.iou_thresholds}")
         if self.recall_points[0] < 0 or self.recall_points[-1] > 1:
             raise OptionError("recall_points must lie between 0 and 1")
-        if self.max_detections[0] < 1:
-            raise OptionError(f"max_detections must be at least 1, got {self.max_detections}")
+        if self.max_detections[0] < 1 or self.max_detections[-1] > NO_LIMIT:
+            raise OptionError(f"max_detections must lie between 1 and {NO_LIMIT}, got {self.max_detections}")
         names = [area.name for area in self.areas]
         if not names or len(set(names)) != len(names):
             raise OptionError(f"areas need at least one range and different names, got {names}")
@@ -75,16 +78,12 @@ class Protocol:
             if not area.low <= area.high:
                 raise OptionError(f"area range {area.name!r}: {area.low} is above {area.high}")
 
-    def area_index(self, name: str) -> int | None:
-        """Index of the area range of that name; None if it is not measured."""
-        names = [area.name for area in self.areas]
-        return names.index(name) if name in names else None
-
 
 def _ascending(name: str, values: tuple[float, ...] | tuple[int, ...]) -> None:
     if not values or any(not low < high for low, high in pairwise(values)):
         raise OptionError(f"{name} needs ascending values, got {values}")
-    if not np.all(np.isfinite(values)):
+    # Compared, because NumPy cannot ask whole numbers of more than 64 bits whether they are finite.
+    if not all(-np.inf < one < np.inf for one in values):
         raise OptionError(f"{name} needs finite values, got {values}")
 
 

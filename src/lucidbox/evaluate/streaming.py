@@ -1,6 +1,6 @@
 """Evaluating while detecting: pictures are added in any order, by one process or several."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,13 +8,13 @@ from numpy.typing import ArrayLike
 from lucidbox.boxes import xyxy_to_xywh
 from lucidbox.detections import Detections
 from lucidbox.errors import DataError, OptionError
+from lucidbox.evaluate.categories import CategoryMap, map_classes, shortened
 from lucidbox.evaluate.columns import lookup
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.ranking import rank_detections
 from lucidbox.evaluate.summary import Summary, evaluate
 from lucidbox.evaluate.truth import Truth
-from lucidbox.labels import coco_category_ids
 
 
 class CocoEvaluator:
@@ -32,31 +32,50 @@ class CocoEvaluator:
     def __init__(self, truth: Truth, protocol: Protocol = COCO) -> None:
         self.truth = truth
         self.protocol = protocol
+        self._known = frozenset(truth.image_ids.tolist())
         self._pictures: dict[int, Predictions] = {}
+        self._maps: dict[tuple[str, ...], CategoryMap] = {}
+        self._left_out = 0
 
     def __len__(self) -> int:
         """Number of pictures added."""
         return len(self._pictures)
 
     def add(self, image_id: int, detections: Detections, category_ids: ArrayLike | None = None) -> None:
-        """Add a picture's detections.
+        """Add a picture's detections; those of classes that the truth lacks are left out and counted.
 
         Args:
             image_id: the picture's id in the truth.
             detections: boxes in the picture's own pixels.
-            category_ids: category id of each of the model's class ids; by default COCO's numbering where the
-                model has COCO's 80 classes, else the categories of the same names, else the class ids.
+            category_ids: category id of each of the model's classes; by default the categories of the same
+                names or, if not one name is known, COCO's numbers
+                (:func:`~lucidbox.evaluate.categories.map_classes`).
 
         Raises:
-            DataError: the picture is not in the truth or was added before, or a category is unknown.
+            DataError: the picture is not in the truth or was added before, a category is unknown, or model
+                and truth have no class in common.
+            OptionError: there are not as many ``category_ids`` as the model has classes.
         """
-        ids = self._category_ids(detections.names) if category_ids is None else np.asarray(category_ids)
+        left_out = 0
+        if category_ids is None:
+            categories = self._map(detections.names).categories[detections.classes]
+            known = categories >= 0
+            left_out = len(known) - int(known.sum())
+            detections, ids = detections[known], self.truth.category_ids[categories[known]]
+        else:
+            given = np.asarray(category_ids)
+            if given.shape != (len(detections.names),):
+                raise OptionError(
+                    f"category_ids: {given.size} given for the model's {len(detections.names)} classes"
+                )
+            ids = given[detections.classes]
         self.add_arrays(
             image_id,
-            ids[detections.classes],
+            ids,
             xyxy_to_xywh(detections.boxes.astype(np.float64)),
             detections.scores.astype(np.float64),
         )
+        self._left_out += left_out
 
     def add_arrays(self, image_id: int, category_ids: ArrayLike, boxes_xywh: ArrayLike, scores: ArrayLike) -> None:
         """Add a picture's detections as arrays: category ids, xywh boxes in pixels, scores.
@@ -64,13 +83,14 @@ class CocoEvaluator:
         Raises:
             DataError: the picture is not in the truth or was added before, or the arrays are malformed.
         """
+        if isinstance(image_id, bool) or not isinstance(image_id, (int, np.integer)):
+            raise DataError(f"picture {image_id!r}: its id must be a whole number")
         if image_id in self._pictures:
             raise DataError(f"picture {image_id} was added before; add each picture once, with all its detections")
-        source = f"picture {image_id}"
-        ids = np.full(len(np.asarray(scores)), image_id, np.int64)
-        given = Predictions.from_arrays(ids, category_ids, boxes_xywh, scores, source=source)
-        if lookup(np.array([image_id]), self.truth.image_ids)[0] < 0:
+        if image_id not in self._known:
             raise DataError(f"picture {image_id} is not in {self.truth.source}")
+        ids = np.full(np.size(scores), image_id, np.int64)
+        given = Predictions.from_arrays(ids, category_ids, boxes_xywh, scores, source=f"picture {image_id}")
         self._pictures[int(image_id)] = self._best(given.checked_against(self.truth))
 
     def merge(self, other: "CocoEvaluator") -> None:
@@ -86,18 +106,21 @@ class CocoEvaluator:
         if shared:
             raise DataError(f"picture {shared[0]} was added to both evaluators ({len(shared)} such pictures)")
         self._pictures |= other._pictures
+        self._maps |= other._maps
+        self._left_out += other._left_out
 
     def predictions(self) -> Predictions:
-        """Everything kept so far, by picture id."""
+        """Everything kept so far, by picture id; ``notes`` says which of the model's classes were left out."""
         parts = [self._pictures[one] for one in sorted(self._pictures)]
         if not parts:
             none = np.zeros(0)
-            return Predictions.from_arrays(none, none, none, none)
+            return replace(Predictions.from_arrays(none, none, none, none), notes=self._notes())
         return Predictions(
             np.concatenate([part.image_ids for part in parts]),
             np.concatenate([part.category_ids for part in parts]),
             np.concatenate([part.boxes_xywh for part in parts]),
             np.concatenate([part.scores for part in parts]),
+            notes=self._notes(),
         )
 
     def summary(self) -> Summary:
@@ -116,8 +139,25 @@ class CocoEvaluator:
         kept[order[ranking.detections[ranking.ranks < self.protocol.max_detections[-1]]]] = True
         return given[kept]
 
-    def _category_ids(self, names: tuple[str, ...]) -> Any:
-        by_name = dict(zip(self.truth.category_names, self.truth.category_ids.tolist(), strict=True))
-        if all(name in by_name for name in names):
-            return np.array([by_name[name] for name in names], np.int64)
-        return np.array(coco_category_ids(names), np.int64)
+    def _map(self, names: tuple[str, ...]) -> CategoryMap:
+        if names not in self._maps:
+            self._maps[names] = map_classes(names, self.truth)
+        return self._maps[names]
+
+    def _notes(self) -> tuple[str, ...]:
+        """Notes on the models' classes, the same in whichever order pictures came."""
+        notes = {note for one in self._maps.values() for note in one.notes}
+        absent = sorted(
+            {
+                name
+                for names, one in self._maps.items()
+                for name, category in zip(names, one.categories.tolist(), strict=True)
+                if category < 0
+            }
+        )
+        if absent:
+            notes.add(
+                f"{self.truth.source} lacks {len(absent)} classes of the model, whose {self._left_out} detections "
+                f"were left out: {shortened(absent)}"
+            )
+        return tuple(sorted(notes))

@@ -1,0 +1,140 @@
+"""What the options of ``lucidbox evaluate`` ask for: annotations and rules; and which do not go together."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lucidbox.errors import OptionError
+from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth, load_truth
+from lucidbox.evaluate.bootstrap import check_resampling
+from lucidbox.labels import class_ids
+from lucidbox.scripts import printable
+
+_MODEL_OPTIONS = ("images", "size", "engine", "precision", "batch", "missed")
+_WITHOUT_EFFECT = {
+    "--compare": ("per_class", "errors", "explain_gap", "plots", "save_predictions", "rule"),
+    "--rule notebook": (
+        "per_class", "errors", "bootstrap", "explain_gap", "plots", "save_predictions", "missed",
+        "max_detections", "areas", "class_agnostic",
+    ),
+    "--explain-gap": ("iou_thresholds", "max_detections", "areas", "class_agnostic"),
+    "--errors": ("class_agnostic",),
+    # What the annotations lack is left out, and counted, in any case.
+    "--weights": ("subset",),
+}  # fmt: skip
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Refuse what could not be done, or would be silently without effect, before anything is read or run.
+
+    Raises:
+        OptionError: names the options.
+    """
+    if not arguments.weights:
+        for name in _MODEL_OPTIONS:
+            if _given(arguments, name):
+                raise OptionError(f"--{name} runs a model and needs --weights")
+    for option, others in _WITHOUT_EFFECT.items():
+        if _given(arguments, option.split()[0].removeprefix("--").replace("-", "_")):
+            for name in filter(lambda one: _given(arguments, one), others):
+                shown = name.replace("_", "-")
+                raise OptionError(f"--{shown} has no meaning with {option}; leave one of them out")
+    if arguments.batch is not None and arguments.batch < 1:
+        raise OptionError(f"--batch {arguments.batch} is less than 1")
+    if str(arguments.images).startswith("hf:") and (arguments.batch not in (None, 1) or arguments.missed):
+        raise OptionError("--batch and --missed need pictures in a folder, not a streamed data set")
+    check_resampling(1000 if arguments.bootstrap is None else arguments.bootstrap, arguments.seed)
+    if arguments.plots:
+        from lucidbox.evaluate.plots import require_matplotlib
+
+        require_matplotlib()
+
+
+def read_annotations(path: str, part: str | None, say_note: Callable[[str], None]) -> tuple[Truth, Path | None]:
+    """The annotations, and the folder of their pictures if they say where it is.
+
+    Args:
+        path: of a COCO JSON, or of a data set in any form that ``lucidbox data`` reads.
+        part: of the data set; by default the only one, or ``val``.
+        say_note: told which of several parts is taken.
+
+    Raises:
+        OptionError: there is no such data set or part.
+        DataError: it cannot be read.
+    """
+    if not Path(path).is_dir() and Path(path).suffix.lower() not in (".yaml", ".yml", ".toml"):
+        if part is not None:
+            raise OptionError(f"--part {part}: {path} has no parts; name a data.yaml, a data.toml or a folder")
+        return load_truth(path), None
+    from lucidbox.data import read, to_truth
+
+    reading = read(path)
+    names = [one.name for one in reading.parts]
+    if part is None and len(names) > 1 and "val" not in names:
+        raise OptionError(f"{path}: there are several parts; choose with --part one of: {', '.join(names)}")
+    dataset = reading.part(part or ("val" if "val" in names else None))
+    if len(names) > 1:
+        say_note(f"evaluated on the part {dataset.name} of {', '.join(names)}; --part chooses another")
+    if reading.form == "coco":
+        # The same file gives the same numbers, whether it is named or found.
+        return load_truth(dataset.source), dataset.root
+    left_out = tuple(f"{one.place}: {one.message}; left out" for one in reading.problems if one.left_out)
+    return to_truth(dataset, notes=reading.notes + left_out), dataset.root
+
+
+def protocol_of(arguments: argparse.Namespace, truth: Truth) -> Protocol:
+    """The rules that the options ask for.
+
+    Raises:
+        OptionError: an option is malformed, a class unknown, or an analysis needs other rules.
+    """
+    changes: dict[str, Any] = {}
+    if arguments.iou_thresholds is not None:
+        changes["iou_thresholds"] = _numbers("--iou-thresholds", arguments.iou_thresholds, float)
+    if arguments.max_detections is not None:
+        changes["max_detections"] = _numbers("--max-detections", arguments.max_detections, int)
+    if arguments.areas is not None:
+        changes["areas"] = tuple(_area(text) for text in arguments.areas.split(","))
+    if arguments.classes is not None:
+        changes["classes"] = tuple(_category(text.strip(), truth) for text in arguments.classes.split(","))
+    protocol = replace(COCO, class_agnostic=arguments.class_agnostic, **changes)
+    for name in ("errors", "missed"):
+        if _given(arguments, name) and 0.5 not in protocol.iou_thresholds:
+            raise OptionError(f"--{name} looks at IoU 0.5, which --iou-thresholds must have")
+    return protocol
+
+
+def _given(arguments: argparse.Namespace, name: str) -> bool:
+    value = getattr(arguments, name)
+    return value is not None and value is not False
+
+
+def _numbers(option: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(one) for one in text.split(","))
+    except ValueError:
+        raise OptionError(f"{option} {text}: expected numbers with commas between") from None
+
+
+def _area(text: str) -> AreaRange:
+    try:
+        name, low, high = text.split(":")
+        return AreaRange(name, float(low), float(high))
+    except ValueError:
+        raise OptionError(f"--areas {text}: expected NAME:LOW:HIGH, as in small:0:1024") from None
+
+
+def _category(text: str, truth: Truth) -> int:
+    ids = truth.category_ids.tolist()
+    if truth.category_names.count(text) > 1:
+        raise OptionError(f"--classes {text}: {truth.source} has several categories of that name; give the id")
+    if text not in truth.category_names and text.isdecimal():
+        if int(text) in ids:
+            return int(text)
+        raise OptionError(f"--classes {text}: {truth.source} has no category of that id")
+    try:
+        return int(ids[class_ids([text], truth.category_names)[0]])
+    except OptionError as error:
+        raise OptionError(printable(str(error).replace("the model", truth.source))) from None
