@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lucidbox.errors import OutputError
-from lucidbox.files import atomic_path, atomic_write, cache_folder, numbered_folder, sha256_of
+from lucidbox.files import PendingFile, atomic_path, atomic_write, cache_folder, numbered_folder, sha256_of
 
 
 def names(folder):
@@ -125,6 +125,75 @@ def test_no_permission(tmp_path, monkeypatch):
         atomic_write(tmp_path / "a", "x")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes and users")
+def test_a_locked_folder(tmp_path):
+    """A folder that must not even be looked into; root, whom nothing locks out, becomes nobody for it."""
+    script = """
+import os, sys
+from lucidbox.errors import OutputError
+from lucidbox.files import atomic_write, numbered_folder
+if os.geteuid() == 0:
+    os.seteuid(65534)
+for write in (lambda path: atomic_write(path, "x"), numbered_folder):
+    try:
+        write(sys.argv[1])
+    except OutputError as error:
+        print(error)
+"""
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked").chmod(0)
+    target = tmp_path / "locked" / "in" / "a"
+    try:
+        done = subprocess.run([sys.executable, "-c", script, target], capture_output=True, text=True, timeout=60)
+    finally:
+        (tmp_path / "locked").chmod(0o700)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert all(line.endswith("no permission to write here; choose a folder of yours") for line in lines)
+    assert str(target) in lines[0]
+
+
+@pytest.mark.parametrize("write", [PendingFile, numbered_folder])
+def test_a_name_that_is_too_long(tmp_path, write):
+    with pytest.raises(OutputError, match="the name is too long for this file system"):
+        write(tmp_path / ("x" * 300))
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not let a folder in use go")
+@pytest.mark.parametrize("write", [PendingFile, numbered_folder])
+@pytest.mark.parametrize("path", ["a", "runs/a", "."])
+def test_the_working_folder_was_removed(tmp_path, monkeypatch, write, path):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        write(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX device")
+def test_a_pipe_by_its_device_name_is_no_file():
+    """/dev/stdout leads to a name such as pipe:[123], which no folder has."""
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(OutputError, match="not a regular file; name a file"):
+            PendingFile(f"/dev/fd/{writing}")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_temporary_file_that_cannot_be_removed_hides_no_error(tmp_path, monkeypatch):
+    def locked(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "unlink", locked)
+    monkeypatch.setattr(Path, "unlink", locked)
+    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "a"):
+        _ = 1 / 0
+
+
 def test_error_about_another_file_is_not_ours(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
         (tmp_path / "missing").read_bytes()
@@ -191,6 +260,20 @@ def test_no_two_callers_get_one_folder(tmp_path):
     assert len(set(made)) == 64
 
 
+@pytest.mark.parametrize("base", [".", "..", "", "./", "inner/.."])
+def test_numbered_folder_of_a_name_that_only_points(tmp_path, monkeypatch, base):
+    (tmp_path / "work" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work" / "inner" if base == ".." else tmp_path / "work")
+    assert numbered_folder(Path(base)) == tmp_path.resolve() / "work-2"
+    assert (tmp_path / "work-2").is_dir()
+
+
+def test_numbered_folder_beside_the_root():
+    root = Path.cwd().anchor
+    with pytest.raises(OutputError, match="nothing can be made beside the root"):
+        numbered_folder(root)
+
+
 def test_numbered_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
@@ -218,6 +301,23 @@ def test_cache_folder(monkeypatch, platform, variables, expected):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
     assert cache_folder() == Path(expected)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX users")
+@pytest.mark.parametrize("chosen", ["", "~/mine"])
+def test_cache_folder_without_a_home(monkeypatch, chosen):
+    """As in a container that runs as a user id of its own."""
+    import pwd
+
+    def unknown(user):
+        raise KeyError(user)
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LUCIDBOX_CACHE", chosen)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(OutputError, match="no home folder is known; name a folder in LUCIDBOX_CACHE"):
+        cache_folder()
 
 
 def test_sha256_is_the_standards_example(tmp_path):

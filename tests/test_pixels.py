@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lucidbox.errors import ImageError
+from lucidbox.errors import ImageError, OptionError
 from lucidbox.pixels import from_pillow, to_rgb
+from models import unchecked_shapes
 
 
 def test_grey_is_repeated_in_both_forms():
@@ -110,3 +111,8 @@ def test_black_ink_darkens_cmyk():
 def test_pillow_modes_without_a_rule_are_refused(mode):
     with pytest.raises(ImageError, match=f"kind {mode}"):
         from_pillow(Image.new(mode, (1, 1)))
+
+
+def test_an_unknown_order_of_channels_is_refused():
+    with unchecked_shapes(), pytest.raises(OptionError, match=r"^color 'xyz' is not known; say 'rgb' or 'bgr'$"):
+        to_rgb(np.zeros((2, 2, 3), np.uint8), "xyz")

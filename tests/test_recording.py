@@ -4,12 +4,13 @@ import errno
 import json
 import subprocess
 import sys
+from io import FileIO
 
 import cv2
 import numpy as np
 import pytest
 
-from lucidbox.errors import OutputError
+from lucidbox.errors import EngineError, OutputError
 from lucidbox.files import PendingFile
 from lucidbox.recording import JsonLines, VideoSaver, json_line
 
@@ -103,13 +104,57 @@ def test_ctrl_c_keeps_what_was_done(tmp_path, make):
         assert len(frames_of(tmp_path / "result.mp4")[0]) == 2
 
 
-@pytest.mark.parametrize("make", [lambda path: VideoSaver(path, 25, (64, 48)), JsonLines])
-def test_an_error_leaves_nothing_and_what_was_there_before(tmp_path, make):
+def test_an_error_leaves_the_video_that_was_there_before(tmp_path):
     (tmp_path / "result.mp4").write_text("before")
     with pytest.raises(RuntimeError):
-        record(make(tmp_path / "result.mp4"), RuntimeError("ours"))
+        record(VideoSaver(tmp_path / "result.mp4", 25, (64, 48)), RuntimeError("ours"))
     assert names(tmp_path) == ["result.mp4"]
     assert (tmp_path / "result.mp4").read_text() == "before"
+
+
+def test_a_defect_of_ours_leaves_no_lines(tmp_path):
+    with pytest.raises(RuntimeError):
+        record(JsonLines(tmp_path / "a.jsonl"), RuntimeError("ours"))
+    assert names(tmp_path) == []
+
+
+def test_an_error_of_the_environment_keeps_the_lines_before_it(tmp_path):
+    with pytest.raises(EngineError):
+        record(JsonLines(tmp_path / "a.jsonl"), EngineError("out of memory at picture 3"))
+    assert names(tmp_path) == ["a.jsonl"]
+    assert (tmp_path / "a.jsonl").read_text(encoding="utf-8") == '{"source": "人.jpg"}\n' * 2
+
+
+@pytest.mark.parametrize("failure", [EngineError, KeyboardInterrupt])
+def test_an_error_before_the_first_line_leaves_no_file_in_the_way(tmp_path, failure):
+    with pytest.raises(failure), JsonLines(tmp_path / "a.jsonl"):
+        raise failure
+    assert names(tmp_path) == []
+
+
+def test_without_pictures_the_lines_are_an_empty_file(tmp_path):
+    with JsonLines(tmp_path / "a.jsonl"):
+        pass
+    assert (tmp_path / "a.jsonl").read_bytes() == b""
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff a picture of the user's", b""])
+def test_lines_never_replace_a_file(tmp_path, content):
+    (tmp_path / "mine.jpg").write_bytes(content)
+    with pytest.raises(OutputError, match=r"mine.jpg: exists already; choose another name$"):
+        JsonLines(tmp_path / "mine.jpg").__enter__()
+    assert (tmp_path / "mine.jpg").read_bytes() == content
+    assert names(tmp_path) == ["mine.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX device")
+def test_lines_to_a_device_that_leads_to_a_file(tmp_path):
+    with (tmp_path / "out").open("wb") as out:
+        with pytest.raises(OutputError, match="exists already; choose another name"):
+            JsonLines(f"/dev/fd/{out.fileno()}").__enter__()
+        out.write(b"of another program")
+    assert (tmp_path / "out").read_bytes() == b"of another program"
+    assert names(tmp_path) == ["out"]
 
 
 def test_video_without_frames_is_no_file(tmp_path):
@@ -148,14 +193,22 @@ try:
     else:
         with JsonLines(sys.argv[1]) as lines:
             for _ in range(40):
-                lines.write({"source": "x" * 5_000})
+                try:
+                    lines.write({"source": "x" * 5_000})
+                except OutputError as error:
+                    if sys.argv[2] == "lines":
+                        raise
+                    print(error)
 except OutputError as error:
     print(error)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="resource limits are POSIX")
-@pytest.mark.parametrize(("kind", "reason"), [("video", "frames reached the disk"), ("lines", "larger than")])
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("video", "frames reached the disk"), ("lines", "larger than"), ("lines, going on", "larger than")],
+)
 def test_a_write_that_the_system_refuses_half_way(tmp_path, kind, reason):
     """As a full disk would; standard error stays empty, so that the user reads one line."""
     command = [sys.executable, "-c", LIMITED, str(tmp_path / "result.mp4"), kind]
@@ -164,7 +217,12 @@ def test_a_write_that_the_system_refuses_half_way(tmp_path, kind, reason):
     assert reason in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
-    assert names(tmp_path) == []
+    if kind == "video":
+        assert names(tmp_path) == []
+        return
+    line = json_line({"source": "x" * 5_000}) + "\n"
+    assert names(tmp_path) == ["result.mp4"]
+    assert (tmp_path / "result.mp4").read_text() == line * (60_000 // len(line))
 
 
 def test_json_lines_on_a_full_disk(tmp_path, monkeypatch):
@@ -175,6 +233,38 @@ def test_json_lines_on_a_full_disk(tmp_path, monkeypatch):
     with pytest.raises(OutputError), JsonLines(tmp_path / "a.jsonl") as lines:
         lines.write({})
     assert names(tmp_path) == []
+
+
+def test_lines_that_could_not_be_begun_leave_nothing(tmp_path):
+    """A disk that is full from the start: the one error is raised, and no empty file bears the name."""
+    with JsonLines(tmp_path / "a.jsonl") as lines:
+        lines._stream.close()
+        lines._stream = FullDisk(lines._pending.temporary, "wb")
+        with pytest.raises(OutputError, match="the disk is full"):
+            lines.write({"source": "a.jpg"})
+        lines.write({"source": "b.jpg"})
+    assert names(tmp_path) == []
+
+
+def test_ctrl_c_within_a_line_cuts_that_line_off(tmp_path):
+    def write_half():
+        with JsonLines(tmp_path / "a.jsonl") as lines:
+            lines.write({"source": "a.jpg"})
+            lines._stream.write(b'{"sour')
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert (tmp_path / "a.jsonl").read_text() == '{"source": "a.jpg"}\n'
+
+
+class FullDisk(FileIO):
+    """Takes four bytes of each line, and no more."""
+
+    def write(self, data):
+        if self.tell() >= 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data[:4])
 
 
 def test_json_line_is_one_line_of_utf8():

@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -44,16 +44,18 @@ class PendingFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(os.path.realpath(path))
-        self.temporary = self.path.with_name(f".lucidbox-{secrets.token_hex(6)}{self.path.suffix}")
-        if self.path.exists() and not self.path.is_file():
-            raise OutputError(f"{self.path}: cannot be written: not a regular file; name a file")
+        given = Path(path)
         try:
+            self.path = Path(os.path.realpath(given))
+            # What was given, not where it leads: /dev/stdout leads to a name that nothing has.
+            if given.exists() and not given.is_file():
+                raise OutputError(f"{self.path}: cannot be written: not a regular file; name a file")
+            self.temporary = self.path.with_name(f".lucidbox-{secrets.token_hex(6)}{self.path.suffix}")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
             os.close(os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except OSError as error:
-            raise output_error(self.path, error) from error
+            raise output_error(given, error) from error
 
     def commit(self) -> None:
         """Flush the temporary file to disk and give it its name, in one step that cannot be seen half done.
@@ -74,8 +76,9 @@ class PendingFile:
             raise
 
     def discard(self) -> None:
-        """Remove the temporary file; the final place stays as it was."""
-        self.temporary.unlink(missing_ok=True)
+        """Remove the temporary file, if that can be done; the final place stays as it was."""
+        with suppress(OSError):  # a folder locked meanwhile; what led here is the error to tell
+            self.temporary.unlink()
 
 
 @contextmanager
@@ -119,13 +122,18 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
 def numbered_folder(base: str | Path) -> Path:
     """Make and return a new folder: ``base``, or else the first free of ``base-2``, ``base-3``, ...
 
-    The folder is made, not looked for, so that two processes never get the same one.
+    The folder is made, not looked for, so that two processes never get the same one. A base that ends without a
+    name of its own, such as "." or "..", stands for the folder it leads to.
 
     Raises:
         OutputError: the folder cannot be made.
     """
     wanted = Path(base)
     try:
+        if wanted.name in ("", ".."):
+            wanted = Path(os.path.realpath(wanted))
+        if not wanted.name:
+            raise OutputError(f"{wanted}: nothing can be made beside the root of a disk; choose a folder in it")
         wanted.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(wanted.parent, error) from error
@@ -145,7 +153,17 @@ def cache_folder() -> Path:
     """Where lucidbox keeps what it can make again; the folder itself may not exist yet.
 
     ``LUCIDBOX_CACHE`` if set, else ``$XDG_CACHE_HOME/lucidbox``, else the platform's place for caches.
+
+    Raises:
+        OutputError: that would be in a home folder, and the system does not say where it is.
     """
+    try:
+        return _cache_folder()
+    except RuntimeError as error:  # pathlib's word for no HOME and no entry among the system's users
+        raise OutputError("the cache's place: no home folder is known; name a folder in LUCIDBOX_CACHE") from error
+
+
+def _cache_folder() -> Path:
     chosen = os.environ.get("LUCIDBOX_CACHE")
     if chosen:
         return Path(chosen).expanduser()

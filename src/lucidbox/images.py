@@ -4,6 +4,11 @@ JPEG goes to OpenCV, whose pixels the reference numbers were made with; PNG, Web
 GIF go to Pillow, imported when the first of them comes (20 ms that a cold start on a JPEG need not pay). Kind,
 size and completeness are judged before pixels are decoded. ``pixels.py`` says what becomes of grey, alpha,
 CMYK, 16 bits and so on; of a TIFF the first page is read if the others are only reduced copies of it.
+
+A JPEG that has its end but is damaged inside its compressed data is not refused: libjpeg fills in what it cannot
+decode, as it does in a viewer, and writes "Corrupt JPEG data: ..." to standard error, without a file's name.
+OpenCV keeps that warning from its callers, and only decoding could tell; catching it from standard error would
+mean redirecting the whole process's, under every other thread.
 """
 
 import importlib

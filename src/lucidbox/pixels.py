@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lucidbox.errors import ImageError
+from lucidbox.errors import ImageError, OptionError
 from lucidbox.shapes import Shaped, UInt8
 
 if TYPE_CHECKING:
@@ -40,7 +40,10 @@ def to_rgb(
 
     Raises:
         ImageError: another shape or type, an empty array, or floats outside 0..1.
+        OptionError: ``color`` is another word.
     """
+    if color not in ("rgb", "bgr"):
+        raise OptionError(f"color {color!r} is not known; say 'rgb' or 'bgr'")
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.size == 0:
         raise ImageError(f"{name}: shape {array.shape} is no picture; give (height, width) or (height, width, 3)")

@@ -1,7 +1,8 @@
 """Results that grow while a source is read, JSON Lines and annotated video, whole at the end or not there.
 
 Both write beside their final place and move there when their block ends: well, or by Ctrl-C, since what was
-done by then is whole. On any other error nothing is left.
+done by then is whole; JSON Lines also where the input or the environment ends it. After a defect of ours nothing
+is left.
 """
 
 import json
@@ -16,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lucidbox.errors import OutputError
+from lucidbox.errors import LucidboxError, OutputError
 from lucidbox.files import PendingFile, output_error
 from lucidbox.shapes import UInt8
 
@@ -33,14 +34,18 @@ def json_line(record: dict[str, Any]) -> str:
 
 
 class JsonLines:
-    """A JSON Lines file.
+    """A new JSON Lines file, of whole lines only.
+
+    Nothing that exists is replaced. After a line that could not be written (a full disk) the file holds the lines
+    before it, and no more are taken: ``write`` raises once, later calls do nothing, so that a caller may report
+    the error and go on with other work. A file without a line is kept only if nothing failed.
 
     Example:
         >>> with JsonLines("found.jsonl") as lines:
         ...     lines.write({"source": "street.jpg"})
 
     Raises:
-        OutputError: on entering or leaving the block or writing: the file cannot be written.
+        OutputError: on entering: the file exists; or, then or on writing or leaving, it cannot be written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,23 +53,45 @@ class JsonLines:
 
     def __enter__(self) -> "JsonLines":
         """Open the file under its temporary name."""
+        # isfile is False, never an error, for what cannot be looked at; that is the pending file's to tell.
+        if os.path.isfile(self._path):  # noqa: PTH113
+            raise OutputError(f"{self._path}: exists already; choose another name")
         self._pending = PendingFile(self._path)
-        self._stream = self._pending.temporary.open("w", encoding="utf-8", newline="\n")
+        self._whole_bytes = 0
+        self._failed = False
+        try:
+            with self._reported():
+                self._stream = self._pending.temporary.open("wb", buffering=0)
+        except OutputError:
+            self._pending.discard()
+            raise
         return self
 
     def write(self, record: dict[str, Any]) -> None:
-        """Add one record."""
-        with self._reported():
-            self._stream.write(json_line(record) + "\n")
+        """Add one record; does nothing after a call that raised ``OutputError``."""
+        if self._failed:
+            return
+        line = f"{json_line(record)}\n".encode()
+        try:
+            with self._reported():
+                written = 0
+                while written < len(line):  # a disk that fills up takes a part first, then raises
+                    written += self._stream.write(line[written:])
+        except OutputError:
+            self._failed = True
+            raise
+        self._whole_bytes += len(line)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the file its name, or remove it after an error."""
+        """Give the file its name, with the whole lines; remove it after a defect of ours."""
+        foreseen = kind is None or issubclass(kind, (KeyboardInterrupt, LucidboxError))
+        ended_well = kind is None and not self._failed
         try:
-            with self._reported():
-                self._stream.close()
-            if kind is None or issubclass(kind, KeyboardInterrupt):
+            with self._reported(), self._stream:
+                self._stream.truncate(self._whole_bytes)  # part of a line, from a failure or Ctrl-C
+            if ended_well or (foreseen and self._whole_bytes):
                 self._pending.commit()
         finally:
             self._pending.discard()

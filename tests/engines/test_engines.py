@@ -144,3 +144,22 @@ def test_a_cache_that_cannot_be_written_is_done_without(small_onnx, noise, tmp_p
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "file" / "below"))
     assert engines.load("openvino", small_onnx)(noise).scores.shape[0] == 2
+
+
+def test_a_damaged_compiled_model_is_made_anew(small_onnx, noise, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path))
+    expected = engines.load("openvino", small_onnx, precision="fp32")(noise).scores.copy()
+    (kept,) = (tmp_path / "openvino").iterdir()
+    whole = kept.read_bytes()
+    for content in (b"", b"abc", whole[:1000], whole[:-7], whole[:5000] + b"x" + whole[5001:]):
+        kept.write_bytes(content)
+        again = engines.load("openvino", small_onnx, precision="fp32")(noise).scores
+        assert np.array_equal(again, expected)
+        assert len(kept.read_bytes()) == len(whole)
+
+
+def test_a_kept_model_answers_bit_for_bit_as_the_compiled_one(small_onnx, noise, tmp_path, monkeypatch):
+    monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path))
+    compiled, kept = (engines.load("openvino", small_onnx)(noise) for _ in range(2))
+    assert np.array_equal(compiled.scores, kept.scores)
+    assert np.array_equal(compiled.boxes, kept.boxes)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lucidbox.sources import Failure, StillPictures, Video, open_sources
-from lucidbox.sources.files import name_below, natural_order
+from lucidbox.sources.files import find_by_pattern, find_in_folder, name_below, natural_order
 
 
 def touch(root, *names):
@@ -160,3 +160,24 @@ def test_links_to_files_are_followed_and_circles_do_no_harm(tmp_path):
     items = list(open_sources([tmp_path], recursive=True))
     assert [Path(item.source).name for item in items] == ["a.png", "b.png", "broken.png"]
     assert str(items[2].error).endswith("broken.png: no such file or directory")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
+@pytest.mark.parametrize("pattern", [False, True])
+def test_pipes_in_folders_are_passed_over(tmp_path, pattern):
+    """Opening one for reading would wait for a writer that never comes."""
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    for name in ("b.jpg", "c.mp4"):
+        os.mkfifo(tmp_path / name)
+    found = find_by_pattern(str(tmp_path / "*")) if pattern else find_in_folder(tmp_path, recursive=False)
+    assert [path.name for path in (*found.pictures, *found.videos)] == ["a.png"]
+    assert found.passed_over == 2
+
+
+def test_links_that_lead_nowhere_are_failures_of_a_pattern_too(tmp_path):
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "folder.png").mkdir()
+    picture, broken = open_sources([tmp_path / "*.png"])
+    assert picture.name == "a.png"
+    assert str(broken.error).endswith("broken.png: no such file or directory")

@@ -1,5 +1,6 @@
 """Hugging Face data sets, from local folders of the same form as detection-datasets/coco."""
 
+import logging
 import subprocess
 import sys
 from io import BytesIO
@@ -123,6 +124,36 @@ def test_errors_of_the_network_are_one_line(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
     (item,) = open_sources(["hf:x/y"])
     assert str(item.error) == "hf:x/y: Couldn't reach 'x/y' on the Hub"
+
+
+def test_attempts_to_reach_the_hub_are_not_told_one_by_one(monkeypatch):
+    notes = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record):
+            notes.append(record.getMessage())
+
+    def unreachable(*arguments, **options):
+        for name in ("huggingface_hub.utils._http", "datasets.load"):
+            logging.getLogger(name).warning("Retrying in 1s [Retry 1/5].")
+        raise ConnectionError("Couldn't reach 'x/y' on the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    keeper, loggers = Keeper(), [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(keeper)
+    try:
+        (item,) = open_sources(["hf:x/y"])
+        assert notes == []
+        assert str(item.error) == "hf:x/y: Couldn't reach 'x/y' on the Hub"
+        assert [logger.level for logger in loggers] == levels
+        with pytest.raises(ConnectionError):
+            unreachable()
+        assert len(notes) == 2  # the levels are back: what the user's own program does is told again
+    finally:
+        for logger in loggers:
+            logger.removeHandler(keeper)
 
 
 def test_a_stream_that_breaks_off_ends_with_a_failure(coco, monkeypatch):

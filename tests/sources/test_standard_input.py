@@ -51,3 +51,11 @@ def test_the_real_standard_input():
     script = "from lucidbox.sources import open_sources as o; print([p.pixels.shape for p in o(['-'])])"
     done = subprocess.run([sys.executable, "-c", script], input=png(), capture_output=True, timeout=60)
     assert done.stdout.decode().strip() == "[(2, 3, 3)]", done.stderr.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes it")
+def test_a_closed_standard_input():
+    script = "from lucidbox.sources import open_sources as o; print([str(f.error) for f in o(['-'])])"
+    command = ["/bin/sh", "-c", 'exec "$0" -c "$1" <&-', sys.executable, script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "['standard input: is closed; try: lucidbox predict - < picture.jpg']\n", done.stderr

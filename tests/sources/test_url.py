@@ -1,5 +1,6 @@
 """Pictures from a web server on this machine, well-behaved and otherwise."""
 
+import base64
 import socket
 import threading
 from contextlib import contextmanager
@@ -44,6 +45,10 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(bytes(10_000), length=None)
         elif path == "/agent":
             self.answer(self.headers["User-Agent"].encode())
+        elif path == "/who":
+            self.answer(self.headers.get("Authorization", "nobody").encode())
+        elif path == "/host":
+            self.answer(self.headers["Host"].encode())
         else:
             self.answer(png())
 
@@ -191,8 +196,56 @@ def test_addresses_that_are_none(address):
     assert isinstance(failure(Url(address)), SourceError)
 
 
-def test_passwords_are_not_shown():
-    assert Url("https://user:secret@example.org/a.jpg").name == "https://example.org/a.jpg"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://user:secret@example.org/a.jpg", "https://example.org/a.jpg"),
+        ("https://user@example.org/a.jpg", "https://example.org/a.jpg"),
+        ("https://user:sec@ret@example.org/a.jpg", "https://example.org/a.jpg"),
+        ("https://user:sec/ret@example.org/a.jpg", "https://example.org/a.jpg"),
+        ("https://example.org/@user/a.jpg", "https://example.org/@user/a.jpg"),
+        ("https://example.org:80/@user/a.jpg", "https://example.org:80/@user/a.jpg"),
+        ("https://example.org/a//b@c.jpg", "https://example.org/a//b@c.jpg"),
+        ("https://[::1]:80/a@b.jpg", "https://[::1]:80/a@b.jpg"),
+        ("https://example.org?at=a@b", "https://example.org?at=a@b"),
+    ],
+)
+def test_passwords_are_not_shown(address, shown):
+    assert Url(address).name == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "pair"),
+    [
+        ("user:secret", b"user:secret"),
+        ("user", b"user:"),
+        ("us%65r:a%40b%2F%3A:c", b"user:a@b/::c"),
+        ("üser:pässword", "üser:pässword".encode()),
+    ],
+)
+def test_user_and_password_are_sent_as_authorization(server, given, pair):
+    address = server.replace("//", f"//{given}@")
+    assert Url(f"{address}/who")._fetch() == b"Basic " + base64.b64encode(pair)
+    assert Url(f"{address}/host")._fetch().decode() == server.removeprefix("http://")
+    assert Url(f"{server}/who")._fetch() == b"nobody"
+
+
+def test_a_password_does_not_follow_a_redirection(server):
+    address = server.replace("//", "//user:secret@")
+    elsewhere = server.replace("127.0.0.1", "localhost")
+    assert Url(f"{address}/redirect/{elsewhere}/who")._fetch() == b"nobody"
+
+
+@pytest.mark.parametrize("given", ["user:s3cret", "user:s3cret/more", "user:s3/cret", "user:s3cret@x"])
+def test_no_error_holds_a_password(server, given):
+    error = failure(Url(server.replace("//", f"//{given}@") + "/missing.jpg"))
+    assert not any(part in str(error) for part in ("s3", "cret", "user", "more"))
+
+
+def test_addresses_that_are_not_read_are_refused_without_their_password():
+    (item,) = open_sources(["ftp://user:secret@example.org/a.jpg"])
+    assert str(item.error) == "ftp://example.org/a.jpg: ftp addresses are not read; http, https and rtsp are"
+    assert item.source == "ftp://example.org/a.jpg"
 
 
 @pytest.mark.parametrize(

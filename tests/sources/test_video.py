@@ -171,6 +171,14 @@ def test_a_folder_called_like_a_video_is_a_folder(tmp_path):
     assert "no pictures or videos in this folder" in str(failure.error)
 
 
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
+def test_an_avi_whose_writer_left_its_size_open_is_whole(size, tmp_path):
+    content = write_video(tmp_path / "road.avi").read_bytes()
+    (tmp_path / "road.avi").write_bytes(content[:4] + size + content[8:])
+    pictures = list(Video(tmp_path / "road.avi"))
+    assert [picture.frame for picture in pictures] == list(range(FRAMES))
+
+
 def test_frames_above_the_pixel_limit_are_refused(tmp_path):
     file = write_video(tmp_path / "road.avi")
     (failure,) = Video(file, max_pixels=64 * 48 - 1)
@@ -246,6 +254,26 @@ def test_a_camera_gives_rgb_frames_until_it_stops(recorded):
     assert (pictures[0].source, pictures[0].name) == ("camera:0", "camera-0")
     assert str(failure.error) == "camera:0: no more frames come, after 3"
     assert [capture.released for capture in recorded] == [True]
+
+
+def test_a_camera_tells_its_rate_without_being_opened_again(recorded):
+    camera = Camera(0)
+    assert camera.frames_per_second is None
+    frames = iter(camera)
+    next(frames)
+    assert camera.frames_per_second == 25
+    assert len(recorded) == 1
+    assert camera == Camera(0)
+    assert hash(camera) == hash(Camera(0))
+    frames.close()
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_camera_that_does_not_tell_its_rate(recorded, monkeypatch, rate):
+    monkeypatch.setattr(Recorder, "get", lambda self, field: rate if field == cv2.CAP_PROP_FPS else 0.0)
+    camera = Camera(0)
+    list(camera)
+    assert camera.frames_per_second is None
 
 
 def test_a_frame_that_cannot_be_decoded(recorded, monkeypatch):

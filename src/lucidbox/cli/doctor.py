@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def examine() -> dict[str, Any]:
     """Facts about this installation; needs no network and no weights."""
     from lucidbox import engines
-    from lucidbox.errors import OptionError
+    from lucidbox.errors import OptionError, OutputError
     from lucidbox.files import cache_folder
 
     try:
@@ -62,7 +62,10 @@ def examine() -> dict[str, Any]:
     except OptionError as error:
         engine, why = None, str(error)
     precision, why_precision = _precision(engine)
-    folder = cache_folder()
+    try:
+        folder = cache_folder()
+    except OutputError as error:  # no home: predict says the same, doctor goes on
+        folder = Path(str(error))
     return {
         "lucidbox": __version__,
         "python": platform.python_version(),

@@ -1,8 +1,9 @@
 """OpenVINO: the default engine, fastest on processors and small to install."""
 
-import os
+import contextlib
 import sys
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from lucidbox.engines.base import Prediction
 from lucidbox.errors import EngineError, OutputError
-from lucidbox.files import cache_folder, sha256_of
+from lucidbox.files import atomic_write, cache_folder, sha256_of
 from lucidbox.shapes import UInt8
 
+_CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -68,12 +70,10 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": HINTS[precision],
         }
-        if cached and (folder := _compiled_folder(path)):
-            options["CACHE_DIR"] = str(folder)
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
         try:
-            self._model = core.compile_model(str(path), "CPU", options)
+            self._model = _compiled(openvino, core, path, options, cached)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
         self._local = threading.local()
@@ -93,18 +93,45 @@ class OpenVinoEngine:
         return Prediction(outputs["boxes"], outputs["scores"])
 
 
-def _compiled_folder(path: Path) -> Path | None:
-    """Where the compiled model is kept: by content, or None where nothing can be kept.
+def _compiled(openvino: Any, core: Any, path: Path, options: dict[str, Any], cached: bool) -> Any:
+    """The compiled model, from the cache folder if it is there; put there otherwise, if that can be done.
 
-    OpenVINO itself recognises a model by its path, size and time, and would run an old one without a word
-    when a file was replaced by a copy that kept them.
+    OpenVINO has a cache of its own. It recognises a model by path, size and time, so it would answer with an
+    old model when a file was replaced by a copy that kept them; and it writes in place, so that a second
+    process may read half a file. Here the name says the content, files appear whole, and a checksum is kept.
     """
+    kept = _kept_path(openvino.__version__, core, path, options) if cached else None
+    if kept is not None and (content := _whole_content(kept)) is not None:
+        try:
+            return core.import_model(openvino.Tensor(content), "CPU", options)
+        except RuntimeError:  # whatever it holds, it is made anew
+            pass
+    model = core.compile_model(str(path), "CPU", options)
+    if kept is not None:
+        content = model.export_model().getvalue()
+        with contextlib.suppress(OutputError):  # a full or locked disk costs the next start some time, no more
+            atomic_write(kept, content + zlib.crc32(content).to_bytes(_CHECKSUM, "big"))
+    return model
+
+
+def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> Path | None:
+    """Where a compiled model is kept: by the model's content and by all that compiling depends on."""
+    processor = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+    depends = repr((version, processor, sorted(options.items())))
     try:
-        folder = cache_folder() / "openvino" / sha256_of(path)[:16]
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder if os.access(folder, os.W_OK) else None
+        return cache_folder() / "openvino" / f"{sha256_of(path)[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
     except (OSError, OutputError):
         return None
+
+
+def _whole_content(path: Path) -> np.ndarray | None:
+    """What a kept file holds; None if it is not there, or damaged."""
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    model, checksum = content[:-_CHECKSUM], content[-_CHECKSUM:].tobytes()
+    return model if zlib.crc32(memoryview(model)) == int.from_bytes(checksum, "big") and len(model) else None
 
 
 def _first_line(error: Exception) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _MATROSKA, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_RIFF_UNKNOWN = frozenset({0, 0xFFFFFFFF})  # writers that cannot go back, or past 4 GiB, leave these
 _ISO_FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 
 
@@ -22,7 +23,8 @@ def is_cut_short(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(8)
         if start.startswith(b"RIFF"):
-            return 8 + int.from_bytes(start[4:], "little") > size
+            length = int.from_bytes(start[4:], "little")
+            return length not in _RIFF_UNKNOWN and 8 + length > size
         if start.startswith(_MATROSKA):
             return _end_of_segment(file) > size
         return start[4:] in _ISO_FIRST_BOXES and _end_of_boxes(file, size) > size

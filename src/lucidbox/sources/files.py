@@ -1,12 +1,14 @@
 """Still pictures in files, and finding them in folders and by patterns.
 
 In a folder, what counts is the extension, in any case; hidden files and folders (a leading dot) are skipped.
+Pipes, sockets and devices are passed over: reading one may never end.
 Order is natural (``img2`` before ``img10``) and the same on every machine.
 """
 
 import glob
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +36,7 @@ class StillPictures:
         paths: the files, in order.
         kind: "image" if the user named the file itself, else "folder".
         max_pixels: larger pictures are refused.
-        passed_over: number of other files in the folder, neither picture nor video.
+        passed_over: number of other entries in the folder, neither picture nor video file.
     """
 
     name: str
@@ -109,7 +111,7 @@ def find_by_pattern(pattern: str) -> Found:
         SourceError: there are none.
     """
     matches = glob.iglob(pattern, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
-    paths = [Path(match) for match in matches if Path(match).is_file()]
+    paths = [path for path in map(Path, matches) if not path.is_dir()]
     found = _sort_out(_fixed_part(pattern), paths)
     if not found.pictures and not found.videos:
         raise SourceError(f"{pattern}: no picture or video matches this pattern ({_looked_for()})")
@@ -132,9 +134,22 @@ def natural_order(path: Path) -> list[tuple[list[str | int], str]]:
 
 def _sort_out(root: Path, paths: Iterable[Path], errors: tuple[SourceError, ...] = ()) -> Found:
     ordered = sorted(paths, key=natural_order)
-    pictures = tuple(path for path in ordered if path.suffix.lower() in PICTURE_EXTENSIONS)
-    videos = tuple(path for path in ordered if path.suffix.lower() in VIDEO_EXTENSIONS)
+    pictures = tuple(path for path in ordered if _is_file_of(PICTURE_EXTENSIONS, path))
+    videos = tuple(path for path in ordered if _is_file_of(VIDEO_EXTENSIONS, path))
     return Found(root, pictures, videos, len(ordered) - len(pictures) - len(videos), errors)
+
+
+def _is_file_of(extensions: frozenset[str], path: Path) -> bool:
+    """Whether to read a path: a regular file with one of these extensions.
+
+    What cannot be looked at, such as a link that leads nowhere, counts as a file: reading it says what is wrong.
+    """
+    if path.suffix.lower() not in extensions:
+        return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def _fixed_part(pattern: str) -> Path:

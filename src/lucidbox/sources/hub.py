@@ -4,6 +4,7 @@ NAME is a data set of the hub or a local folder in one of the forms that the ``d
 pictures are taken undecoded and read by ``images`` under the same rules and limits as any file.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ class HubDataset:
     def _open(self) -> tuple[str, Any]:
         """Name of the picture column, and the rows with that column, its pictures undecoded, and their ids."""
         datasets = _import_datasets()
-        with _without_torch(datasets):
+        with _without_torch(datasets), _without_retry_notes():
             opened = datasets.load_dataset(self.dataset, split=self.split, streaming=True)
             if isinstance(opened, dict):
                 if len(opened) > 1:
@@ -144,6 +145,21 @@ def _without_torch(datasets: Any) -> Iterator[None]:
     finally:
         if installed:  # else another thread is in here, and knows what to put back
             datasets.config.TORCH_AVAILABLE = installed
+
+
+@contextmanager
+def _without_retry_notes() -> Iterator[None]:
+    """Keep notes of each attempt to reach the hub off standard error: what comes of them is raised."""
+    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            if level != logging.CRITICAL:  # else another thread is in here, and knows what to put back
+                logger.setLevel(level)
 
 
 def _first_line(error: Exception) -> str:

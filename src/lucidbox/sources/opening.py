@@ -120,7 +120,10 @@ def _open_address(argument: str, options: _Options) -> list[Source]:
         return [Url(argument, options.max_pixels)]
     if scheme in _STREAMS:
         return [_camera(argument, options)]
-    raise SourceError(f"{argument}: {scheme} addresses are not read; http, https and rtsp are")
+    from lucidbox.sources.camera import without_password
+
+    shown = without_password(argument)
+    return [Refused(shown, SourceError(f"{shown}: {scheme} addresses are not read; http, https and rtsp are"))]
 
 
 def _camera(address: str, options: _Options) -> Source:

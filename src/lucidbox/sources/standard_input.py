@@ -11,6 +11,7 @@ from lucidbox.images import MAX_PIXELS, read_image
 from lucidbox.sources.picture import Failure, Kind, Picture
 
 _NAME = "standard input"
+_REMEDY = "try: lucidbox predict - < picture.jpg"
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ class StandardInput:
     def __iter__(self) -> Iterator[Picture | Failure]:
         """The picture, or why there is none."""
         try:
+            if self.stream is None and sys.stdin is None:  # the program was started with it closed (<&-)
+                raise SourceError(f"{_NAME}: is closed; {_REMEDY}")
             stream = self.stream or cast(BufferedIOBase, sys.stdin.buffer)
             if stream.isatty():
-                raise SourceError(f"{_NAME}: nothing is piped in; try: lucidbox predict - < picture.jpg")
+                raise SourceError(f"{_NAME}: nothing is piped in; {_REMEDY}")
             pixels = read_image(stream, max_pixels=self.max_pixels, name=_NAME)
         except LucidboxError as error:
             yield Failure(self.name, error)

@@ -1,5 +1,10 @@
-"""One picture from the web. Only http and https are spoken, also where a server redirects to something else."""
+"""One picture from the web. Only http and https are spoken, also where a server redirects to something else.
 
+User and password in an address (``http://user:password@host/``) are sent as Basic authorization (RFC 7617), to
+that server alone and not where it redirects to; they appear in no name, message or file.
+"""
+
+import base64
 import queue
 import threading
 from collections.abc import Iterator
@@ -14,7 +19,7 @@ from lucidbox.sources.picture import Failure, Kind, Picture
 from lucidbox.version import __version__
 
 if TYPE_CHECKING:
-    from urllib.request import OpenerDirector
+    from urllib.request import OpenerDirector, Request
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,8 @@ class Url:
         return error
 
     def _download(self, given_up: threading.Event) -> bytes:
-        from urllib.request import Request
-
-        request = Request(_quoted(self.address), headers={"User-Agent": f"lucidbox/{__version__}"})  # noqa: S310
         body = bytearray()
-        with _opener().open(request, timeout=self.silence) as response:
+        with _opener().open(self._request(), timeout=self.silence) as response:
             stated = int(response.headers.get("Content-Length") or 0)
             while not given_up.is_set() and (part := response.read(2**16)):
                 body += part
@@ -108,6 +110,23 @@ class Url:
         if len(body) < stated:
             raise SourceError(f"{self.name}: the connection ended after {len(body)} of {stated} bytes")
         return bytes(body)
+
+    def _request(self) -> "Request":
+        from urllib.request import Request
+
+        parts = urlsplit(self.address)
+        try:
+            _ = parts.port
+        except ValueError:  # do not repeat what stands there: it may be the rest of a password
+            raise SourceError(f"{self.name}: the port is no number (in a password, write / as %2F)") from None
+        user_information, _, host = parts.netloc.rpartition("@")
+        address = _quoted(urlunsplit(parts._replace(netloc=host)))
+        request = Request(address, headers={"User-Agent": f"lucidbox/{__version__}"})  # noqa: S310
+        if user_information:
+            user, _, password = user_information.partition(":")
+            pair = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
+            request.add_unredirected_header("Authorization", f"Basic {pair}")
+        return request
 
 
 def _opener() -> "OpenerDirector":
