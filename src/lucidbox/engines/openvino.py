@@ -131,7 +131,7 @@ def _whole_content(path: Path) -> np.ndarray | None:
     except OSError:
         return None
     model, checksum = content[:-_CHECKSUM], content[-_CHECKSUM:].tobytes()
-    return model if zlib.crc32(memoryview(model)) == int.from_bytes(checksum, "big") and len(model) else None
+    return model if zlib.crc32(model.data) == int.from_bytes(checksum, "big") and len(model) else None
 
 
 def _first_line(error: Exception) -> str:
