@@ -81,7 +81,7 @@ def _add_output(group: Any) -> None:
     group.add_argument(
         "--json", action="store_true", help="JSON Lines on standard output; words on standard error"
     )
-    group.add_argument("--json-file", metavar="FILE", help="JSON Lines into a new file; an existing one is left alone")
+    group.add_argument("--json-file", metavar="FILE", help="JSON Lines into a new file")
     group.add_argument("--txt", action="store_true", help="a text file a picture: class cx cy w h score, relative")
     group.add_argument("--crops", action="store_true", help="each found object as a picture of its own")
     group.add_argument("--no-draw", action="store_true", help="save no annotated pictures")
