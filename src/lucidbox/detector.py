@@ -81,6 +81,7 @@ class Detector:
         self.limits = limits or Limits()
         self.batch = batch
         self.square = square
+        self.weights: Path | None = None  # the file it was loaded from; explanations read the network from it
 
     @classmethod
     def load(
@@ -133,6 +134,7 @@ class Detector:
             square=square,
         )
         detector.limits = detector._limits(limits)
+        detector.weights = Path(weights)
         return detector
 
     def __call__(self, pictures: Any, *, color: Color = "rgb", **limits: Any) -> Detections | list[Detections]:

@@ -1,0 +1,3 @@
+"""See the package above."""
+
+Compose = Normalize = ToTensor = None

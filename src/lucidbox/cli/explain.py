@@ -1,0 +1,271 @@
+"""``lucidbox explain``: why this box, can the reason be trusted, and why was an object missed."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lucidbox.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lucidbox.detections import Detections
+    from lucidbox.detector import Detector
+    from lucidbox.explain.explanation import Explanation
+    from lucidbox.explain.why_not import Near
+
+EXAMPLES = """\
+methods:
+  odam           each cell's own say in one detection, gradient times activation (default)
+  gradcam        channels weighed by their say in one detection
+  gradcam-class  channels weighed by their say in a class, as the notebook series has it
+  eigencam       what a layer responds to most, whatever the detection
+  drise          what the detection needs, found by hiding parts of the picture; any engine, no torch
+
+examples:
+  lucidbox explain street.jpg --weights yolo11n.pt                    # the best box
+  lucidbox explain street.jpg --weights yolo11n.pt --class person     # every person
+  lucidbox explain street.jpg --weights yolo11n.pt --box 2 --side left --layer backbone.mix_p4
+  lucidbox explain street.jpg --weights yolo11n.onnx --box 1 --method drise --masks 2000
+  lucidbox explain street.jpg --weights yolo11n.pt --at 40,60,120,300 --class dog   # why no dog here?
+  lucidbox explain --measure val2017/ --annotations instances.json --weights yolo11n.pt --sample 50
+"""
+
+DEFAULT_FOLDER = Path("runs") / "explain"
+
+
+def register(verbs: Any) -> None:
+    """Add the verb's parser."""
+    parser = verbs.add_parser(
+        "explain",
+        help="why this box, and why was an object missed",
+        description="Explain detections by heat maps, and say how far each map can be trusted.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture file")
+    parser.add_argument("--weights", metavar="FILE", help=".pt, .safetensors or .onnx")
+    what = parser.add_argument_group("what is explained")
+    what.add_argument("--box", type=int, metavar="N", help="this detection; 1 is the best (default)")
+    what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")
+    what.add_argument("--all", action="store_true", help="every detection")
+    what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
+    what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
+    what.add_argument("--conf", type=float, metavar="P", help="a score must be greater than this (default: 0.25)")
+    how = parser.add_argument_group("how")
+    how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
+    how.add_argument("--layer", metavar="NAME", help="look at this layer; own: the detection's own level")
+    how.add_argument("--masks", type=int, default=1000, metavar="N", help="masks of drise (1000)")
+    how.add_argument("--seed", type=int, default=0, help="of drise's masks (0)")
+    how.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
+    how.add_argument("--precision", default="auto", help="auto (default), fp32, bf16, fp16")
+    how.add_argument("--size", metavar="N|H,W", help="longer side of the network's input")
+    out = parser.add_argument_group("output")
+    out.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/explain)")
+    out.add_argument("--json", action="store_true", help="JSON on standard output; words on standard error")
+    over = parser.add_argument_group("over a data set")
+    over.add_argument("--measure", metavar="DIR", help="figures of every method over these pictures' detections")
+    over.add_argument("--annotations", metavar="JSON", help="with --measure: COCO annotations of the pictures")
+    over.add_argument("--sample", type=int, metavar="N", help="with --measure: only N detections, at random")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain, say why not, or measure; 0, or 1 if there is nothing to explain."""
+    _check(arguments)
+    from lucidbox.detector import Detector
+
+    detector = Detector.load(
+        arguments.weights,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        size=arguments.size,
+        say=lambda message: print(message, file=sys.stderr),
+        conf=arguments.conf,
+    )
+    if arguments.measure:
+        from lucidbox.cli.explain_measure import measure_command
+
+        return measure_command(arguments, detector, _network(arguments, forced=arguments.method != "drise"))
+    return _missed(arguments, detector) if arguments.at else _explain(arguments, detector)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that would be without effect.
+
+    Raises:
+        OptionError: options contradict one another, or one needs another.
+    """
+    if bool(arguments.picture) == bool(arguments.measure):
+        raise OptionError("give one picture, or --measure DIR")
+    if arguments.measure and not arguments.annotations:
+        raise OptionError("--measure needs --annotations: the objects that are in the pictures")
+    if not arguments.measure and (arguments.annotations or arguments.sample is not None):
+        raise OptionError("--annotations and --sample belong to --measure")
+    if arguments.at and not arguments.class_name:
+        raise OptionError("--at needs --class: what should have been found there")
+    given = [arguments.box is not None, bool(arguments.class_name), arguments.all]
+    if sum(given) > 1 or (arguments.measure and any([*given, arguments.at, arguments.side, arguments.layer])):
+        raise OptionError("choose one of --box, --class, --all; none of them with --measure")
+    if arguments.at and arguments.side:
+        raise OptionError("--side belongs to a detection; leave it out with --at")
+
+
+def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
+    """A panel for each chosen detection."""
+    from lucidbox.explain import explain_each
+    from lucidbox.images import read_image
+
+    options = _options(arguments)
+    picture = read_image(arguments.picture)
+    found = detector(picture)
+    assert not isinstance(found, list)
+    chosen = _chosen(arguments, found)
+    if not chosen:
+        limit = detector.limits.conf
+        kind = arguments.class_name or "object"
+        print(
+            f"{arguments.picture}: no {kind} above {limit:g}; lower --conf, or ask --at",
+            file=sys.stderr,
+        )
+        if arguments.json:
+            print("[]")
+        return 1
+    explanations = explain_each(
+        detector, picture, found[chosen], side=arguments.side, network=_network(arguments), **options
+    )
+    stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
+    _save(arguments, stems, explanations)
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
+    """Rows of the detections that were asked for.
+
+    Raises:
+        OptionError: the box does not exist, or the class is not in the model.
+    """
+    from lucidbox.labels import class_ids
+
+    if arguments.class_name:
+        (class_id,) = class_ids([arguments.class_name], found.names)
+        return [row for row in range(len(found)) if found.classes[row] == class_id]
+    if arguments.all:
+        return list(range(len(found)))
+    number = 1 if arguments.box is None else arguments.box
+    if arguments.box is None and not len(found):
+        return []
+    if not 1 <= number <= len(found):
+        there = f"there are {len(found)}, numbered from 1, best first" if len(found) else "nothing was detected"
+        raise OptionError(f"--box {number} does not exist: {there}")
+    return [number - 1]
+
+
+def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
+    """What the nearest anchors said, and the map of the score that was too low."""
+    import numpy as np
+
+    from lucidbox.detections import Detections
+    from lucidbox.explain.explanation import explain_targets
+    from lucidbox.explain.scene import look, target_at
+    from lucidbox.explain.why_not import near_anchors
+    from lucidbox.images import read_image
+    from lucidbox.labels import class_ids
+
+    options = _options(arguments)
+    place = _numbers(arguments.at)
+    (class_id,) = class_ids([arguments.class_name], detector.names)
+    scene = look(detector, read_image(arguments.picture))
+    near = near_anchors(scene, place, class_id, detector.limits)
+    _say_near(arguments, near, detector.names[class_id])
+    best = near[0]
+    shown = Detections(
+        np.array([best.box], np.float32), np.array([best.score], np.float32), np.array([class_id]), detector.names
+    )
+    target = target_at(scene, best.anchor, class_id)
+    explanations = explain_targets(scene, [shown], [target], network=_network(arguments), **options)
+    _save(arguments, [f"missed-{detector.names[class_id]}"], explanations, near)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Method, layer and masking; checked before anything takes time."""
+    from lucidbox.explain.drise import Masking
+    from lucidbox.explain.methods import DEFAULT, checked_method
+
+    name = arguments.method or DEFAULT
+    checked_method(name, arguments.layer, arguments.side)
+    masking = Masking(masks=arguments.masks, seed=arguments.seed)
+    return {"method": name, "layer": arguments.layer, "masking": masking}
+
+
+def _network(arguments: argparse.Namespace, forced: bool = False) -> Any:
+    """The network of --weights, where the method needs it."""
+    from lucidbox.explain.methods import DEFAULT, METHODS
+
+    if METHODS[arguments.method or DEFAULT].heat is None and not forced:
+        return None
+    try:
+        from lucidbox import weights
+
+        return weights.network(weights.read(arguments.weights))
+    except ImportError as error:
+        raise OptionError(
+            f"method {arguments.method or DEFAULT} needs torch: pip install 'lucidbox[train]', or choose drise"
+        ) from error
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        place = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        place = ()
+    if len(place) != 4:
+        raise OptionError(f"--at {text}: give four numbers, left,top,right,bottom, in pixels of the picture")
+    return place
+
+
+def _say_near(arguments: argparse.Namespace, near: "list[Near]", name: str) -> None:
+    """A line for each of the nearest anchors."""
+    out = sys.stderr if arguments.json else sys.stdout
+    print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
+    for one in near:
+        box = ",".join(f"{side:.0f}" for side in one.box)
+        print(f"  score {one.score:.3f}  IoU {one.iou:.2f}  box {box}  {one.fate}", file=out)
+
+
+def _save(
+    arguments: argparse.Namespace,
+    stems: "Sequence[str]",
+    explanations: "Sequence[Explanation]",
+    near: "Sequence[Near]" = (),
+) -> None:
+    """Panel, map as array and as picture of each explanation, and what there is to say of it."""
+    import io
+
+    import cv2
+    import numpy as np
+
+    from lucidbox.explain.drawing import captions, overlay
+    from lucidbox.files import atomic_write, numbered_folder
+    from lucidbox.outputs import safe_name, save_image
+
+    folder = numbered_folder(arguments.save or DEFAULT_FOLDER)
+    out, records = sys.stderr if arguments.json else sys.stdout, []
+    for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
+        save_image(folder / f"{stem}-panel.png", explanation.draw())
+        save_image(folder / f"{stem}-overlay.png", overlay(explanation.scene.picture, explanation.heatmap))
+        # Sixteen bits: the levels of a faint map are not lost.
+        levels = np.rint(explanation.heatmap * 65535).astype(np.uint16)
+        atomic_write(folder / f"{stem}-heat.png", cv2.imencode(".png", levels)[1].tobytes())
+        array = io.BytesIO()
+        np.save(array, explanation.heatmap)
+        atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
+        print("\n  ".join(captions(explanation)), file=out)
+        records.append(explanation.to_dict() | ({"near": [one.to_dict() for one in near]} if near else {}))
+    atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    if arguments.json:
+        print(json.dumps(records, indent=1, ensure_ascii=False))
+    print(f"saved in {folder}", file=out)

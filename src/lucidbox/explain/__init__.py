@@ -1,0 +1,30 @@
+"""Why a box was made, whether the picture of the reason can be trusted, and why an object was missed.
+
+Importing this imports no torch; methods that follow gradients do when they run.
+
+Example:
+    >>> why = explain(detector, "street.jpg", detector("street.jpg")[0])
+    >>> why.heatmap, why.faithfulness.sentences(), why.draw()
+"""
+
+from lucidbox.explain.drise import Masking
+from lucidbox.explain.explanation import Explanation, explain, explain_each
+from lucidbox.explain.faithfulness import Faithfulness
+from lucidbox.explain.gradcam import class_gradcam
+from lucidbox.explain.methods import DEFAULT, METHODS
+from lucidbox.explain.scene import SIDES
+from lucidbox.explain.why_not import Near, near_anchors
+
+__all__ = [
+    "DEFAULT",
+    "Explanation",
+    "Faithfulness",
+    "METHODS",
+    "Masking",
+    "Near",
+    "SIDES",
+    "class_gradcam",
+    "explain",
+    "explain_each",
+    "near_anchors",
+]

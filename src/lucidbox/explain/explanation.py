@@ -1,0 +1,200 @@
+"""``explain``: the reasons for one detection, as a map over the picture with figures beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from lucidbox.detections import Detections
+from lucidbox.detector import Detector
+from lucidbox.errors import OptionError
+from lucidbox.explain.drise import Masking
+from lucidbox.explain.faithfulness import Faithfulness, curves, likeness, points_inside, share_inside
+from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of, no_network
+from lucidbox.explain.scene import Scene, Target, look, target_of, to_picture, to_unit
+from lucidbox.images import read_image, to_rgb
+from lucidbox.shapes import Float32, UInt8
+
+if TYPE_CHECKING:
+    from lucidbox.model import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The reasons for one detection.
+
+    Attributes:
+        detection: the one box.
+        method: a key of :data:`lucidbox.explain.methods.METHODS`.
+        layer: as asked for: a name, "own", or None for the method's default.
+        target: the number that was explained.
+        scene: the picture as the network saw it.
+        heat: the map of the network's input, at the resolution of the layer, not scaled.
+    """
+
+    detection: Detections
+    method: str
+    layer: str | None
+    target: Target
+    scene: Scene
+    heat: Heat
+    network: "Network | None" = field(default=None, repr=False)
+
+    @cached_property
+    def heatmap(self) -> Float32[np.ndarray, "h w"]:
+        """The map in the picture's own pixels, 0 to 1; 0 everywhere if there are no reasons to be seen."""
+        return to_picture(self.heat, self.scene.frame)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no heat at all in the picture."""
+        return not self.heatmap.any()
+
+    @cached_property
+    def faithfulness(self) -> Faithfulness:
+        """Whether the map can be trusted; computed when first asked for, with some 25 inferences."""
+        height, width = self.heatmap.shape
+        left, top, right, bottom = (float(side) for side in self.detection.boxes[0])
+        seen = self.seen(self.heat)
+        deletion, insertion = curves(self.scene.detector.engine, self.scene.pixels, seen, self.target)
+        return Faithfulness(
+            inside=share_inside(self.heatmap, (left, top, right, bottom)),
+            area=(right - left) * (bottom - top) / (height * width),
+            pointing=points_inside(self.heatmap, (left, top, right, bottom)),
+            deletion=deletion,
+            insertion=insertion,
+            randomised=self._randomised(),
+        )
+
+    def seen(self, heat: Heat) -> Float32[np.ndarray, "h w"]:
+        """A map at the size of the network's input, 0 to 1."""
+        return to_unit(cv2.resize(heat, self.scene.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+
+    def _randomised(self) -> float | None:
+        """Likeness of this map to the one of a network with shuffled weights (arXiv 1810.03292)."""
+        if self.network is None or METHODS[self.method].heat is None:
+            return None
+        from lucidbox.explain.hooks import shuffled
+
+        other = heat_maps(self.method, self.scene, [self.target], shuffled(self.network), self.layer)[0]
+        return likeness(self.seen(self.heat), self.seen(other))
+
+    def draw(self) -> UInt8[np.ndarray, "h w 3"]:
+        """Picture with its box, heat map and overlay side by side, and below them the figures in plain words."""
+        from lucidbox.explain.drawing import panel
+
+        return panel(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The detection, how it was explained, and the figures, as plain values for JSON."""
+        figures = self.faithfulness
+        return {
+            **self.detection.to_dicts()[0],
+            "method": self.method,
+            "layer": self.layer or METHODS[self.method].layer,
+            "side": self.target.side,
+            "empty": self.is_empty,
+            "inside": round(figures.inside, 4),
+            "area": round(figures.area, 4),
+            "pointing": figures.pointing,
+            "deletion": round(figures.deletion, 4),
+            "insertion": round(figures.insertion, 4),
+            "randomised": None if figures.randomised is None else round(figures.randomised, 4),
+            "suspicious": figures.suspicious,
+        }
+
+
+def explain(
+    detector: Detector,
+    picture: Any,
+    detection: Detections,
+    *,
+    method: str = DEFAULT,
+    layer: str | None = None,
+    side: str | None = None,
+    network: "Network | None" = None,
+    masking: Masking = Masking(),  # noqa: B008 - frozen
+) -> Explanation:
+    """Why this box?
+
+    Args:
+        detector: the one that found it.
+        picture: path, bytes of a picture file, or RGB array: what it was found in.
+        detection: one box, as in ``detections[0]``.
+        method: a key of :data:`lucidbox.explain.methods.METHODS`.
+        layer: name of a layer of the network, or "own" for the one the head reads at the detection's level.
+        side: explain the place of this side of the box instead of the class's score.
+        network: the detector's network, which is left as it is; every method but drise needs it. By default
+            it is read from the weights file that the detector was loaded from.
+        masking: how drise hides.
+
+    Raises:
+        ImageError: the picture cannot be read.
+        OptionError: the detection is not of this picture, or the method, layer or side cannot be used.
+
+    Example:
+        >>> found = detector("street.jpg")
+        >>> why = explain(detector, "street.jpg", found[0])
+        >>> why.heatmap, why.faithfulness, why.draw()
+    """
+    return explain_each(
+        detector, picture, detection, method=method, layer=layer, side=side, network=network, masking=masking
+    )[0]
+
+
+def explain_each(
+    detector: Detector,
+    picture: Any,
+    detections: Detections,
+    *,
+    method: str = DEFAULT,
+    layer: str | None = None,
+    side: str | None = None,
+    network: "Network | None" = None,
+    masking: Masking = Masking(),  # noqa: B008 - frozen
+) -> list[Explanation]:
+    """:func:`explain` for several detections of one picture, which share a forward pass (drise: the masks).
+
+    Raises:
+        ImageError: the picture cannot be read.
+        OptionError: there are no detections, or as for :func:`explain`.
+    """
+    if len(detections) == 0:
+        raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
+    if checked_method(method, layer, side).heat is not None:
+        network = network or network_of(detector)
+        if network is None:
+            raise OptionError(no_network(method))
+    pixels = read_image(picture) if isinstance(picture, (str, Path, bytes)) else to_rgb(np.asarray(picture), "rgb")
+    scene = look(detector, pixels)
+    return explain_targets(
+        scene,
+        list(detections),
+        [target_of(scene, one, side) for one in detections],
+        method=method,
+        layer=layer,
+        network=network,
+        masking=masking,
+    )
+
+
+def explain_targets(
+    scene: Scene,
+    detections: Sequence[Detections],
+    targets: Sequence[Target],
+    *,
+    method: str = DEFAULT,
+    layer: str | None = None,
+    network: "Network | None" = None,
+    masking: Masking = Masking(),  # noqa: B008 - frozen
+) -> list[Explanation]:
+    """:func:`explain_each` where the anchors are known: also of scores too low to be detections."""
+    heats = heat_maps(method, scene, targets, network, layer, masking)
+    return [
+        Explanation(detection, method, layer, target, scene, heat, network)
+        for detection, target, heat in zip(detections, targets, heats, strict=True)
+    ]

@@ -1,0 +1,158 @@
+"""How far methods can be trusted on a data set: their figures over detections that are right."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lucidbox.boxes import pairwise_iou, xywh_to_xyxy
+from lucidbox.detections import Detections
+from lucidbox.detector import Detector
+from lucidbox.errors import DataError, ImageError
+from lucidbox.evaluate.truth import Truth
+from lucidbox.explain.drise import Masking
+from lucidbox.explain.explanation import explain_targets
+from lucidbox.explain.faithfulness import Faithfulness, centred_gaussian, curves
+from lucidbox.explain.methods import METHODS
+from lucidbox.explain.scene import look, target_of
+from lucidbox.images import read_image
+from lucidbox.shapes import Int
+
+if TYPE_CHECKING:
+    from lucidbox.model import Network
+
+CONFIDENCE = 0.5
+"""Score above which detections are measured."""
+
+THRESHOLD = 0.5
+"""IoU with an object of its class from which a detection is right."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Means of one method's figures over detections.
+
+    Attributes:
+        method: a key of :data:`~lucidbox.explain.methods.METHODS`.
+        detections: how many.
+        inside, pointing, deletion, insertion: as in :class:`~lucidbox.explain.faithfulness.Faithfulness`.
+        beats_gaussian: share of detections for which insertion minus deletion is higher than that of a
+            Gaussian centred in the box.
+        randomised: None where no network could be shuffled.
+        flagged: share of maps that stay the same when weights are random.
+    """
+
+    method: str
+    detections: int
+    inside: float
+    pointing: float
+    deletion: float
+    insertion: float
+    beats_gaussian: float
+    randomised: float | None
+    flagged: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, 4 decimals."""
+        return {name: round(value, 4) if isinstance(value, float) else value for name, value in vars(self).items()}
+
+
+def right_detections(
+    detector: Detector,
+    truth: Truth,
+    files: Mapping[int, Path],
+    on_failure: Callable[[ImageError], None],
+    conf: float = CONFIDENCE,
+) -> Iterator[tuple[Path, Detections]]:
+    """Each picture's detections above ``conf`` that match an object, best first, each object taken once."""
+    for index, image_id in enumerate(truth.image_ids.tolist()):
+        try:
+            found = detector(files[image_id], conf=conf)
+        except ImageError as error:
+            on_failure(error)
+            continue
+        assert isinstance(found, Detections)
+        rows = np.flatnonzero((truth.images == index) & ~truth.crowds)
+        right = _matched(found, truth, rows)
+        if right:
+            yield files[image_id], found[right]
+
+
+def _matched(found: Detections, truth: Truth, rows: Int[np.ndarray, " n"]) -> list[int]:
+    """Rows of the detections that overlap a free object of their class by :data:`THRESHOLD`."""
+    boxes = xywh_to_xyxy(truth.boxes_xywh[rows])
+    overlaps = pairwise_iou(found.boxes.astype(np.float64), boxes)
+    labels = [truth.category_names[index] for index in truth.categories[rows]]
+    right = []
+    for row, label in enumerate(found.labels):
+        own = np.array([one == label for one in labels], bool)
+        best = np.where(own, overlaps[row], 0)
+        if best.size and best.max() >= THRESHOLD:
+            overlaps[:, best.argmax()] = 0
+            right.append(row)
+    return right
+
+
+def sampled(
+    groups: Iterable[tuple[Path, Detections]], count: int | None, seed: int = 0
+) -> list[tuple[Path, Detections]]:
+    """All of them, or ``count`` detections drawn at random; those of one picture stay together."""
+    listed = list(groups)
+    places = [(group, row) for group, (_, found) in enumerate(listed) for row in range(len(found))]
+    if count is None or count >= len(places):
+        return listed
+    drawn = np.random.default_rng(seed).choice(len(places), count, replace=False)
+    chosen: dict[int, list[int]] = {}
+    for group, row in sorted(places[index] for index in drawn):
+        chosen.setdefault(group, []).append(row)
+    return [(listed[group][0], listed[group][1][rows]) for group, rows in chosen.items()]
+
+
+def measure(
+    detector: Detector,
+    network: "Network | None",
+    groups: Iterable[tuple[Path, Detections]],
+    methods: Sequence[str] = tuple(METHODS),
+    masking: Masking = Masking(),  # noqa: B008 - frozen
+) -> list[Measured]:
+    """Each method's figures, averaged over detections.
+
+    Raises:
+        DataError: there is nothing to measure.
+    """
+    figures: dict[str, list[Faithfulness]] = {method: [] for method in methods}
+    gaussian: list[float] = []
+    for path, found in groups:
+        scene = look(detector, read_image(path))
+        targets = [target_of(scene, one) for one in found]
+        for target in targets:
+            heat = centred_gaussian(scene.pixels.shape[0], scene.pixels.shape[1], target.box)
+            deletion, insertion = curves(detector.engine, scene.pixels, heat, target)
+            gaussian.append(insertion - deletion)
+        for method in methods:
+            explained = explain_targets(
+                scene, list(found), targets, method=method, network=network, masking=masking
+            )
+            figures[method] += [one.faithfulness for one in explained]
+    if not gaussian:
+        raise DataError(f"no detection above {CONFIDENCE} matches an annotated object: nothing to measure")
+    return [_averaged(method, rows, gaussian) for method, rows in figures.items()]
+
+
+def _averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[float]) -> Measured:
+    known = [row.randomised for row in rows if row.randomised is not None]
+    return Measured(
+        method=method,
+        detections=len(rows),
+        inside=float(np.mean([row.inside for row in rows])),
+        pointing=float(np.mean([row.pointing for row in rows])),
+        deletion=float(np.mean([row.deletion for row in rows])),
+        insertion=float(np.mean([row.insertion for row in rows])),
+        beats_gaussian=float(
+            np.mean([row.insertion - row.deletion > other for row, other in zip(rows, gaussian, strict=True)])
+        ),
+        randomised=float(np.mean(known)) if known else None,
+        flagged=float(np.mean([row.suspicious for row in rows])) if known else None,
+    )

@@ -1,0 +1,206 @@
+"""``lucidbox explain`` in this process: what it writes, says and refuses."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lucidbox.files import sha256_of
+
+
+@pytest.fixture
+def command(small_weights, tmp_path, monkeypatch, capsys):
+    """Function that runs the verb: exit code, standard output, standard error."""
+    import argparse
+
+    from lucidbox.cli import explain
+    from lucidbox.errors import LucidboxError
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, weights=small_weights, engine="torch"):
+        parser = argparse.ArgumentParser()
+        explain.register(parser.add_subparsers())
+        given = ["explain", *map(str, arguments), "--weights", str(weights), "--engine", engine, "--size", "160"]
+        try:
+            parsed = parser.parse_args(given)
+            code = parsed.run(parsed)
+        except LucidboxError as error:  # as the command line's main does
+            return 2, capsys.readouterr().out, f"lucidbox: error: {error}"
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_panel_map_and_words(command, noise, tmp_path):
+    picture = noise()
+    before = sha256_of(picture)
+    code, out, _ = command(picture)
+    assert code == 0
+    assert "of the heat is in the box" in out
+    folder = tmp_path / "runs" / "explain"
+    (array,) = folder.glob("box-1-*-heat.npy")
+    heat = np.load(array, allow_pickle=False)
+    assert heat.shape == (96, 160)
+    assert heat.dtype == np.float32
+    assert heat.max() == 1
+    with Image.open(array.with_suffix(".png")) as levels:
+        assert levels.size == (160, 96)
+        assert np.abs(np.array(levels) / 65535 - heat).max() < 1e-4
+    assert len(list(folder.glob("*-panel.png"))) == len(list(folder.glob("*-overlay.png"))) == 1
+    assert json.loads((folder / "explanations.json").read_text())[0]["method"] == "odam"
+    assert sha256_of(picture) == before
+
+
+def test_results_go_to_a_new_folder_each_time(command, noise, tmp_path):
+    for _ in range(2):
+        assert command(noise(), "--save", "out", "--method", "eigencam")[0] == 0
+    assert (tmp_path / "out-2").is_dir()
+
+
+def test_json_is_all_that_is_on_standard_output(command, noise):
+    code, out, err = command(noise(), "--all", "--json", "--method", "drise", "--masks", "4", "--conf", "0.4")
+    records = json.loads(out)
+    assert code == 0
+    assert len(records) >= 2
+    assert {"box", "label", "inside", "pointing", "deletion", "insertion", "randomised"} <= set(records[0])
+    assert "saved in" in err
+
+
+def test_a_class(command, noise):
+    quick = ("--method", "drise", "--masks", "4", "--conf", "0.4")
+    _, out, _ = command(noise(), "--all", "--json", *quick)
+    labels = [record["label"] for record in json.loads(out)]
+    wanted = labels[0]
+    _, out, _ = command(noise(), "--class", wanted, "--json", *quick)
+    assert [record["label"] for record in json.loads(out)] == [wanted] * labels.count(wanted)
+
+
+def test_exif_rotation_is_applied(command, noise, tmp_path):
+    """A picture stored on its side gives the map of the picture as it is looked at."""
+    upright = Image.open(noise("upright.png", 96, 160))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to look at it
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    for name in ("upright.png", "turned.png"):
+        assert command(tmp_path / name, "--save", name.removesuffix(".png"))[0] == 0
+    (one,), (other,) = ((tmp_path / name).glob("*-heat.npy") for name in ("upright", "turned"))
+    assert np.load(other).shape == (96, 160)
+    assert np.allclose(np.load(one), np.load(other), atol=1e-5)
+
+
+def test_drise_runs_on_onnx_and_says_the_same_with_the_same_seed(command, noise, small_onnx):
+    options = ("--method", "drise", "--masks", "20", "--seed", "3", "--json")
+    code, first, _ = command(noise(), *options, weights=small_onnx, engine="onnxruntime")
+    assert code == 0
+    assert command(noise(), *options, weights=small_onnx, engine="onnxruntime")[1] == first
+
+
+def test_gradient_methods_take_our_onnx_too(command, noise, small_onnx):
+    code, out, _ = command(noise(), weights=small_onnx, engine="onnxruntime")
+    assert code == 0
+    assert "random weights" in out
+
+
+def test_why_is_it_not_found(command, noise, tmp_path):
+    code, out, _ = command(noise(), "--at", "20,20,90,80", "--class", "green", "--conf", "0.99")
+    assert code == 0
+    assert out.count("IoU") == 5
+    assert "is not above 0.99" in out
+    (record,) = json.loads((tmp_path / "runs" / "explain" / "explanations.json").read_text())
+    assert len(record["near"]) == 5
+    assert list((tmp_path / "runs" / "explain").glob("missed-green-panel.png"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--box", "999"), "numbered from 1, best first"),
+        (("--box", "0"), "--box 0 does not exist"),
+        (("--class", "gren"), "did you mean green"),
+        (("--layer", "backbone.mix_p33"), "did you mean backbone.mix_p3"),
+        (("--layer", "neck"), "puts out no single map"),
+        (("--method", "lime"), "choose one of odam"),
+        (("--side", "upper"), "choose one of left, top, right, bottom"),
+        (("--side", "left", "--method", "drise"), "cannot explain one side"),
+        (("--masks", "0", "--method", "drise"), "masks 0 is less than 1"),
+        (("--at", "1,2,3", "--class", "red"), "give four numbers"),
+        (("--at", "1,2,3,x", "--class", "red"), "give four numbers"),
+        (("--at", "9,2,3,4", "--class", "red"), "left < right"),
+        (("--at", "900,2,990,4", "--class", "red"), "outside the picture"),
+        (("--at", "1,2,3,4"), "--at needs --class"),
+        (("--at", "1,2,3,4", "--class", "mauve"), "is not in the model"),
+        (("--at", "1,2,3,4", "--class", "red", "--side", "left"), "leave it out with --at"),
+        (("--box", "1", "--all"), "choose one of --box, --class, --all"),
+        (("--annotations", "x.json"), "belong to --measure"),
+        (("--measure", "x"), "give one picture, or --measure"),
+        (("--conf", "1.5"), "conf 1.5 is not between"),
+    ],
+)
+def test_bad_input_takes_one_line_and_leaves_nothing(options, message, command, noise, tmp_path):
+    code, out, err = command(noise(), *options)
+    assert code == 2
+    assert message in err
+    assert "\n" not in err.strip()
+    assert out == "" or "--layer" in options
+    assert not list(tmp_path.glob("runs/explain/*"))
+
+
+def test_no_detections(command, noise):
+    code, out, err = command(noise(), "--conf", "0.9999", "--json")
+    assert code == 1
+    assert json.loads(out) == []
+    assert "no object above 0.9999" in err
+    assert command(noise(), "--conf", "0.9999", "--box", "1")[2].endswith("nothing was detected")
+
+
+@pytest.mark.parametrize("kind", ["one colour", "grey", "8 pixels"])
+def test_odd_pictures(kind, command, tmp_path):
+    made = {
+        "one colour": Image.new("RGB", (96, 64), (200, 10, 10)),
+        "grey": Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 96), dtype=np.uint8)),
+        "8 pixels": Image.fromarray(np.random.default_rng(1).integers(0, 256, (8, 8, 3), dtype=np.uint8)),
+    }[kind]
+    made.save(tmp_path / "odd.png")
+    code, _, err = command(tmp_path / "odd.png", "--conf", "0.000001", "--save", "odd")
+    assert code == 0, err
+    assert np.load(next((tmp_path / "odd").glob("*-heat.npy"))).shape == made.size[::-1]
+
+
+def test_measure_prints_a_table(command, noise, tmp_path):
+    """The small network's own boxes as truth: every detection is right."""
+    noise("pictures/one.png")
+    _, out, _ = command(
+        tmp_path / "pictures" / "one.png", "--all", "--json", "--conf", "0.5", "--method", "eigencam"
+    )
+    boxes = json.loads(out)
+    truth = {
+        "images": [{"id": 1, "file_name": "one.png", "width": 160, "height": 96}],
+        "categories": [{"id": index, "name": name} for index, name in enumerate(("red", "green", "blue"))],
+        "annotations": [
+            {"id": index + 1, "image_id": 1, "category_id": box["class"], "iscrowd": 0,
+             "bbox": [box["box"][0], box["box"][1], box["box"][2] - box["box"][0], box["box"][3] - box["box"][1]],
+             "area": (box["box"][2] - box["box"][0]) * (box["box"][3] - box["box"][1])}
+            for index, box in enumerate(boxes)
+        ],
+    }  # fmt: skip
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    arguments = ("--measure", tmp_path / "pictures", "--annotations", tmp_path / "truth.json", "--masks", "4")
+    code, out, err = command(*arguments, "--sample", "1")
+    assert code == 0, err
+    header, *rows = out.splitlines()
+    assert header.split()[:3] == ["method", "detections", "inside"]
+    assert {row.split()[0] for row in rows} >= {"odam", "gradcam", "gradcam-class", "eigencam", "drise"}
+    assert all(row.split()[1] == "1" for row in rows)
+    code, out, _ = command(*arguments, "--method", "drise", "--json")
+    (record,) = json.loads(out)
+    assert record["detections"] == len(boxes)
+    assert 0 <= record["beats_gaussian"] <= 1
+
+
+def test_measure_without_annotations(command, tmp_path):
+    code, _, err = command("--measure", tmp_path)
+    assert code == 2
+    assert "needs --annotations" in err

@@ -1,0 +1,186 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from explainable import Unmoved
+from lucidbox import Detector
+from lucidbox.detections import Detections
+from lucidbox.errors import OptionError
+from lucidbox.explain import METHODS, Masking, explain, explain_each
+from lucidbox.explain.explanation import Explanation, explain_targets
+from lucidbox.explain.faithfulness import overlap, share_inside
+from lucidbox.explain.methods import heat_maps
+from lucidbox.explain.scene import look, target_at
+
+QUICK = Masking(masks=24)
+GRADIENT = [name for name, method in METHODS.items() if method.heat is not None]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_a_map_of_the_pictures_own_size(method, small):
+    network, detector, picture, found = small
+    why = explain(detector, picture, found[0], method=method, network=network, masking=QUICK)
+    assert why.heatmap.shape == picture.shape[:2]
+    assert why.heatmap.dtype == np.float32
+    assert why.heatmap.min() >= 0
+    # Grad-CAM's weighted sum may rightly be against the score everywhere.
+    assert why.heatmap.max() == 1 or (why.is_empty and method.startswith("gradcam"))
+    figures = why.faithfulness
+    assert 0 <= figures.inside <= 1
+    assert figures.deletion >= 0
+    assert figures.insertion >= 0
+    assert (figures.randomised is None) == (method == "drise")
+    assert why.to_dict()["method"] == method
+    assert why.draw().dtype == np.uint8
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_together_as_alone(method, small):
+    network, detector, picture, found = small
+    together = explain_each(detector, picture, found[:3], method=method, network=network, masking=QUICK)
+    for one, why in zip(found[:3], together, strict=True):
+        alone = explain(detector, picture, one, method=method, network=network, masking=QUICK)
+        assert np.allclose(alone.heatmap, why.heatmap, atol=1e-4)
+        assert why.detection == one
+
+
+def test_sides_differ_from_the_score_and_from_one_another(small):
+    network, detector, picture, found = small
+    maps = [
+        explain(
+            detector, picture, found[0], method="odam", side=side, network=network, layer="backbone.mix_p3"
+        ).heatmap
+        for side in (None, "left", "top", "right", "bottom")
+    ]
+    for index, one in enumerate(maps):
+        assert one.max() > 0
+        assert all(np.abs(one - other).max() > 0.05 for other in maps[:index])
+
+
+def test_a_layer_by_name(small):
+    network, detector, picture, found = small
+    fine = explain(detector, picture, found[0], layer="backbone.mix_p2", network=network)
+    coarse = explain(detector, picture, found[0], layer="backbone.mix_p4", network=network)
+    assert fine.heat.shape == tuple(4 * side for side in coarse.heat.shape)
+
+
+def test_two_anchors_are_explained_by_two_places(small):
+    """ODAM where the head reads: anchors of P3 in opposite corners share nothing; Eigen-CAM's map is one."""
+    network, detector, picture, found = small
+    scene = look(detector, picture)
+    targets = [target_at(scene, anchor, 0) for anchor in (21, 16 * 20 - 22)]
+    maps = {
+        method: explain_targets(
+            scene, [found[0]] * 2, targets, method=method, layer="neck.top_down_p3", network=network
+        )
+        for method in ("odam", "eigencam")
+    }
+    small_boxes = [dataclasses.replace(target, box=(0.0, 0.0, 8.0, 8.0)) for target in targets]
+    one, other = heat_maps("odam", scene, small_boxes, network, "neck.top_down_p3")
+    assert one.max() > 0
+    assert other.max() > 0
+    assert overlap(one, other) == 0
+    assert overlap(maps["eigencam"][0].heatmap, maps["eigencam"][1].heatmap) == pytest.approx(1)
+
+
+def test_nothing_about_the_network_changes(small):
+    network, detector, picture, found = small
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for method in GRADIENT:
+        _ = explain(detector, picture, found[0], method=method, network=network).faithfulness
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("method", GRADIENT)
+def test_an_engine_alone_is_told_what_works(method, small, small_onnx):
+    _, _, picture, _ = small
+    detector = Detector.load(small_onnx, engine="onnxruntime", size=160)
+    detector.weights = None
+    with pytest.raises(OptionError, match=r"only an engine.*choose drise"):
+        explain(detector, picture, detector(picture)[0], method=method)
+
+
+def test_drise_works_on_any_engine(small, small_onnx):
+    _, _, picture, _ = small
+    detector = Detector.load(small_onnx, engine="onnxruntime", size=160)
+    assert not explain(detector, picture, detector(picture)[0], method="drise", masking=QUICK).is_empty
+
+
+@pytest.mark.parametrize("which", ["weights", "onnx"])
+def test_a_detector_that_knows_its_file_needs_no_network(which, small, small_weights, small_onnx):
+    """Our ONNX files are read back as weights, so gradient methods work with them too."""
+    network, detector, picture, found = small
+    knowing = Detector(detector.engine, detector.names, size=detector.size)
+    knowing.weights = small_weights if which == "weights" else small_onnx
+    given = explain(detector, picture, found[0], network=network).heatmap
+    assert np.allclose(explain(knowing, picture, found[0]).heatmap, given, atol=1e-3)
+
+
+def test_unknown_methods_and_useless_options(small):
+    network, detector, picture, found = small
+    with pytest.raises(OptionError, match=r"choose one of .*odam.*drise"):
+        explain(detector, picture, found[0], method="lime", network=network)
+    with pytest.raises(OptionError, match="cannot explain one side"):
+        explain(detector, picture, found[0], method="eigencam", side="left", network=network)
+    with pytest.raises(OptionError, match="looks at no layer"):
+        explain(detector, picture, found[0], method="drise", layer="neck", network=network)
+    with pytest.raises(OptionError, match=r"did you mean .*backbone\.mix_p3"):
+        explain(detector, picture, found[0], layer="backbone.mix_p33", network=network)
+
+
+def test_no_detections(small):
+    network, detector, picture, found = small
+    with pytest.raises(OptionError, match="no detections to explain"):
+        explain_each(detector, picture, found[:0], network=network)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["one colour", "grey", "8 pixels"])
+def test_odd_pictures(method, kind, small):
+    network, detector, picture, _ = small
+    odd = {
+        "one colour": np.full((64, 96, 3), 200, np.uint8),
+        "grey": np.random.default_rng(1).integers(0, 256, (64, 96), dtype=np.uint8),
+        "8 pixels": picture[:8, :8].copy(),
+    }[kind]
+    found = detector(odd, conf=1e-6)[:1]
+    assert len(found) == 1
+    why = explain(detector, odd, found, method=method, network=network, masking=QUICK)
+    assert why.heatmap.shape == odd.shape[:2]
+    assert np.isfinite(why.heatmap).all()
+    assert np.isfinite(dataclasses.astuple(dataclasses.replace(why.faithfulness, randomised=0.0))).all()
+    assert why.draw().shape[2] == 3
+
+
+def test_an_empty_map_says_so_instead_of_dividing_by_zero(small):
+    """An engine that never changes its mind has no reasons."""
+    detector = Detector(Unmoved((10, 10, 40, 40)), ("a", "b"), size=(64, 64))
+    picture = np.zeros((64, 64, 3), np.uint8)
+    why = explain(detector, picture, detector(picture)[0], method="drise", masking=QUICK)
+    silent = Explanation(why.detection, "drise", None, why.target, why.scene, np.zeros((64, 64), np.float32))
+    assert silent.is_empty
+    assert silent.faithfulness.inside == 0
+    assert not silent.faithfulness.pointing
+    from lucidbox.explain.drawing import captions
+
+    assert "the map is empty" in captions(silent)[1]
+
+
+def test_paths_and_arrays_are_the_same_picture(small, tmp_path):
+    from PIL import Image
+
+    network, detector, picture, found = small
+    Image.fromarray(picture).save(tmp_path / "noise.png")
+    one = explain(detector, tmp_path / "noise.png", found[0], network=network)
+    assert np.array_equal(one.heatmap, explain(detector, picture, found[0], network=network).heatmap)
+
+
+def test_faithfulness_by_hand(small):
+    network, detector, picture, found = small
+    why = explain(detector, picture, found[0], network=network)
+    assert why.faithfulness.inside == pytest.approx(share_inside(why.heatmap, found.boxes[0].tolist()))
+    assert why.faithfulness is why.faithfulness  # computed once
+    assert isinstance(why.detection, Detections)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from explainable import Unmoved
+from lucidbox.explain import faithfulness as f
+from lucidbox.explain.scene import Target
+from models import RedFinder, picture
+
+
+def test_share_inside_by_hand():
+    heat = np.array([[1.0, 1, 0], [1, 1, 0]])
+    assert f.share_inside(heat, (0, 0, 2, 1)) == 0.5
+    assert f.share_inside(heat, (0.5, 0, 1, 2)) == pytest.approx(1 / 4)  # half of the first column
+    assert f.share_inside(heat, (-5, -5, 9, 9)) == 1
+    assert f.share_inside(np.zeros((2, 3)), (0, 0, 2, 2)) == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_share_inside_equals_brute_force_on_whole_pixels(seed):
+    random = np.random.default_rng(seed)
+    heat = random.random((7, 9))
+    left, right = sorted(random.choice(10, 2, replace=False).tolist())
+    top, bottom = sorted(random.choice(8, 2, replace=False).tolist())
+    assert f.share_inside(heat, (left, top, right, bottom)) == pytest.approx(
+        heat[top:bottom, left:right].sum() / heat.sum()
+    )
+
+
+def test_pointing_game():
+    heat = np.zeros((4, 6))
+    assert not f.points_inside(heat, (0, 0, 6, 4))  # no heat points nowhere
+    heat[1, 4] = 1
+    assert f.points_inside(heat, (4, 1, 5, 2))
+    assert not f.points_inside(heat, (0, 0, 4, 4))
+
+
+RED = (40, 30, 60, 50)
+TARGET = Target(1, 1, RED)
+
+
+def test_a_map_on_the_object_is_more_faithful_than_its_opposite():
+    """The engine finds nothing but red: with the red hidden the score is gone at once."""
+    pixels = picture(96, 96, RED)
+    heat = np.zeros((96, 96), np.float32)
+    heat[30:50, 40:60] = 1
+    engine = RedFinder()
+    good, bad = f.curves(engine, pixels, heat, TARGET), f.curves(engine, pixels, 1 - heat, TARGET)
+    assert good[0] < 0.1 < 0.8 < bad[0]
+    assert good[1] > 0.9 > 0.3 > bad[1]
+    assert len(engine.shapes) > 0
+
+
+def test_scores_are_relative_to_the_pictures_own():
+    """An engine that always gives the same answer: nothing hidden or shown matters, both areas are 1."""
+    areas = f.curves(Unmoved(RED), picture(64, 64, (0, 0, 9, 9)), np.ones((64, 64), np.float32), TARGET)
+    assert areas == (pytest.approx(1), pytest.approx(1))
+
+
+def test_centred_gaussian_is_highest_at_the_centre_and_knows_only_the_box():
+    heat = f.centred_gaussian(40, 60, (10, 4, 31, 15))
+    assert divmod(int(heat.argmax()), 60) == (9, 20)
+    assert heat[9, 20] == pytest.approx(1, abs=1e-6)
+    assert np.allclose(heat[:, 20 - 7], heat[:, 20 + 7])
+    one_sigma = f.centred_gaussian(41, 41, (0.5, 0.5, 40.5, 40.5))
+    assert one_sigma[20, 30] == pytest.approx(np.exp(-0.5))  # a quarter of 40 pixels beside the centre
+
+
+def test_likeness_is_spearmans():
+    spearmanr = pytest.importorskip("scipy.stats").spearmanr
+    first, second = np.random.default_rng(0).integers(0, 5, (2, 20, 30)).astype(np.float32)
+    assert f.likeness(first, second) == pytest.approx(spearmanr(first.ravel(), second.ravel()).statistic)
+    assert f.likeness(first, first) == pytest.approx(1)
+    assert f.likeness(first, first**3) == pytest.approx(1)  # ranks do not see how much
+    assert f.likeness(first, 4 - first) == pytest.approx(-1)
+
+
+def test_likeness_of_maps_without_heat():
+    zero, one = np.zeros((4, 4)), np.eye(4)
+    assert f.likeness(zero, zero) == 1
+    assert f.likeness(zero, one) == 0
+    assert f.likeness(np.ones((4, 4)), one) == 0
+
+
+def test_overlap_by_hand():
+    first, second = np.array([[2.0, 2, 0]]), np.array([[0.0, 1, 1]])
+    assert f.overlap(first, second) == pytest.approx(0.5)
+    assert f.overlap(first, first * 7) == pytest.approx(1)
+    assert f.overlap(first, np.zeros((1, 3))) == 0
+
+
+def test_a_map_that_stays_the_same_is_flagged_in_words():
+    same = f.Faithfulness(0.5, 0.1, True, 0.1, 0.9, 0.95)
+    assert same.suspicious
+    assert "do not trust it" in same.sentences()[-1]
+    other = f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, 0.2)
+    assert not other.suspicious
+    assert "outside the box" in other.sentences()[1]
+    assert not f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, None).suspicious
