@@ -56,14 +56,15 @@ class ClassLogits(torch.nn.Module):
         return (logits * (logits.detach().sigmoid() > 0.25)).sum(dim=2)
 
 
-def their_maps(cams, scene, layer, class_id, cache):
+def their_maps(wrapped, scene, layer, class_id, cache):
     """The peer's maps in the picture's own pixels; one a class and layer."""
     if (layer, class_id) not in cache:
         images = torch.from_numpy(scene.pixels).permute(2, 0, 1)[None].float() / 255
-        cache[layer, class_id] = {
-            name: to_picture(cam(images, [ClassifierOutputTarget(class_id)])[0], scene.frame)
-            for name, cam in cams[layer].items()
-        }
+        maps = cache.setdefault((layer, class_id), {})
+        for name, make in THEIRS.items():
+            # Anew each time: one that waits for its turn hoards what its layer puts out in everyone else's.
+            with make(wrapped, [wrapped.network.get_submodule(layer)]) as cam:
+                maps[name] = to_picture(cam(images, [ClassifierOutputTarget(class_id)])[0], scene.frame)
     return cache[layer, class_id]
 
 
@@ -71,10 +72,6 @@ def where_the_heat_is(detector, network, groups):
     """Share of heat inside and pointing game of every method; overlap of maps of two people."""
     wrapped = ClassLogits(network)
     layers = layers_for(network, "own")
-    cams = {
-        layer: {name: make(wrapped, [network.get_submodule(layer)]) for name, make in THEIRS.items()}
-        for layer in layers
-    }
     rows, shared, apart = {}, [], []
     for number, (path, found) in enumerate(groups):
         scene = look(detector, read_image(path))
@@ -88,7 +85,7 @@ def where_the_heat_is(detector, network, groups):
         }
         cache = {}
         for target in targets:
-            theirs = their_maps(cams, scene, recording.layer_for(target), target.class_id, cache)
+            theirs = their_maps(wrapped, scene, recording.layer_for(target), target.class_id, cache)
             for name, heat in theirs.items():
                 maps.setdefault(f"pytorch-grad-cam {name}", []).append(heat)
         for name, heats in maps.items():

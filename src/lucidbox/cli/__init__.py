@@ -21,6 +21,7 @@ from lucidbox.version import __version__
 VERBS = {
     "predict": "find objects in pictures, videos, cameras",
     "evaluate": "COCO's average precision of predictions",
+    "train": "train a detector on pictures of yours",
     "explain": "why this box, and why not that one",
     "data": "check, count, split and convert data sets",
     "weights": "show and convert weights files",

@@ -12,6 +12,8 @@ from lucidbox.shapes import UInt8
 if TYPE_CHECKING:
     import torch
 
+    from lucidbox.model import Network
+
 
 class TorchEngine:
     """Runs the fused network in torch.
@@ -38,20 +40,41 @@ class TorchEngine:
         except ImportError as error:
             raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
         from lucidbox import weights
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._take(weights.network(weights.read(path)), precision, _device(device))
+
+    @classmethod
+    def of(cls, network: "Network", precision: str = "auto", device: str = "auto") -> "TorchEngine":
+        """An engine of a copy of this network, such as one in training, which stays as it is.
+
+        Args:
+            network: not fused.
+            precision: as for the class.
+            device: as for the class.
+
+        Raises:
+            EngineError: the device or precision is not to be had.
+        """
+        engine = cls.__new__(cls)
+        engine._take(network, precision, _device(device))
+        return engine
+
+    def _take(self, network: "Network", precision: str, device: "torch.device") -> None:
+        import torch
+
         from lucidbox.model.decode import Detecting
         from lucidbox.model.fuse import fuse
 
-        self.device = _device(device)
+        self.device = device
         on_card = self.device.type == "cuda"
         self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
         types = {"fp32": torch.float32, "bf16": torch.bfloat16} | ({"fp16": torch.float16} if on_card else {})
         if self.precision not in types:
             raise EngineError(f"torch on {self.device} does not compute in {precision}; choose --precision fp32")
-        if threads is not None:
-            torch.set_num_threads(threads)
         self._type = types[self.precision]
-        network = fuse(weights.network(weights.read(path)))
-        detecting = Detecting(network).eval().to(self.device, self._type)
+        detecting = Detecting(fuse(network)).eval().to(self.device, self._type)
         # Channels last is the order that processors' and cards' fast convolution kernels want.
         self._network = detecting.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

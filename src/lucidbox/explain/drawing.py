@@ -81,7 +81,8 @@ def captions(explanation: "Explanation") -> list[str]:
     detection, side = explanation.detection, explanation.target.side
     what = f"{detection.labels[0]} {detection.scores[0]:.2f}"
     about = f"why is its {side} side there" if side else "why this box"
-    place = f", layer {explanation.layer}" if explanation.layer else ""
+    layers = " and ".join(explanation.layers)
+    place = f", layer{'s' if len(explanation.layers) > 1 else ''} {layers}" if layers else ""
     head = f"{what}: {about}? method {explanation.method}{place}"
     if explanation.is_empty:
         return [head, "the map is empty: nothing in this layer speaks for it; try another layer or method"]

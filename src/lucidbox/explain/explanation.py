@@ -14,7 +14,7 @@ from lucidbox.detector import Detector
 from lucidbox.errors import OptionError
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, curves, likeness, points_inside, share_inside
-from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of, no_network
+from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of
 from lucidbox.explain.scene import Scene, Target, look, target_of, to_picture, to_unit
 from lucidbox.images import read_image, to_rgb
 from lucidbox.shapes import Float32, UInt8
@@ -24,25 +24,54 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+class Control:
+    """The same question asked of the network with shuffled weights (arXiv 1810.03292), for all targets at once.
+
+    Attributes:
+        method, layer: as for :func:`explain`.
+        scene: the picture.
+        targets: what was explained.
+        network: the network as it is.
+    """
+
+    method: str
+    layer: str | None
+    scene: Scene
+    targets: Sequence[Target]
+    network: "Network"
+
+    @cached_property
+    def heats(self) -> list[Heat]:
+        """A map for each target; made when first asked for."""
+        from lucidbox.explain.hooks import shuffled
+
+        made = heat_maps(self.method, self.scene, self.targets, shuffled(self.network), self.layer)
+        return [reasons.heat for reasons in made]
+
+
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """The reasons for one detection.
 
     Attributes:
         detection: the one box.
         method: a key of :data:`lucidbox.explain.methods.METHODS`.
-        layer: as asked for: a name, "own", or None for the method's default.
+        layers: names of the layers that the map was read from; none for drise.
         target: the number that was explained.
         scene: the picture as the network saw it.
         heat: the map of the network's input, at the resolution of the layer, not scaled.
+        control: what shuffled weights say; None where there are none to shuffle.
+        row: which of the control's maps is this target's.
     """
 
     detection: Detections
     method: str
-    layer: str | None
+    layers: tuple[str, ...]
     target: Target
     scene: Scene
     heat: Heat
-    network: "Network | None" = field(default=None, repr=False)
+    control: Control | None = field(default=None, repr=False)
+    row: int = 0
 
     @cached_property
     def heatmap(self) -> Float32[np.ndarray, "h w"]:
@@ -67,21 +96,12 @@ class Explanation:
             pointing=points_inside(self.heatmap, (left, top, right, bottom)),
             deletion=deletion,
             insertion=insertion,
-            randomised=self._randomised(),
+            randomised=None if self.control is None else likeness(seen, self.seen(self.control.heats[self.row])),
         )
 
     def seen(self, heat: Heat) -> Float32[np.ndarray, "h w"]:
         """A map at the size of the network's input, 0 to 1."""
         return to_unit(cv2.resize(heat, self.scene.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
-
-    def _randomised(self) -> float | None:
-        """Likeness of this map to the one of a network with shuffled weights (arXiv 1810.03292)."""
-        if self.network is None or METHODS[self.method].heat is None:
-            return None
-        from lucidbox.explain.hooks import shuffled
-
-        other = heat_maps(self.method, self.scene, [self.target], shuffled(self.network), self.layer)[0]
-        return likeness(self.seen(self.heat), self.seen(other))
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Picture with its box, heat map and overlay side by side, and below them the figures in plain words."""
@@ -95,7 +115,7 @@ class Explanation:
         return {
             **self.detection.to_dicts()[0],
             "method": self.method,
-            "layer": self.layer or METHODS[self.method].layer,
+            "layers": list(self.layers),
             "side": self.target.side,
             "empty": self.is_empty,
             "inside": round(figures.inside, 4),
@@ -126,7 +146,8 @@ def explain(
         picture: path, bytes of a picture file, or RGB array: what it was found in.
         detection: one box, as in ``detections[0]``.
         method: a key of :data:`lucidbox.explain.methods.METHODS`.
-        layer: name of a layer of the network, or "own" for the one the head reads at the detection's level.
+        layer: name of a layer of the network, "own" for the one the head reads at the detection's level, or
+            "early" for the backbone's at 8 pixels a cell.
         side: explain the place of this side of the box instead of the class's score.
         network: the detector's network, which is left as it is; every method but drise needs it. By default
             it is read from the weights file that the detector was loaded from.
@@ -166,9 +187,7 @@ def explain_each(
     if len(detections) == 0:
         raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
     if checked_method(method, layer, side).heat is not None:
-        network = network or network_of(detector)
-        if network is None:
-            raise OptionError(no_network(method))
+        network = network or network_of(detector, method)
     pixels = read_image(picture) if isinstance(picture, (str, Path, bytes)) else to_rgb(np.asarray(picture), "rgb")
     scene = look(detector, pixels)
     return explain_targets(
@@ -193,8 +212,10 @@ def explain_targets(
     masking: Masking = Masking(),  # noqa: B008 - frozen
 ) -> list[Explanation]:
     """:func:`explain_each` where the anchors are known: also of scores too low to be detections."""
-    heats = heat_maps(method, scene, targets, network, layer, masking)
+    found = heat_maps(method, scene, targets, network, layer, masking)
+    seeing = network is not None and METHODS[method].heat is not None
+    control = Control(method, layer, scene, targets, network) if seeing and network else None
     return [
-        Explanation(detection, method, layer, target, scene, heat, network)
-        for detection, target, heat in zip(detections, targets, heats, strict=True)
+        Explanation(detection, method, reasons.layers, target, scene, reasons.heat, control, row)
+        for row, (detection, target, reasons) in enumerate(zip(detections, targets, found, strict=True))
     ]

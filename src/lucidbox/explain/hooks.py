@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,12 +24,24 @@ from lucidbox.shapes import Float, Float32, UInt8
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
-LEVEL_LAYERS = {
-    "yolo11": ("neck.top_down_p3", "neck.bottom_up_p4", "neck.bottom_up_p5"),
-    "notebook": ("fpn.fpn_p3", "pan.pan_p4", "c2psa"),
-}
-"""The layers whose output the head reads, P3, P4, P5, by the beginning of the architecture's name."""
 
+class Landmarks(NamedTuple):
+    """Layers of an architecture that explanations name by what they are.
+
+    Attributes:
+        levels: those whose output the head reads, P3, P4, P5.
+        early: the backbone's at 8 pixels a cell: it knows shapes, and little of classes.
+    """
+
+    levels: tuple[str, ...]
+    early: str
+
+
+LANDMARKS = {
+    "yolo11": Landmarks(("neck.top_down_p3", "neck.bottom_up_p4", "neck.bottom_up_p5"), "backbone.mix_p3"),
+    "notebook": Landmarks(("fpn.fpn_p3", "pan.pan_p4", "c2psa"), "backbone.stage2"),
+}
+"""By the beginning of the architecture's name."""
 
 NO_SAY = "layer {} has no say in this score; choose one before it, or leave --layer out"
 
@@ -107,11 +119,9 @@ class Recording:
                 return level
         raise IndexError(f"anchor {anchor} of {last}")
 
-    def layer_for(self, target: Target) -> str:
-        """The recorded layer that is meant for a target: its own level's, where each level's was recorded."""
-        if len(self.outputs) == 1:
-            return next(iter(self.outputs))
-        return level_layers(self.network)[self.level(target.anchor)]
+    def own_layer(self, target: Target) -> str:
+        """The layer that the head reads at the target's own level."""
+        return landmarks(self.network).levels[self.level(target.anchor)]
 
     def _cells(self, level: int) -> int:
         # Every level has a quarter of the cells of the one before it (strides double).
@@ -201,13 +211,13 @@ def shuffled(network: Network, seed: int = 0) -> Network:
     return changed
 
 
-def level_layers(network: Network) -> tuple[str, ...]:
-    """The layers that the head reads, one a level.
+def landmarks(network: Network) -> Landmarks:
+    """The layers that explanations look at unless told otherwise.
 
     Raises:
         OptionError: the architecture is not one of ours.
     """
-    for beginning, layers in LEVEL_LAYERS.items():
+    for beginning, layers in LANDMARKS.items():
         if network.architecture.startswith(beginning):
             return layers
     raise OptionError(f"architecture {network.architecture} has no default layer; name one")

@@ -1,20 +1,21 @@
 """Every way to explain, behind one interface: a scene and targets in, a heat map for each target out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 
 from lucidbox.detector import Detector
-from lucidbox.errors import OptionError
+from lucidbox.errors import OptionError, WeightsError
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
-from lucidbox.explain.odam import odam
-from lucidbox.explain.scene import Scene, Target
+from lucidbox.explain.odam import odam, strength
+from lucidbox.explain.scene import SIDES, Scene, Target, to_unit
 from lucidbox.shapes import Float32
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ OWN_LEVEL = "own"
 
 FINEST_LEVEL = "p3"
 """Stands for the layer that the head reads at P3: the last one that has a say in the notebook's class score."""
+
+EARLY = "early"
+"""Stands for the layer of the backbone with a cell for 8 pixels: it sees shapes, and what lies around them."""
 
 SMOOTHING = 0.1
 """Width of ODAM's Gaussian as a share of the box's sides: large objects may be explained more coarsely."""
@@ -40,14 +44,14 @@ class Method:
 
     Attributes:
         summary: what it shows, in a few words.
-        layer: where it looks unless told otherwise: a name, :data:`OWN_LEVEL` or :data:`FINEST_LEVEL`; None
-            for a black box.
+        layers: where it looks unless told otherwise: names, :data:`OWN_LEVEL`, :data:`FINEST_LEVEL` or
+            :data:`EARLY`; the maps of several become one (:func:`agreed`). None for a black box.
         sides: whether it can explain a side of a box.
         heat: the map of one target from a recording of a layer; None for a black box.
     """
 
     summary: str
-    layer: str | None
+    layers: tuple[str, ...]
     sides: bool
     heat: "Callable[[Recording, str, Target], Heat] | None"
 
@@ -62,11 +66,32 @@ def _gradcam(recording: "Recording", layer: str, target: Target) -> Heat:
 
 
 def _odam(recording: "Recording", layer: str, target: Target) -> Heat:
+    gradients = recording.gradients(recording.score(target), layer)
     activations = recording.activations(layer)
-    stride = recording.width / activations.shape[2]
+    return odam(activations, gradients, _widths(activations, recording.width, target))
+
+
+def _whole(recording: "Recording", layer: str, target: Target) -> Heat:
+    # The way back from the head to its own layer is short; sides followed further would cost five times as much,
+    # for maps that were measured no more faithful.
+    if target.side is not None or layer != recording.own_layer(target):
+        return _strength(recording, layer, target)
+    sides = [to_unit(_strength(recording, layer, replace(target, side=side))) for side in SIDES]
+    heat: Heat = to_unit(_strength(recording, layer, target)) + np.mean(sides, axis=0)
+    return heat
+
+
+def _strength(recording: "Recording", layer: str, target: Target) -> Heat:
+    gradients = recording.gradients(recording.score(target), layer)
+    activations = recording.activations(layer)
+    return strength(activations, gradients, _widths(activations, recording.width, target))
+
+
+def _widths(activations: Float32[np.ndarray, "k h w"], width: int, target: Target) -> tuple[float, float]:
+    """Vertical and horizontal width of the smoothing, in cells."""
+    stride = width / activations.shape[2]
     left, top, right, bottom = target.box
-    sigma = SMOOTHING * (bottom - top) / stride, SMOOTHING * (right - left) / stride
-    return odam(activations, recording.gradients(recording.score(target), layer), sigma)
+    return SMOOTHING * (bottom - top) / stride, SMOOTHING * (right - left) / stride
 
 
 def _eigencam(recording: "Recording", layer: str, target: Target) -> Heat:
@@ -74,17 +99,27 @@ def _eigencam(recording: "Recording", layer: str, target: Target) -> Heat:
 
 
 METHODS = {
-    "odam": Method("each cell's own say in one detection, gradient times activation", OWN_LEVEL, True, _odam),
-    "gradcam": Method("channels weighed by their say in one detection", OWN_LEVEL, True, _gradcam),
-    "gradcam-class": Method(
-        "channels weighed by their say in a class, all over P3", FINEST_LEVEL, False, _class_gradcam
+    "whole": Method(
+        "what the score and the four sides hang on, at two layers at once", (OWN_LEVEL, EARLY), True, _whole
     ),
-    "eigencam": Method("what a layer responds to most, whatever the detection", OWN_LEVEL, False, _eigencam),
-    "drise": Method("what the detection needs, found by hiding parts; any engine", None, False, None),
+    "odam": Method("each cell's own say in one detection, gradient times activation", (OWN_LEVEL,), True, _odam),
+    "gradcam": Method("channels weighed by their say in one detection", (OWN_LEVEL,), True, _gradcam),
+    "gradcam-class": Method(
+        "channels weighed by their say in a class, all over P3", (FINEST_LEVEL,), False, _class_gradcam
+    ),
+    "eigencam": Method("what a layer responds to most, whatever the detection", (OWN_LEVEL,), False, _eigencam),
+    "drise": Method("what the detection needs, found by hiding parts; any engine", (), False, None),
 }
 
-DEFAULT = "odam"
+DEFAULT = "whole"
 """The method measured most faithful: docs/explain.md."""
+
+
+class Reasons(NamedTuple):
+    """A map, and the names of the layers that it was read from; none for a black box."""
+
+    heat: Heat
+    layers: tuple[str, ...] = ()
 
 
 def checked_method(name: str, layer: str | None, side: str | None) -> Method:
@@ -111,7 +146,7 @@ def heat_maps(
     network: "Network | None",
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
-) -> list[Heat]:
+) -> list[Reasons]:
     """A map for each target, from one forward pass (of drise: from the same masked pictures).
 
     Args:
@@ -119,8 +154,8 @@ def heat_maps(
         scene: the picture.
         targets: what to explain in it.
         network: the detector's network; drise needs none.
-        layer: name of a layer, "own" for the one the head reads at the target's level, None for the
-            method's default.
+        layer: name of a layer, "own" for the one the head reads at the target's level, "early" for the
+            backbone's at 8 pixels a cell, None for the method's default.
         masking: of drise.
 
     Raises:
@@ -129,32 +164,59 @@ def heat_maps(
     sides = {target.side for target in targets} - {None}
     method = checked_method(name, layer, next(iter(sides), None))
     if method.heat is None:
-        return list(drise(scene.detector.engine, scene.pixels, targets, masking))
+        return [Reasons(heat) for heat in drise(scene.detector.engine, scene.pixels, targets, masking)]
     if network is None:
         raise OptionError(no_network(name))
     from lucidbox.explain.hooks import record
 
-    chosen = layer or method.layer
-    assert chosen is not None
-    recording = record(network, scene.pixels, layers_for(network, chosen))
-    return [method.heat(recording, recording.layer_for(target), target) for target in targets]
+    wanted = (layer,) if layer else method.layers
+    known = {one: layers_for(network, one) for one in wanted}
+    recording = record(network, scene.pixels, sorted({layer for layers in known.values() for layer in layers}))
+    found = []
+    for target in targets:
+        layers = tuple(recording.own_layer(target) if one == OWN_LEVEL else known[one][0] for one in wanted)
+        found.append(Reasons(agreed([method.heat(recording, one, target) for one in layers]), layers))
+    return found
+
+
+def agreed(heats: Sequence[Heat]) -> Heat:
+    """What all of several maps find warm: their geometric mean, each scaled to 1, at the finest resolution."""
+    if len(heats) == 1:
+        return heats[0]
+    height, width = max(heat.shape for heat in heats)
+    large = [cv2.resize(to_unit(heat), (width, height), interpolation=cv2.INTER_LINEAR) for heat in heats]
+    mean: Heat = np.prod(large, axis=0, dtype=np.float32) ** np.float32(1 / len(large))
+    return mean
 
 
 def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
-    """The names of the layers that must be recorded."""
-    from lucidbox.explain.hooks import level_layers
+    """The names of the layers that a name or one of its placeholders stands for."""
+    if layer not in (OWN_LEVEL, FINEST_LEVEL, EARLY):
+        return (layer,)
+    from lucidbox.explain.hooks import landmarks
 
-    levels = {OWN_LEVEL: level_layers(network), FINEST_LEVEL: level_layers(network)[:1]}
-    return levels.get(layer, (layer,))
+    marks = landmarks(network)
+    return {OWN_LEVEL: marks.levels, FINEST_LEVEL: marks.levels[:1], EARLY: (marks.early,)}[layer]
 
 
-def network_of(detector: Detector) -> "Network | None":
-    """The network of a detector that remembers its weights file; None for one that has only an engine."""
+def network_of(detector: Detector, method: str = DEFAULT) -> "Network":
+    """The network of a detector that remembers its weights file.
+
+    Raises:
+        OptionError: it has only an engine, its file has changed into something else, or torch is missing.
+    """
     path = getattr(detector, "weights", None)
     if path is None:
-        return None
-    stated = Path(path).stat()
-    return _read_network(Path(path), stated.st_mtime_ns, stated.st_size)
+        raise OptionError(no_network(method))
+    try:
+        stated = Path(path).stat()
+        return _read_network(Path(path), stated.st_mtime_ns, stated.st_size)
+    except OSError as error:
+        raise OptionError(f"{path}: cannot be read again for its network: {error.strerror}") from error
+    except WeightsError as error:
+        raise OptionError(f"{error}; method {method} needs the network itself, {ABLE}") from error
+    except ImportError as error:
+        raise OptionError(f"method {method} needs torch: pip install 'lucidbox[train]'; {ABLE}") from error
 
 
 @lru_cache(maxsize=1)
@@ -165,11 +227,13 @@ def _read_network(path: Path, changed: int, size: int) -> "Network":
     return weights.network(weights.read(path))
 
 
+ABLE = f"{', '.join(key for key, one in METHODS.items() if one.heat is None)} runs on any engine"
+"""Which methods remain where there is no network."""
+
+
 def no_network(name: str) -> str:
     """Why a method cannot run, and what can."""
-    able = ", ".join(key for key, one in METHODS.items() if one.heat is None)
     return (
         f"method {name} follows scores back through the network, and this detector has only an engine: pass"
-        " network=lucidbox.weights.network(lucidbox.weights.read(FILE)),"
-        f" or choose {able}, which runs on any engine"
+        f" network=lucidbox.weights.network(lucidbox.weights.read(FILE)), or choose another: {ABLE}"
     )

@@ -1,0 +1,42 @@
+"""One annotated picture in memory: what every data set gives and every augmentation takes and returns."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from lucidbox.shapes import Float32, Int64, UInt8
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A picture and its objects.
+
+    Attributes:
+        image: RGB.
+        boxes: xyxy, in pixels of ``image``, inside it.
+        classes: class id of each box.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    boxes: Float32[np.ndarray, "n 4"]
+    classes: Int64[np.ndarray, " n"]
+
+
+class Samples(Protocol):
+    """Annotated pictures by number, each scaled so that its longer side has one common length.
+
+    Safe to be copied into worker processes. Images are to be read, not written: they may lie in a shared file.
+    """
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """One picture.
+
+        Raises:
+            ImageError: it cannot be read; the message names it.
+        """
+        ...

@@ -1,0 +1,69 @@
+"""What a training shows on a terminal."""
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from lucidbox.scripts import printable
+from lucidbox.train.learner import Losses
+from lucidbox.train.records import Row
+from lucidbox.train.trainer import Watcher
+
+
+class Screen(Watcher):
+    """A progress bar with losses and time left on a terminal, a line for every epoch, or JSON lines.
+
+    Args:
+        json_lines: print each epoch as JSON on standard output.
+        quiet: show nothing: a process that does not lead.
+    """
+
+    def __init__(self, json_lines: bool, quiet: bool) -> None:
+        self.json_lines, self.quiet = json_lines, quiet
+        self._bar: Any = None
+        self._ap = ""
+
+    def say(self, message: str) -> None:
+        """A line on standard error, above the bar."""
+        if not self.quiet:
+            self._print(printable(f"lucidbox: {message}"), sys.stderr)
+
+    def batch(self, done: int, total: int, losses: Losses) -> None:
+        """Move the bar."""
+        if self.quiet or not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(total=total, initial=done - 1, unit="batch", dynamic_ncols=True, file=sys.stderr)
+        names = ("box", "class", "dfl", "teacher")
+        parts = [f"{name} {part:.3f}" for name, part in zip(names, losses.parts, strict=True) if part]
+        self._bar.set_postfix_str(" ".join([*parts, self._ap]), refresh=False)
+        self._bar.update()
+        if done == total:
+            self._bar.close()
+
+    def epoch(self, row: Row) -> None:
+        """A line."""
+        if self.quiet:
+            return
+        numbers = {key: None if math.isnan(value) else value for key, value in asdict(row).items()}
+        if self.json_lines:
+            self._print(json.dumps(numbers), sys.stdout)
+            return
+        measured = "" if math.isnan(row.ap) else f"AP {row.ap:.4f}  AP50 {row.ap50:.4f}  "
+        self._ap = measured.strip()
+        teacher = f"teacher {row.teacher:.3f}  " if row.teacher else ""
+        self._print(
+            f"epoch {row.epoch}: {measured}box {row.boxes:.3f}  class {row.classes:.3f}  "
+            f"dfl {row.distributions:.3f}  {teacher}{row.pictures_per_second:.0f} pictures/s  {row.seconds:.0f} s",
+            sys.stdout,
+        )
+
+    def _print(self, line: str, stream: Any) -> None:
+        if self._bar is None:
+            print(line, file=stream, flush=True)
+        else:
+            self._bar.write(line, file=stream)

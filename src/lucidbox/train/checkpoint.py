@@ -1,0 +1,186 @@
+"""All that a training needs to go on as if it had never stopped, in one safetensors file.
+
+Tensors are named ``network.…``, ``average.…``, ``optimizer.NUMBER.…`` and ``gradient.NUMBER``; everything else is
+JSON in the file's header. Nothing is pickled.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lucidbox.errors import DataError
+from lucidbox.files import atomic_path
+from lucidbox.train.recipe import Recipe
+
+FORMAT = "lucidbox checkpoint 1"
+
+
+@dataclass
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        batches: done so far, over all epochs.
+        pending: batches whose gradients wait for the next optimiser step.
+        updates: optimiser steps, which the average of weights counts.
+        best_ap: best AP so far, from 0 to 1; -1 before the first validation.
+        best_epoch: whose AP that was, from 0.
+        seconds: spent so far, over all sittings.
+        epoch_losses: sums of the losses of the epoch under way: boxes, classes, distributions, teacher.
+    """
+
+    batches: int = 0
+    pending: int = 0
+    updates: int = 0
+    best_ap: float = -1.0
+    best_epoch: int = -1
+    seconds: float = 0.0
+    epoch_losses: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is trained on what: a checkpoint is resumed with the same only.
+
+    Attributes:
+        architecture: of the network.
+        options: of the network.
+        names: class names.
+        data: hash of the training pictures' names, sizes and objects.
+        data_summary: the data set in words, so that a difference can be told.
+        processes: that train together.
+    """
+
+    architecture: str
+    options: dict[str, int]
+    names: tuple[str, ...]
+    data: str
+    data_summary: str
+    processes: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training at rest.
+
+    Attributes:
+        recipe: how it trains.
+        identity: what it trains on what.
+        progress: how far it is.
+        tensors: see the module.
+        notes: anything else to be kept, such as the optimiser that "auto" chose.
+    """
+
+    recipe: Recipe
+    identity: Identity
+    progress: Progress
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint whole, flushed to disk, or leave the last one as it is.
+
+    Raises:
+        OutputError: it cannot be written, as on a full disk.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    document = {
+        "recipe": checkpoint.recipe.to_dict(),
+        "identity": asdict(checkpoint.identity),
+        "progress": asdict(checkpoint.progress),
+        "notes": checkpoint.notes,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    with atomic_path(path) as temporary:
+        mode = temporary.stat().st_mode
+        try:
+            save_file(tensors, str(temporary), metadata={"format": FORMAT, "state": json.dumps(document)})
+        except SafetensorError as error:  # its words for a full disk
+            raise OSError(_number_of(error), str(error), str(temporary)) from error
+        temporary.chmod(mode)  # the package writes files that only their owner may read
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        DataError: there is none, it is damaged, or of another version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise DataError(f"{path}: not a checkpoint of this lucidbox's training")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state = json.loads(metadata["state"])
+        identity = state["identity"] | {"names": tuple(state["identity"]["names"])}
+        progress = state["progress"] | {"epoch_losses": tuple(state["progress"]["epoch_losses"])}
+        recipe = Recipe().changed(state["recipe"])
+        return Checkpoint(recipe, Identity(**identity), Progress(**progress), tensors, state["notes"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: a damaged checkpoint ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or 'no such checkpoint'}") from error
+
+
+def collect(network: nn.Module, average: nn.Module, optimizer: Optimizer, *, pending: bool) -> dict[str, Tensor]:
+    """Tensors of a training; gradients only where some wait for a step."""
+    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    for number, parameter in enumerate(_learning(optimizer)):
+        for name, value in optimizer.state.get(parameter, {}).items():
+            if value is not None:
+                tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
+    if pending:
+        for number, parameter in enumerate(network.parameters()):
+            if parameter.grad is not None:
+                tensors[f"gradient.{number}"] = parameter.grad
+    return tensors
+
+
+def restore(tensors: dict[str, Tensor], network: nn.Module, average: nn.Module, optimizer: Optimizer) -> None:
+    """Put the tensors of :func:`collect` back; layouts in memory stay those of the given modules."""
+    network.load_state_dict(_below("network.", tensors))
+    average.load_state_dict(_below("average.", tensors))
+    learning = _learning(optimizer)
+    for name, tensor in _below("optimizer.", tensors).items():
+        number, _, key = name.partition(".")
+        parameter = learning[int(number)]
+        optimizer.state[parameter][key] = _laid_out_as(parameter, tensor)
+    parameters = list(network.parameters())
+    for number, gradient in _below("gradient.", tensors).items():
+        parameters[int(number)].grad = _laid_out_as(parameters[int(number)], gradient)
+
+
+def _learning(optimizer: Optimizer) -> list[nn.Parameter]:
+    """What the optimiser moves, in its own order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor in the parameter's order in memory, if of its shape: mixed orders are slow."""
+    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _number_of(error: Exception) -> int:
+    """The system's error number in a message such as "I/O error: No space left on device (os error 28)"."""
+    import re
+
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if found else 0

@@ -1,0 +1,209 @@
+"""A data set made fit for training: its two parts, one list of classes, and nothing that cannot be learnt from.
+
+>>> data = open_data("data.yaml", classes=["person", "car"])
+>>> samples = data.samples(640)
+>>> for problem in data.problems:
+...     print(problem)
+
+No torch. Files are read and never changed.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lucidbox.data.dataset import DataSet, Reading
+from lucidbox.data.headers import Watch, unwatched
+from lucidbox.data.problems import Problem
+from lucidbox.data.reading import read
+from lucidbox.errors import DataError, OptionError
+from lucidbox.shapes import UInt8
+from lucidbox.train.classes import agree
+from lucidbox.train.cleaning import check_files, clip, refuse_unsound
+from lucidbox.train.pictures import FilePictures, Pictures, PictureSamples
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """What a network is trained on and validated with.
+
+    Class ids of both parts are indices into ``names``. Pictures that are not there, cannot be read, or are not
+    as large as annotated, are in neither part.
+
+    Attributes:
+        train: without crowds; boxes clipped to their pictures; sizes known.
+        val: as annotated, crowds included, as COCO's protocol wants them.
+        names: class names.
+        problems: all that is wrong with the data; what is ``left_out`` is neither trained on nor validated with.
+        notes: what is not wrong but was decided or left out, in sentences with counts.
+        train_pictures: the pixels of ``train``, by its numbers.
+        val_pictures: likewise of ``val``.
+    """
+
+    train: DataSet
+    val: DataSet
+    names: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    train_pictures: Pictures
+    val_pictures: Pictures
+
+    def samples(self, size: int, memory_bytes: int = 0) -> PictureSamples:
+        """The train part, scaled so that longer sides are ``size`` pixels; see :class:`PictureSamples`."""
+        return PictureSamples(self.train, size, self.train_pictures, memory_bytes)
+
+    def read_val(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """A picture of the val part by its number there: RGB, upright, full size.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return self.val_pictures[index]
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """Both parts as they were found, and what was found wrong or decided on the way."""
+
+    train: DataSet
+    val: DataSet
+    train_pictures: Pictures
+    val_pictures: Pictures
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def open_data(
+    path: str | Path,
+    *,
+    classes: Sequence[str | int] | None = None,
+    boxes: str = "auto",
+    watch: Watch = unwatched,
+) -> TrainingData:
+    """Open a data set for training.
+
+    Bad labels are left out one by one and reported, their pictures stay; bad pictures are left out and reported.
+    Pictures without objects stay.
+
+    Args:
+        path: a ``data.yaml``; a TOML with ``[train]`` and ``[val]``; a folder that holds one of these or a COCO
+            JSON for each part; ``hf:NAME[:CONFIG]`` (see :mod:`lucidbox.data.hub`).
+        classes: names or ids of those to learn, which become the classes 0, 1, 2 … in this order; objects of
+            others are left out. By default all of the train part.
+        boxes: form of the boxes of an ``hf:`` data set, see :mod:`lucidbox.data.box_forms`.
+        watch: sees pictures pass whose first bytes are read.
+
+    Raises:
+        OptionError: there is no such data set or class, or no part for training or validation; or ``boxes`` is
+            no form, or given with other data sets, whose form is known.
+        DataError: nothing usable is in a part, the parts' classes do not agree, or a file cannot be understood.
+        SourceError: an ``hf:`` data set cannot be had.
+    """
+    if str(path).startswith("hf:"):
+        opened = _open_hub(str(path), boxes, watch)
+    elif boxes != "auto":
+        raise OptionError(f"boxes {boxes}: goes with hf: data sets; in {path} the form of boxes is known")
+    else:
+        opened = _open_files(path, watch)
+    agreed = agree(opened.train, opened.val, classes)
+    clipped = clip(agreed.train.keep_objects(~agreed.train.crowds))
+    train, val = clipped.dataset, agreed.val
+    problems = tuple(dict.fromkeys((*opened.problems, *clipped.problems)))
+    refuse_unsound(train, "learn from", problems)
+    refuse_unsound(val, "validate with", problems)
+    notes = (*opened.notes, *agreed.notes, *_crowds(agreed.train), *_lacking(train), *_shared(train, val))
+    return TrainingData(train, val, train.names, problems, notes, opened.train_pictures, opened.val_pictures)
+
+
+def identity(data: TrainingData) -> str:
+    """SHA-256 of what is trained on, in hexadecimal: names, files, sizes, boxes and classes of the train part.
+
+    Not of pixels, nor of where the files are: the data set may be moved between two runs.
+    """
+    part, total = data.train, hashlib.sha256()
+    for names in (part.names, part.file_names):
+        total.update("".join(f"{name}\0" for name in names).encode("utf-8", "surrogatepass"))
+        total.update(b"\1")
+    for column in (part.sizes, part.pictures, part.classes, part.boxes_xywh):
+        kind = "<f8" if column.dtype.kind == "f" else "<i8"
+        total.update(np.ascontiguousarray(column, kind).tobytes())
+    return total.hexdigest()
+
+
+def describe(data: TrainingData) -> str:
+    """The train part in a few words, to tell two data sets apart: "3572 pictures, 34038 objects, 80 classes"."""
+    part = data.train
+    classes = f"{len(part.names)} classes" if len(part.names) > 1 else f"1 class, {part.names[0]}"
+    return f"{len(part)} pictures, {len(part.classes)} objects, {classes}"
+
+
+def _open_files(path: str | Path, watch: Watch) -> _Opened:
+    reading = read(path, watch=watch)
+    parts, problems = [], list(reading.problems)
+    for role in ("train", "val"):
+        part = _find_part(reading, role, path)
+        if len(part) and part.root is None:
+            raise DataError(
+                f"{part.source}: the folder of its pictures was not found; name it in a TOML: "
+                f'[{role}] annotations = "{Path(part.source).name}" images = "FOLDER"'
+            )
+        # The sizes of YOLO's pictures were read from the pictures, and those that cannot be read are out.
+        if reading.form == "coco":
+            checked = check_files(part, watch)
+            problems += checked.problems
+            part = checked.dataset
+        parts.append(part)
+    train, val = parts
+    return _Opened(train, val, FilePictures.of(train), FilePictures.of(val), tuple(problems), reading.notes)
+
+
+def _open_hub(argument: str, boxes: str, watch: Watch) -> _Opened:
+    from lucidbox.data.hub import open_hub
+
+    found = open_hub(argument, boxes, watch)
+    train, val = found.train, found.val
+    return _Opened(train.dataset, val.dataset, train.pictures, val.pictures, found.problems, found.notes)
+
+
+def _find_part(reading: Reading, role: str, path: str | Path) -> DataSet:
+    """The part called ``role``, or else the only one whose name begins so: train2017, valid, validation."""
+    alike = [part for part in reading.parts if part.name.lower().startswith(role)]
+    found = [part for part in alike if part.name == role] or alike
+    names = ", ".join(part.name for part in reading.parts)
+    if len(found) > 1:
+        raise OptionError(f"{path}: several parts could be meant for {role} ({names}); name one of them {role}")
+    if not found:
+        form = "toml" if reading.form == "coco" else "yaml"
+        raise OptionError(
+            f"{path}: has no part {role} (it has: {names}); make one with "
+            f"lucidbox data split {path} NEW --parts train=0.9,val=0.1 and give NEW/data.{form}"
+        )
+    return found[0]
+
+
+def _crowds(train: DataSet) -> tuple[str, ...]:
+    """How many regions of several objects are passed over: a box around many is no object's box."""
+    count = int(train.crowds.sum())
+    return (f"{train.source}: {count} crowd regions are not learnt from",) if count else ()
+
+
+def _lacking(train: DataSet) -> tuple[str, ...]:
+    """Which classes nothing is to be learnt of."""
+    counts = np.bincount(train.classes, minlength=len(train.names))
+    absent = [name for name, count in zip(train.names, counts.tolist(), strict=True) if not count]
+    if not absent:
+        return ()
+    shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
+    return (f"{train.source}: {train.name} has no object of {len(absent)} classes: {shown}",)
+
+
+def _shared(train: DataSet, val: DataSet) -> tuple[str, ...]:
+    """Whether what is validated with was learnt."""
+    if train.root is None or val.root is None:
+        return ()
+    seen = {train.root / name for name in train.file_names}
+    both = sum(val.root / name in seen for name in val.file_names)
+    return (f"{both} pictures are in train and val alike: accuracy will look better than it is",) if both else ()

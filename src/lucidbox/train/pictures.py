@@ -1,0 +1,206 @@
+"""Annotated pictures read from where they are, one by one, and scaled for the network. No torch."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+
+from lucidbox.augment.sample import Sample
+from lucidbox.boxes import xywh_to_xyxy
+from lucidbox.data.dataset import DataSet
+from lucidbox.errors import DataError, ImageError
+from lucidbox.images import read_image
+from lucidbox.letterbox import Size, loaded_size
+from lucidbox.shapes import UInt8
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """Pictures of a data set by number, at full size. Safe to be copied into worker processes."""
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        ...
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """One picture, RGB, upright.
+
+        Raises:
+            ImageError: it cannot be read; the message names it.
+        """
+        ...
+
+    def name(self, index: int) -> str:
+        """What messages call a picture."""
+        ...
+
+    def stamp(self, index: int) -> str:
+        """A text that is another one when the picture has been changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class FilePictures:
+    """Pictures that are files.
+
+    Attributes:
+        paths: of each picture.
+    """
+
+    paths: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: DataSet) -> "FilePictures":
+        """The pictures of a part, in its order.
+
+        Raises:
+            DataError: the folder of the pictures is not known.
+        """
+        return cls(tuple(str(dataset.path(index)) for index in range(len(dataset))))
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """One picture, RGB, upright.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_image(self.paths[index])
+
+    def name(self, index: int) -> str:
+        """The path of a picture."""
+        return self.paths[index]
+
+    def stamp(self, index: int) -> str:
+        """Path, length in bytes and time of the last change; the path alone where there is no file."""
+        path = Path(self.paths[index])
+        try:
+            status = path.stat()
+        except OSError:
+            return str(path)
+        return f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}"
+
+
+class PictureSamples:
+    """Pictures of one part of a data set with their objects, scaled so that the longer side is ``size``.
+
+    Implements :class:`~lucidbox.augment.sample.Samples`. What is copied into a worker process are names and
+    boxes, no pixels.
+
+    Args:
+        dataset: the part. Its crowds, if any, come as objects like any other: see
+            :func:`~lucidbox.train.dataset.open_data`, which leaves them out.
+        size: length of the longer side, pixels.
+        pictures: the pixels of the part's pictures, in its order; by default its files.
+        memory_bytes: scaled pictures of up to this many bytes are kept in memory, the latest used ones. 0 for
+            none. Every process has its own.
+
+    Raises:
+        DataError: the folder of pictures or the size of one is not known, or there are not as many pictures.
+    """
+
+    def __init__(
+        self, dataset: DataSet, size: int, pictures: Pictures | None = None, memory_bytes: int = 0
+    ) -> None:
+        self.size = size
+        self.pictures = FilePictures.of(dataset) if pictures is None else pictures
+        if len(self.pictures) != len(dataset):
+            raise DataError(f"{dataset.source}: {len(self.pictures)} pictures for {len(dataset)} annotated ones")
+        unknown = np.flatnonzero((dataset.sizes <= 0).any(axis=1))
+        if len(unknown):
+            name = dataset.file_names[int(unknown[0])]
+            raise DataError(f"{dataset.source}: {name}: its size is not stated; open the data with open_data")
+        self.shapes: tuple[Size, ...] = tuple(
+            loaded_size((height, width), size) for width, height in dataset.sizes.tolist()
+        )
+        self._stated = dataset.sizes
+        self._first = np.searchsorted(dataset.pictures, np.arange(len(dataset) + 1))
+        shown = np.array(self.shapes, np.int64).reshape(-1, 2)[:, ::-1]
+        sides = np.tile(shown, 2)[dataset.pictures]
+        gains = np.tile(shown / dataset.sizes, 2)[dataset.pictures]
+        self._boxes = np.clip(xywh_to_xyxy(dataset.boxes_xywh) * gains, 0, sides).astype(np.float32)
+        self._classes = dataset.classes.astype(np.int64)
+        self._recent = _Recent(memory_bytes)
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> Sample:
+        """One picture and its objects. The image cannot be written into.
+
+        Raises:
+            ImageError: it cannot be read, or is not of the size any more that its annotations state.
+            IndexError: there is no such number.
+        """
+        image = self._recent.get(index)
+        if image is None:
+            image = self.read(index)
+            self._recent.put(index, image)
+        return self.annotate(index, image)
+
+    def read(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """Pixels of one picture, scaled, whatever is in memory.
+
+        Raises:
+            ImageError: it cannot be read, or is not of the size any more that its annotations state.
+            IndexError: there is no such number.
+        """
+        height, width = self.shapes[_checked(index, len(self))]
+        image = self.pictures[index]
+        stated = tuple(self._stated[index].tolist())
+        if (image.shape[1], image.shape[0]) != stated:
+            found = f"is {image.shape[1]}×{image.shape[0]}, annotated as {stated[0]}×{stated[1]}"
+            raise ImageError(f"{self.pictures.name(index)}: {found}; its boxes do not fit")
+        if image.shape[:2] != (height, width):
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        image.flags.writeable = False  # it may be in memory, or a cache's file: let a mistake be seen everywhere
+        return image
+
+    def annotate(self, index: int, image: UInt8[np.ndarray, "h w 3"]) -> Sample:
+        """The objects of a picture put to its scaled pixels."""
+        first, end = self._first[index], self._first[index + 1]
+        return Sample(image, self._boxes[first:end].copy(), self._classes[first:end].copy())
+
+
+class _Recent:
+    """Scaled pictures by number, the latest used ones, up to so many bytes; copied without its pictures."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._images: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type["_Recent"], tuple[int]]:
+        return _Recent, (self._limit,)
+
+    def get(self, index: int) -> np.ndarray | None:
+        with self._lock:
+            if index in self._images:
+                self._images.move_to_end(index)
+            return self._images.get(index)
+
+    def put(self, index: int, image: np.ndarray) -> None:
+        with self._lock:
+            if index in self._images or image.nbytes > self._limit:
+                return
+            self._images[index] = image
+            self._used += image.nbytes
+            while self._used > self._limit:
+                _, oldest = self._images.popitem(last=False)
+                self._used -= oldest.nbytes
+
+
+def _checked(index: int, count: int) -> int:
+    """The index, if it is one: numbers below 0 count from no end here."""
+    if not 0 <= index < count:
+        raise IndexError(f"picture {index} of {count}")
+    return index

@@ -1,0 +1,116 @@
+"""Several processes that train one network, as ``torchrun`` starts them; or just this one."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, distributed
+
+from lucidbox.errors import OptionError
+from lucidbox.shapes import Float
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        rank: its number; 0 writes files and speaks.
+        count: how many there are.
+        device: what it computes on.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes files and speaks."""
+        return self.rank == 0
+
+    def sum(self, amounts: Tensor) -> Tensor:
+        """The sum over all processes, in every one of them; without gradient."""
+        if self.count == 1:
+            return amounts
+        total = amounts.detach().clone()
+        distributed.all_reduce(total)
+        return total
+
+    def sum_in_place(self, tensors: Iterable[Tensor]) -> None:
+        """Sum each of these tensors over all processes, in one message."""
+        if self.count == 1:
+            return
+        parts = list(tensors)
+        flat = torch.cat([part.reshape(-1) for part in parts])
+        distributed.all_reduce(flat)
+        lengths = [part.numel() for part in parts]
+        for part, summed in zip(parts, torch.split(flat, lengths), strict=True):
+            part.copy_(summed.view_as(part))
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any process."""
+        return bool(self.sum(torch.tensor([float(flag)], device=self.device))[0] > 0)
+
+    def gather(self, rows: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "m k"]:
+        """The rows of all processes, in the order of ranks, in every one of them."""
+        if self.count == 1:
+            return rows
+        mine = torch.from_numpy(np.ascontiguousarray(rows, np.float64)).to(self.device)
+        lengths = torch.zeros(self.count, dtype=torch.int64, device=self.device)
+        lengths[self.rank] = len(mine)
+        longest = int(self.sum(lengths).max())
+        padded = mine.new_zeros((longest, mine.shape[1]))
+        padded[: len(mine)] = mine
+        gathered = [torch.empty_like(padded) for _ in range(self.count)]
+        distributed.all_gather(gathered, padded)
+        counts = self.sum(lengths).tolist()
+        return np.concatenate([part[:n].cpu().numpy() for part, n in zip(gathered, counts, strict=True)])
+
+    def leave(self) -> None:
+        """End the work in common."""
+        if self.count > 1:
+            distributed.destroy_process_group()
+
+
+def join(device: str = "auto") -> Processes:
+    """This process, joined to the others where ``torchrun`` started several.
+
+    Args:
+        device: "auto" (a graphics card if there is one), "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        OptionError: there is no such device.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    rank = int(os.environ.get("RANK", "0"))
+    chosen = _device(device, int(os.environ.get("LOCAL_RANK", "0")), count)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    if count > 1 and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return Processes(rank, count, chosen)
+
+
+def _device(wanted: str, local_rank: int, count: int) -> torch.device:
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "auto":
+        wanted = "cuda" if cards else "cpu"
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise OptionError(f"--device {wanted!r} is not one: give cpu, cuda or cuda:1") from None
+    if device.type not in ("cpu", "cuda"):
+        raise OptionError(f"--device {wanted}: training runs on cpu and cuda")
+    if device.type == "cpu":
+        return device
+    if not cards:
+        raise OptionError(f"--device {wanted}: torch sees no graphics card here; use --device cpu")
+    index = device.index if device.index is not None else local_rank
+    if device.index is not None and count > 1:
+        raise OptionError(f"--device {wanted}: torchrun gives each process a card of its own; use --device cuda")
+    if index >= cards:
+        raise OptionError(f"--device {wanted}: there are {cards} graphics cards, numbered from 0")
+    return torch.device("cuda", index)

@@ -1,0 +1,85 @@
+"""What is written down as a training goes: every batch, every epoch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lucidbox.train.learner import Losses
+from lucidbox.train.logs import StepLog, open_logs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One epoch: what is logged and shown.
+
+    Attributes:
+        epoch: from 1.
+        boxes, classes, distributions, teacher: mean losses.
+        ap, ap50: of the average's weights on the validation pictures; NaN where it was not validated.
+        rate: learning rate of weights at the end.
+        seconds: it took, validation included.
+        pictures_per_second: while learning.
+        waiting: share of that time spent waiting for pictures.
+    """
+
+    epoch: int
+    boxes: float
+    classes: float
+    distributions: float
+    teacher: float
+    ap: float
+    ap50: float
+    rate: float
+    seconds: float
+    pictures_per_second: float
+    waiting: float
+
+
+class Records:
+    """``losses.csv``, ``metrics.csv``, and the logs asked for besides.
+
+    A resumed training goes on after its checkpoint: what was written later, before it was killed, is cut off.
+
+    Args:
+        folder: of the training.
+        names: logs besides the CSV files.
+        recipe: to be logged, where a log takes such.
+        batches: of a resumed training, done so far: they stay in ``losses.csv``; None for a new one.
+        epochs: likewise, in ``metrics.csv``.
+
+    Raises:
+        OptionError: a log is unknown, or its package is not installed.
+        OutputError: a file cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        recipe: Mapping[str, Any],
+        batches: int | None,
+        epochs: int | None,
+    ) -> None:
+        self._logs = open_logs(("csv", *names), folder, recipe, keep_until=epochs)
+        self._losses = StepLog(folder / "losses.csv", keep_until=batches)
+
+    def batch(self, number: int, epoch: int, losses: Losses) -> None:
+        """Batch ``number`` of the training, from 1, in ``epoch``, from 1."""
+        names = ("boxes", "classes", "distributions", "teacher")
+        self._losses.write(number, epoch, dict(zip(names, losses.parts, strict=True)))
+
+    def epoch(self, row: Row) -> None:
+        """An epoch."""
+        for log in self._logs:
+            log.epoch(asdict(row))
+
+    def flush(self) -> None:
+        """Make sure that what a checkpoint will go on from is on disk."""
+        self._losses.flush()
+
+    def close(self) -> None:
+        """End all logs."""
+        self._losses.close()
+        for log in self._logs:
+            log.close()

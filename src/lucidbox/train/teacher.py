@@ -1,0 +1,232 @@
+"""A teacher: a finished YOLOX detector, whose answers a network learns anchor by anchor, besides the truth.
+
+A few thousand annotated pictures say little. A teacher says, of every augmented picture, how likely each
+class is in every cell. It knows no recipe and no loop.
+
+Axis letters beside the usual ones: k classes of the teacher.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino
+from lucidbox.errors import OptionError, WeightsError
+from lucidbox.labels import COCO_NAMES
+from lucidbox.model.decode import Decoder, Predictions, anchor_points
+from lucidbox.model.network import BINS, STRIDES, Logits
+from lucidbox.shapes import Float, UInt8
+from lucidbox.train.assigner import Assignment
+from lucidbox.train.losses import Gains, Loss, box_losses, one_process
+
+PUBLISHED = Gains()
+"""Weights of the loss's parts that learning from a teacher starts from, as learning from the truth does."""
+
+LARGEST = 10.0
+"""Highest logarithm of a side, in cells, that is believed: larger ones would end in infinite boxes."""
+
+BELIEVED = 0.05
+"""Boxes are learnt where the teacher's best score is higher; the many below would cost time and weigh little."""
+
+OFFSETS = 5
+"""Numbers before the classes of an anchor: centre x and y, logarithms of width and height, objectness."""
+
+
+class Teacher:
+    """Answers of a YOLOX detector of COCO's 80 classes, from the ONNX file its authors' tools export.
+
+    Such a file takes BGR from 0 to 255 and says, for each anchor, its centre's distance from the cell's left
+    top corner and the logarithms of its sides, in cells, then the probabilities of an object and of each
+    class, if there is one ("YOLOX", arXiv 2107.08430). Its levels, strides and rows are ours. It was exported
+    for one size and one picture; here it takes any.
+
+    Not for several threads at once. Make it in the process that uses it.
+
+    Args:
+        path: the file.
+        names: classes of the network that learns, all of them COCO's; in any order, and not all need be there.
+        threads: most threads to use; None leaves it to OpenVINO.
+
+    Raises:
+        OptionError: there is no such file, or a class is not COCO's.
+        WeightsError: the file is not such a detector.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], threads: int | None = None) -> None:
+        self._columns = torch.tensor(_columns(names))
+        self._model = _compiled(path, threads)
+
+    def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> Predictions:
+        """What the teacher sees, one anchor for each of the learner's.
+
+        Args:
+            images: RGB, height and width in multiples of 32.
+
+        Returns:
+            Predictions for the learner's classes, where ``images`` lie. A score is the probability that
+            there is an object and that it is of the class.
+
+        Raises:
+            OptionError: a side is no multiple of 32.
+        """
+        height, width = images.shape[1:3]
+        if height % STRIDES[-1] or width % STRIDES[-1]:
+            raise OptionError(f"teacher: {height}×{width} pixels; sides must be multiples of {STRIDES[-1]}")
+        output = torch.from_numpy(self._model(images.cpu().contiguous().numpy())[0])
+        boxes, scores = decoded(output, height, width)
+        return Predictions(boxes.to(images.device), scores[..., self._columns].to(images.device))
+
+
+def distillation_loss(
+    logits: Logits,
+    answers: Predictions,
+    size: tuple[int, int],
+    gains: Gains = PUBLISHED,
+    *,
+    strides: Sequence[int] = STRIDES,
+    bins: int = BINS,
+    sum_over_processes: Callable[[Tensor], Tensor] = one_process,
+) -> Loss:
+    """How far a network's answers are from the teacher's: the detection loss of what the teacher believes.
+
+    The teacher's scores are the soft targets of all anchors and classes, and its boxes those of the anchors
+    where it sees something, weighted by its score: a box that it does not believe in teaches nothing. All are
+    divided by the sum of its scores, or by 1 if that is less. Computed in float32 at least.
+
+    Args:
+        logits: the network's output.
+        answers: of the teacher, for the same pictures.
+        size: height and width of the network's input, in pixels.
+        gains: weights of the three parts.
+        strides: input pixels per cell of each level.
+        bins: numbers in the distribution of each box side.
+        sum_over_processes: as for :func:`lucidbox.train.losses.detection_loss`.
+
+    Returns:
+        The loss to add to that of the truth, and what each anchor was to learn.
+    """
+    precision = torch.promote_types(logits.boxes.dtype, torch.float32)
+    logits = Logits(logits.boxes.to(precision), logits.classes.to(precision))
+    predictions: Predictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes.detach()), *size)
+    grids = [(size[0] // stride, size[1] // stride) for stride in strides]
+    anchors = anchor_points(grids, strides, logits.boxes.device)
+    lesson = _lesson(answers)
+
+    targets = lesson.scores.transpose(1, 2)
+    classes = binary_cross_entropy_with_logits(logits.classes, targets, reduction="sum")
+    boxes, distributions = box_losses(logits.boxes, predictions.boxes, anchors, lesson)
+    parts = torch.stack((gains.boxes * boxes, gains.classes * classes, gains.distributions * distributions))
+    score_sum = lesson.scores.sum()
+    score_sum, pictures = sum_over_processes(torch.stack((score_sum, score_sum.new_tensor(len(logits.boxes)))))
+    items = parts / score_sum.clamp(min=1)
+    return Loss(total=items.sum() * pictures, items=items.detach(), assignment=lesson)
+
+
+def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> Predictions:
+    """YOLOX's raw numbers as boxes in pixels of its input, and probabilities.
+
+    Args:
+        output: five numbers for the box and its objectness, then one for each class.
+        height: of the input, in pixels.
+        width: of the input, in pixels.
+    """
+    anchors = anchor_points([(height // stride, width // stride) for stride in STRIDES], STRIDES, output.device)
+    strides = anchors.strides[:, None]
+    # Ours are the centres of cells; YOLOX counts from their left top corners.
+    centres = anchors.points + (output[..., :2] - 0.5) * strides
+    halves = output[..., 2:4].clamp(max=LARGEST).exp() * strides / 2
+    scores = output[..., OFFSETS - 1 : OFFSETS] * output[..., OFFSETS:]
+    return Predictions(torch.cat((centres - halves, centres + halves), dim=2), scores)
+
+
+def _lesson(answers: Predictions, believed: float = BELIEVED) -> Assignment:
+    """What each anchor learns from the teacher, in the form of an assignment of the truth."""
+    best, labels = answers.scores.max(dim=2)
+    foreground = best > believed
+    return Assignment(
+        labels=labels.masked_fill(~foreground, answers.scores.shape[2]),
+        boxes=answers.boxes,
+        scores=answers.scores,
+        foreground=foreground,
+        # No true box stands behind an anchor.
+        owners=torch.full_like(labels, -1),
+    )
+
+
+def _columns(names: Sequence[str]) -> list[int]:
+    """The teacher's number of each of the learner's classes."""
+    unknown = [name for name in names if name not in COCO_NAMES]
+    if unknown:
+        raise OptionError(f"teacher: it does not know {unknown[0]!r}, only the 80 classes of COCO; train without")
+    return [COCO_NAMES.index(name) for name in names]
+
+
+def _compiled(path: Path, threads: int | None) -> Any:
+    """The model for RGB bytes "b h w 3" of any size."""
+    if not path.is_file():
+        raise OptionError(f"teacher {path}: no such file")
+    openvino = import_openvino()
+    core = openvino.Core()
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": HINTS[automatic_precision()[0]],
+        # Loader processes pinned to one and the same core would wait for each other.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    try:
+        model = _any_size(openvino, core.read_model(str(path)))
+        return core.compile_model(_from_pixels(openvino, model), "CPU", options)
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"teacher {path}: openvino cannot load it as a YOLOX detector: {reason}") from error
+
+
+def _any_size(openvino: Any, model: Any) -> Any:
+    """The model for any number of pictures and any sides.
+
+    Raises:
+        ValueError: it is no YOLOX detector with our levels and COCO's classes.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() == "Reshape" and (wanted := _shape_for_one(node)) is not None:
+            # Its export wrote down one picture; 0 stands for as many as come.
+            many = openvino.opset13.constant(np.array([0, *wanted[1:]]))
+            node.input(1).replace_source_output(many.output(0))
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; YOLOX has one of each"
+        )
+    side = 2 * STRIDES[-1]
+    model.reshape([2, 3, side, side])
+    expected = [2, sum((side // stride) ** 2 for stride in STRIDES), OFFSETS + len(COCO_NAMES)]
+    found = model.output(0).partial_shape
+    if found != openvino.PartialShape(expected):
+        raise ValueError(f"pictures of {side}×{side} pixels give {found}, not {expected} as YOLOX for COCO")
+    model.reshape([-1, 3, -1, -1])
+    return model
+
+
+def _shape_for_one(reshape: Any) -> list[int] | None:
+    """The shape a node asks for, if that is a constant for one picture, numbers of an anchor, and all anchors."""
+    constant = reshape.input_value(1).get_node()
+    if constant.get_type_name() != "Constant":
+        return None
+    wanted: list[int] = constant.data.tolist()
+    return wanted if len(wanted) == 3 and (wanted[0], wanted[2]) == (1, -1) else None
+
+
+def _from_pixels(openvino: Any, model: Any) -> Any:
+    """The model behind the steps from our pixels to its own: BGR, floats, channels first."""
+    steps = openvino.preprocess.PrePostProcessor(model)
+    pixels, order = steps.input().tensor(), openvino.preprocess.ColorFormat
+    pixels.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC")).set_color_format(order.RGB)
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(openvino.Type.f32).convert_color(order.BGR)
+    return steps.build()

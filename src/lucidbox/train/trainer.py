@@ -1,0 +1,370 @@
+"""The loop: from a data set, a network and a recipe to weights that predict uses."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lucidbox import weights as weights_files
+from lucidbox.augment.pipeline import Augmenter
+from lucidbox.augment.sample import Samples
+from lucidbox.augment.settings import Augmentation
+from lucidbox.errors import LucidboxError, OptionError
+from lucidbox.files import cache_folder
+from lucidbox.model import Network
+from lucidbox.train import checkpoint as checkpoints
+from lucidbox.train.cache import build_cache
+from lucidbox.train.charts import training_curves
+from lucidbox.train.checkpoint import Checkpoint, Identity, Progress
+from lucidbox.train.clock import Clock
+from lucidbox.train.dataset import TrainingData, describe, identity
+from lucidbox.train.interruption import Interruption, interruptible
+from lucidbox.train.learner import Learner, Losses
+from lucidbox.train.loader import Batch, Plan, load
+from lucidbox.train.processes import Processes
+from lucidbox.train.recipe import Recipe
+from lucidbox.train.records import Records, Row
+from lucidbox.train.results import BEST, LAST, Origin, Results
+from lucidbox.train.schedule import Rates, rates
+from lucidbox.train.teacher import Teacher
+from lucidbox.train.validating import Validator
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+class TrainingError(LucidboxError):
+    """A training cannot go on; what was saved stays."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        folder: of its files.
+        epochs: done.
+        best_ap: best AP on the validation pictures, from 0 to 1; -1 before the first validation.
+        best_epoch: whose that was, from 1.
+        ending: "done", "patience" or "interrupted".
+        seconds: of all sittings.
+    """
+
+    folder: Path
+    epochs: int
+    best_ap: float
+    best_epoch: int
+    ending: str
+    seconds: float
+
+
+class Watcher:
+    """Told how a training goes, in the first of several processes; this one does nothing."""
+
+    def say(self, message: str) -> None:
+        """Something for the user to know."""
+
+    def batch(self, done: int, total: int, losses: Losses) -> None:
+        """``done`` of ``total`` batches of the whole training are learnt."""
+
+    def epoch(self, row: Row) -> None:
+        """An epoch is done."""
+
+
+SILENT = Watcher()
+
+
+class Trainer:
+    """A training, new or to be continued.
+
+    Example:
+        >>> data = open_data("data.yaml")
+        >>> trainer = Trainer(data, build("yolo11n", len(data.names)), Recipe(epochs=50), Path("runs/first"))
+        >>> outcome = trainer.run()
+
+    Args:
+        data: what to train on and validate with.
+        network: of as many classes as the data; trained in place.
+        recipe: how.
+        folder: for the results; new or empty.
+        processes: those that train together; by default this one alone, on the processor.
+        watcher: told how it goes.
+        logs: besides the CSV files: "tensorboard", "mlflow".
+        licence: of the weights that come out; written into them.
+        provenance: where the network's present weights come from, in words.
+        remember: kept in checkpoints, such as where the data is, for who resumes.
+
+    Raises:
+        OptionError: network and data have different numbers of classes, or the recipe cannot be followed here.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        network: Network,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        processes: Processes = ALONE,
+        watcher: Watcher = SILENT,
+        logs: tuple[str, ...] = (),
+        licence: str = weights_files.NOT_STATED,
+        provenance: str = "random weights",
+        remember: dict[str, Any] | None = None,
+    ) -> None:
+        if network.classes != len(data.names):
+            raise OptionError(f"the network has {network.classes} classes, the data set has {len(data.names)}")
+        self.data, self.recipe, self.processes, self.watcher = data, recipe, processes, watcher
+        self.results = Results(folder)
+        self.plan = Plan(
+            pictures=len(data.train),
+            batch=recipe.batch,
+            epochs=recipe.epochs,
+            mixed_epochs=max(0, recipe.epochs - recipe.close_mosaic),
+            seed=recipe.seed,
+            rank=processes.rank,
+            processes=processes.count,
+        )
+        teacher = Teacher(Path(recipe.teacher), data.names) if recipe.teacher else None
+        self.learner = Learner(network, recipe, self.plan.batches * recipe.epochs, processes, teacher)
+        self.validator = Validator(data, recipe.size, recipe.batch, self.learner.precision, processes)
+        self.identity = Identity(
+            network.architecture,
+            dict(network.options),
+            data.names,
+            identity(data),
+            describe(data),
+            processes.count,
+        )
+        self.progress = Progress()
+        self._resumed = False
+        self._origin = Origin(data.names, recipe.size, licence, provenance)
+        self._notes = {"logs": list(logs), "licence": licence, "provenance": provenance, **(remember or {})}
+        self._saved = self._began = time.monotonic()
+
+    def restore(self, kept: Checkpoint) -> None:
+        """Go on where a checkpoint ends, in its folder.
+
+        Raises:
+            OptionError: it is of another network, data set or number of processes; names the difference.
+        """
+        _refuse_other(kept, self.identity)
+        learner = self.learner
+        checkpoints.restore(kept.tensors, learner.network, learner.average.network, learner.optimizer)
+        self.progress = replace(kept.progress)
+        self._resumed = True
+        learner.pending, learner.average.updates = kept.progress.pending, kept.progress.updates
+        if kept.notes["scaler"]:
+            learner.scaler.load_state_dict(kept.notes["scaler"])
+
+    def run(self) -> Outcome:
+        """Train to the end, or until told to stop (Ctrl-C, SIGTERM): then all is saved, and can be resumed.
+
+        Raises:
+            TrainingError: a loss is no number; the batch is named and saved, the last checkpoint stays.
+            OutputError: something cannot be written, as on a full disk; the last checkpoint stays.
+        """
+        chosen = self.learner.optimization
+        self._say(
+            f"{self.identity.architecture} on {self.identity.data_summary}; {chosen.name} at"
+            f" {chosen.learning_rate:g}, {self.learner.precision} on {self.processes.device},"
+            f" {self.plan.batches} batches an epoch"
+        )
+        with ExitStack() as stack:
+            if self.processes.leads:
+                if not self._resumed:
+                    self.results.begin(self.recipe)
+                self._records = stack.enter_context(closing(self._open_records()))
+            self.samples = self._open_samples()
+            self._began = time.monotonic() - self.progress.seconds
+            if not self._resumed:
+                self._save()  # whenever it is killed, it can be resumed
+            ending = self._train(stack.enter_context(interruptible()))
+        if self.processes.leads and ending != "interrupted":
+            self._finish()
+        return Outcome(
+            self.results.folder,
+            self.progress.batches // self.plan.batches,
+            self.progress.best_ap,
+            self.progress.best_epoch + 1,
+            ending,
+            self.progress.seconds,
+        )
+
+    def _train(self, asked: Interruption) -> str:
+        """Batch after batch; returns how it ended."""
+        clock = Clock()
+        self.learner.begin()
+        for batch in self._batches():
+            clock.arrived()
+            self._learn(batch)
+            clock.learnt()
+            stop = self.processes.any(asked.wanted)
+            if self.progress.batches % self.plan.batches == 0:
+                self._end_epoch(clock)
+                if self._tired():
+                    return "patience"
+                clock = Clock()
+            elif stop or self._long_unsaved():
+                self._save()
+            if stop:
+                return "interrupted"
+            clock.ready()
+        return "done"
+
+    def _batches(self) -> Iterator[Batch]:
+        recipe = self.recipe
+        augmentation = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
+        augmenter = Augmenter(self.samples, recipe.size, augmentation)
+        on_card = self.processes.device.type == "cuda"
+        return load(augmenter, self.plan, first=self.progress.batches, workers=recipe.workers, pin=on_card)
+
+    def _learn(self, batch: Batch) -> None:
+        for failure in batch.failures:
+            self._say(f"{failure}; another picture took its place")
+        number = self.progress.batches
+        losses = self.learner.learn(batch, number, self._rates(number))
+        if not losses.finite:
+            self._refuse(batch, losses)
+        self.progress.batches += 1
+        sums = zip(self.progress.epoch_losses, losses.parts, strict=True)
+        self.progress.epoch_losses = tuple(total + part for total, part in sums)
+        if self.processes.leads:
+            self._records.batch(self.progress.batches, number // self.plan.batches + 1, losses)
+            self.watcher.batch(self.progress.batches, self.plan.batches * self.plan.epochs, losses)
+
+    def _open_samples(self) -> Samples:
+        """The pictures, from a cache if the recipe allows one: made by the first process, found by the others."""
+        samples = self.data.samples(self.recipe.size)
+        if not self.recipe.cache_gb:
+            return samples
+        folder, limit = cache_folder() / "pictures", int(self.recipe.cache_gb * 1e9)
+        for leads in (True, False):
+            if self.processes.leads is leads:
+                cached = build_cache(samples, folder, limit)
+            self.processes.any(False)  # all wait here
+        return cached
+
+    def _open_records(self) -> Records:
+        done = self.progress.batches if self._resumed else None
+        epochs = None if done is None else done // self.plan.batches
+        return Records(self.results.folder, self._notes["logs"], self.recipe.to_dict(), done, epochs)
+
+    def _finish(self) -> None:
+        """Pictures of how it went, and the model that predict uses."""
+        folder = self.results.folder
+        try:
+            training_curves(folder / "metrics.csv", folder / "curves.png")
+        except OptionError as error:  # matplotlib is not installed: no reason to lose the rest
+            self._say(str(error))
+        self.validator.draw(folder / "predictions.png")
+        if self.progress.best_epoch >= 0:
+            self.results.export_best()
+
+    def _rates(self, number: int) -> Rates:
+        return rates(self.recipe, self.learner.optimization, number, self.plan.batches)
+
+    def _end_epoch(self, clock: Clock) -> None:
+        """Validate, log, save: weights first, so that a checkpoint never speaks of weights that are not there."""
+        epoch = self.progress.batches // self.plan.batches
+        self.learner.share_statistics()
+        due = epoch % self.recipe.validate_every == 0 or epoch == self.plan.epochs
+        summary = self.validator(self.learner.average.network) if due else None
+        ap, ap50 = (float(summary.stats[0]), float(summary.stats[1])) if summary else (math.nan, math.nan)
+        better = summary is not None and ap > self.progress.best_ap
+        if better:
+            self.progress.best_ap, self.progress.best_epoch = ap, epoch - 1
+        if self.processes.leads:
+            self._save_weights(better, ap, epoch)
+        boxes, classes, distributions, teacher = (
+            total / self.plan.batches for total in self.progress.epoch_losses
+        )
+        self.progress.epoch_losses = (0.0, 0.0, 0.0, 0.0)
+        clock.validated()
+        if self.processes.leads:
+            rate = self._rates(self.progress.batches - 1).learning_rate
+            speed = clock.pictures_per_second(self.recipe.batch)
+            row = Row(
+                epoch, boxes, classes, distributions, teacher, ap, ap50, rate, clock.seconds, speed, clock.waiting
+            )
+            self._records.epoch(row)
+            self.watcher.epoch(row)
+        self._save()
+
+    def _save_weights(self, better: bool, ap: float, epoch: int) -> None:
+        words = f"lucidbox train: {self.identity.data_summary}, {epoch} epochs from {self._origin.provenance}"
+        if not math.isnan(ap):
+            words += f", AP {ap:.4f} on its validation pictures"
+        origin = replace(self._origin, provenance=words)
+        self.results.save_weights(self.learner.average.network, origin, (LAST, BEST) if better else (LAST,))
+
+    def _tired(self) -> bool:
+        """Whether it has been no better for so long that the recipe gives up."""
+        epoch = self.progress.batches // self.plan.batches - 1
+        patience, best = self.recipe.patience, self.progress.best_epoch
+        return bool(patience) and best >= 0 and epoch - best >= patience and epoch + 1 < self.plan.epochs
+
+    def _long_unsaved(self) -> bool:
+        """Whether it is time to save within an epoch: the first process's clock decides for all."""
+        late = time.monotonic() - self._saved > self.recipe.checkpoint_minutes * 60
+        return self.recipe.checkpoint_minutes > 0 and self.processes.any(late and self.processes.leads)
+
+    def _save(self) -> None:
+        """Keep all that is needed to go on."""
+        learner = self.learner
+        self.progress.seconds = time.monotonic() - self._began
+        self.progress.pending, self.progress.updates = learner.pending, learner.average.updates
+        self._saved = time.monotonic()
+        if learner.pending:
+            learner.share_gradients()
+        if not self.processes.leads:
+            return
+        tensors = checkpoints.collect(
+            learner.network, learner.average.network, learner.optimizer, pending=learner.pending > 0
+        )
+        self._records.flush()
+        notes = {**self._notes, "scaler": learner.scaler.state_dict()}
+        checkpoints.save(
+            Checkpoint(self.recipe, self.identity, self.progress, tensors, notes), self.results.checkpoint
+        )
+
+    def _refuse(self, batch: Batch, losses: Losses) -> None:
+        """Stop at a loss that is no number.
+
+        Raises:
+            TrainingError: always.
+        """
+        number = self.progress.batches + 1
+        saved = self.results.save_refused(batch, number, self.processes.rank)
+        pictures = ", ".join(self.data.train_pictures.name(index) for index in batch.indices[:4])
+        raise TrainingError(
+            f"batch {number}: loss or gradients are not finite (boxes {losses.boxes:g}, classes"
+            f" {losses.classes:g}, distributions {losses.distributions:g}, teacher {losses.teacher:g}); the batch"
+            f" is in {saved}, with pictures such as {pictures}. The last checkpoint stays: go on from it with"
+            " --resume, or train anew with a lower learning_rate"
+        )
+
+    def _say(self, message: str) -> None:
+        if self.processes.leads:
+            self.watcher.say(message)
+
+
+def _refuse_other(kept: Checkpoint, found: Identity) -> None:
+    """A training goes on with what it began with.
+
+    Raises:
+        OptionError: it would not; names the difference.
+    """
+    for field, what in (
+        ("architecture", "network"), ("options", "network's options"), ("names", "classes"),
+        ("processes", "number of processes"), ("data_summary", "data set"), ("data", "content of the data set"),
+    ):  # fmt: skip
+        before, now = getattr(kept.identity, field), getattr(found, field)
+        if before != now:
+            if field == "data":
+                before, now = "other pictures or objects", "as many, but not the same"
+            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}")
