@@ -1,11 +1,12 @@
 """How faithful explanations are, beside pytorch-grad-cam's on the same network and layer, and what they cost.
 
     pip install --no-deps grad-cam ttach scikit-learn joblib threadpoolctl cloudpickle narwhals
-    python benchmarks/explain.py --weights W --images DIR --annotations instances.json [--sample 40] [--drise 5]
+    python benchmarks/explain.py --weights W --images DIR --annotations instances.json [--parts times,heat]
 
-Prints the tables of docs/explain.md. Detections above 0.5 that match an object (IoU 0.5, same class). The peer
-explains the sum of the class's logits over all anchors that score above 0.25 for it; its package imports
-torchvision, for which benchmarks/stubs stands in.
+Prints the tables of docs/explain.md, each when it is done; all of it takes two hours on one core. The default was
+chosen on --pictures even. Detections above 0.5 that match an object (IoU 0.5, same class). The peer explains the
+sum of the class's logits over all anchors that score above 0.25 for it; its package imports torchvision, for
+which benchmarks/stubs stands in.
 """
 
 import argparse
@@ -23,24 +24,20 @@ from pytorch_grad_cam import EigenCAM, GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from lucidbox import Detector, weights
+from lucidbox.cli.explain_measure import table
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.explanation import explain_targets
-from lucidbox.explain.faithfulness import (
-    centred_gaussian,
-    curves,
-    overlap,
-    points_inside,
-    share_inside,
-)  # fmt: skip
+from lucidbox.explain.faithfulness import overlap, points_inside, share_inside
 from lucidbox.explain.hooks import record
 from lucidbox.explain.measuring import measure, right_detections, sampled
-from lucidbox.explain.methods import layers_for
+from lucidbox.explain.methods import DEFAULT, METHODS, OWN_LEVEL, layers_for
 from lucidbox.explain.scene import look, target_of, to_picture
 from lucidbox.images import read_image
 from lucidbox.validation import files_of
 
-OURS = ("odam", "gradcam", "gradcam-class", "eigencam")
+OURS = tuple(name for name in METHODS if name != "drise")
+PARTS = ("times", "heat", "curves", "drise")
 THEIRS = {"GradCAM": GradCAM, "LayerCAM": LayerCAM, "EigenCAM": EigenCAM}
 
 
@@ -71,7 +68,7 @@ def their_maps(wrapped, scene, layer, class_id, cache):
 def where_the_heat_is(detector, network, groups):
     """Share of heat inside and pointing game of every method; overlap of maps of two people."""
     wrapped = ClassLogits(network)
-    layers = layers_for(network, "own")
+    layers = layers_for(network, OWN_LEVEL)
     rows, shared, apart = {}, [], []
     for number, (path, found) in enumerate(groups):
         scene = look(detector, read_image(path))
@@ -85,7 +82,7 @@ def where_the_heat_is(detector, network, groups):
         }
         cache = {}
         for target in targets:
-            theirs = their_maps(wrapped, scene, recording.layer_for(target), target.class_id, cache)
+            theirs = their_maps(wrapped, scene, recording.own_layer(target), target.class_id, cache)
             for name, heat in theirs.items():
                 maps.setdefault(f"pytorch-grad-cam {name}", []).append(heat)
         for name, heats in maps.items():
@@ -95,7 +92,7 @@ def where_the_heat_is(detector, network, groups):
         people = [row for row in range(len(found)) if found.labels[row] == "person"]
         for index, row in enumerate(people):
             for other in people[index + 1 :]:
-                shared.append(overlap(maps["ours odam"][row], maps["ours odam"][other]))
+                shared.append(overlap(maps[f"ours {DEFAULT}"][row], maps[f"ours {DEFAULT}"][other]))
                 apart.append(
                     overlap(maps["pytorch-grad-cam GradCAM"][row], maps["pytorch-grad-cam GradCAM"][other])
                 )
@@ -150,21 +147,7 @@ def times(detector, network, path):
 
 def drise_figures(detector, groups):
     """D-RISE with 1,000 masks on a few detections, and the Gaussian on the same ones."""
-    rows = []
-    for path, found in groups:
-        scene = look(detector, read_image(path))
-        for one in found:
-            target = target_of(scene, one)
-            heat = drise(detector.engine, scene.pixels, [target])[0]
-            knowing = centred_gaussian(*scene.pixels.shape[:2], target.box)
-            scored = curves(detector.engine, scene.pixels, heat, target)
-            other = curves(detector.engine, scene.pixels, knowing, target)
-            own = to_picture(heat, scene.frame)
-            box = one.boxes[0].tolist()
-            better = scored[1] - scored[0] > other[1] - other[0]
-            rows.append((share_inside(own, box), points_inside(own, box), *scored, better))
-    print(f"\ndrise, 1,000 masks, {len(rows)} detections: inside, pointing, deletion, insertion, beats Gaussian")
-    print(np.round(np.mean(rows, axis=0), 4).tolist())
+    print("\n" + table(measure(detector, None, groups, ["drise"])), flush=True)
 
 
 def main():
@@ -172,26 +155,29 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("--images", required=True, type=Path)
     parser.add_argument("--annotations", required=True, type=Path)
-    parser.add_argument("--sample", type=int, default=40, help="detections of the deletion and insertion table")
-    parser.add_argument("--drise", type=int, default=5, help="detections explained by drise; 0 for none")
-    parser.add_argument("--limit", type=int, help="only so many detections in the first table, at random")
+    parser.add_argument("--parts", default=",".join(PARTS), help="any of times, heat, curves, drise")
+    parser.add_argument("--pictures", choices=("all", "even", "odd"), default="all", help="by their order")
+    parser.add_argument("--sample", type=int, help="only so many detections in the tables, at random")
+    parser.add_argument("--drise", type=int, default=8, help="detections explained by drise")
+    parser.add_argument("--methods", default=",".join(OURS), help="of the deletion and insertion table")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
+    parts = arguments.parts.split(",")
     torch.set_num_threads(arguments.threads)
     detector = Detector.load(arguments.weights, threads=arguments.threads)
     network = weights.network(weights.read(arguments.weights))
     truth = load_truth(arguments.annotations)
     groups = list(right_detections(detector, truth, files_of(truth, arguments.images), print))
+    groups = {"all": groups, "even": groups[::2], "odd": groups[1::2]}[arguments.pictures]
     print(f"{sum(len(found) for _, found in groups)} detections in {len(groups)} pictures", flush=True)
-    times(detector, network, groups[0][0])
-    where_the_heat_is(detector, network, sampled(groups, arguments.limit))
-    print(
-        "\n| method | deletion | insertion | beats the Gaussian | likeness | flagged |\n|---|---|---|---|---|---|"
-    )
-    for one in measure(detector, network, sampled(groups, arguments.sample), OURS):
-        figures = f"{one.deletion:.4f} | {one.insertion:.4f} | {one.beats_gaussian:.2f}"
-        print(f"| {one.method} | {figures} | {one.randomised:.2f} | {one.flagged:.2f} |", flush=True)
-    if arguments.drise:
+    if "times" in parts:
+        times(detector, network, groups[0][0])
+    if "heat" in parts:
+        where_the_heat_is(detector, network, sampled(groups, arguments.sample))
+    if "curves" in parts:
+        chosen = sampled(groups, arguments.sample)
+        print("\n" + table(measure(detector, network, chosen, arguments.methods.split(","))), flush=True)
+    if "drise" in parts:
         drise_figures(detector, sampled(groups, arguments.drise, seed=1))
 
 

@@ -1,10 +1,10 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.augment import Augmentation, Sample
 from lucidbox.augment.canvas import compose, fitted, letterboxed, overlap
-from lucidbox.augment.geometry import random_affine
+from lucidbox.augment.geometry import Affine, random_affine
 from lucidbox.augment.mosaic import mosaic_tiles, random_centre
 from lucidbox.letterbox import PADDING, fit
 
@@ -16,6 +16,7 @@ def test_overlap_by_hand():
 
 
 @given(st.integers(1, 200), st.integers(1, 200))
+@settings(deadline=None)
 def test_fitted_then_letterboxed_is_the_letterbox(painting, height, width):
     sample = painting.picture(height, width)
     sample = Sample(sample.image, np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.int64))
@@ -37,6 +38,7 @@ def test_boxes_that_are_no_numbers_are_dropped(painting):
 
 
 @given(st.integers(0, 10**6))
+@settings(deadline=None)
 def test_four_pictures_meet_at_the_centre(painting, seed):
     rng = np.random.default_rng(seed)
     samples = [painting.picture(*shape, seed=seed) for shape in ((64, 40), (64, 64), (30, 64), (64, 1))]
@@ -44,6 +46,8 @@ def test_four_pictures_meet_at_the_centre(painting, seed):
     tiles = mosaic_tiles(samples, [0, 1, 2, 3], (x, y), SIZE, (0, 0, 2 * SIZE, 2 * SIZE))
     assert min(x, y) >= 32
     assert max(x, y) <= 96
+    corners = [(tile.left, tile.top) for tile in tiles]
+    assert corners == [(x - 40, y - 64), (x, y - 64), (x - 64, y), (x, y)]
     assert tiles[0].visible[2:] == (x, y)
     assert (tiles[1].visible[0], tiles[1].visible[3]) == (x, y)
     assert (tiles[2].visible[2], tiles[2].visible[1]) == (x, y)
@@ -63,6 +67,7 @@ def test_centres_are_uniform():
 
 
 @given(st.integers(0, 10**6))
+@settings(deadline=None)
 def test_pictures_that_are_not_read_would_not_have_been_seen(painting, seed):
     rng = np.random.default_rng(seed)
     samples = [painting.picture(64, 64, seed=number) for number in range(4)]
@@ -84,12 +89,30 @@ def test_some_pictures_are_not_read(painting):
     assert [(tile.left, tile.top) for tile in tiles] == [(26, 40)]
 
 
+def one_box(image, *box):
+    return Sample(image, np.array([box], np.float32), np.zeros(1, np.int64))
+
+
 def test_boxes_are_cut_to_their_picture_before_anything(painting):
-    outside = Sample(
-        painting.picture(64, 64).image, np.array([[-30, 10, 40, 99]], np.float32), np.zeros(1, np.int64)
-    )
+    outside = one_box(painting.picture(40, 64).image, -30, 10, 40, 99)
     still = random_affine(np.random.default_rng(0), Augmentation(scale=0.0, translate=0.0), SIZE, SIZE)
-    assert compose([letterboxed(outside, SIZE)], still, SIZE).boxes.tolist() == [[0, 10, 40, 64]]
+    # The picture lies in rows 12 to 52 of the letterbox.
+    assert compose([letterboxed(outside, SIZE)], still, SIZE).boxes.tolist() == [[0, 22, 40, 52]]
+
+
+def test_a_box_that_only_became_smaller_is_kept(painting):
+    quarter = Affine(np.array([[0.25, 0, 0], [0, 0.25, 0]]), 0.25, (0, 0, 256, 256), upright=True)
+    tile = letterboxed(one_box(painting.picture(64, 64).image, 4, 8, 44, 48), SIZE)
+    assert compose([tile], quarter, SIZE).boxes.tolist() == [[1, 2, 11, 12]]
+
+
+def test_a_box_of_which_a_tenth_is_left_is_dropped(painting):
+    large = Affine(np.array([[2.0, 0, -64], [0, 2, 0]]), 2.0, (32, 0, 64, 32), upright=True)
+    # Columns from 32 on are seen: 2 of 20, then 2 of 10.
+    tile = letterboxed(one_box(painting.picture(64, 64).image, 14, 4, 34, 30), SIZE)
+    assert len(compose([tile], large, SIZE).boxes) == 0
+    tile = letterboxed(one_box(painting.picture(64, 64).image, 24, 4, 34, 30), SIZE)
+    assert compose([tile], large, SIZE).boxes.tolist() == [[0, 8, 4, 60]]
 
 
 def test_nothing_on_the_canvas_is_grey():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.augment import Sample
@@ -64,6 +64,7 @@ rectangles = st.lists(
 
 
 @given(rectangles, rectangles)
+@settings(deadline=None)
 def test_pixels_are_the_sources_in_pasted_boxes_and_the_targets_elsewhere(there, offered):
     target, source = sample(noise(1), *there), sample(noise(2), *offered)
     before = target.image.copy()

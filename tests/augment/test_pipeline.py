@@ -55,7 +55,7 @@ def test_the_settings_are_the_recipes():
     seed=st.integers(0, 10**9),
     changes=st.sampled_from([{}, {"flip_vertical": 0.5}, {"scale": 0.8}, {"mosaic": 0.0}]),
 )
-@settings(max_examples=150)
+@settings(deadline=None, max_examples=150)
 def test_painted_boxes_are_found_by_their_pixels(painting, fresh_colours, seed, changes):
     samples = fresh_colours(np.random.default_rng(seed), SIZE)
     chosen = replace(COLOURLESS, **changes)
@@ -74,6 +74,7 @@ def test_painted_boxes_are_found_by_their_pixels(painting, fresh_colours, seed, 
 
 
 @given(seed=st.integers(0, 10**9))
+@settings(deadline=None)
 def test_pasted_boxes_are_found_by_their_pixels(painting, fresh_colours, seed):
     samples = fresh_colours(np.random.default_rng(seed), SIZE)
     chosen = replace(COLOURLESS, mosaic=0.0, copy_paste=1.0)
@@ -84,6 +85,7 @@ def test_pasted_boxes_are_found_by_their_pixels(painting, fresh_colours, seed):
 
 
 @given(seed=st.integers(0, 10**9))
+@settings(deadline=None)
 def test_mixed_boxes_are_found_by_their_pixels(painting, fresh_colours, seed):
     samples = fresh_colours(np.random.default_rng(seed), SIZE)
     chosen = replace(COLOURLESS, mosaic=0.0, mixup=1.0)
@@ -134,6 +136,7 @@ def test_the_same_seed_gives_the_same_sample(painting, chosen):
 
 
 @given(st.integers(4, 200), st.integers(4, 200), st.booleans())
+@settings(deadline=None)
 def test_plain_is_the_letterbox(painting, height, width, mixing):
     box = np.array([[0, 0, width, height]], np.float32)
     sample = Sample(painting.picture(height, width).image, box, np.array([4]))

@@ -3,6 +3,8 @@ import pytest
 
 from lucidbox.augment import contact_sheet
 from lucidbox.colours import palette
+from lucidbox.detections import Detections
+from lucidbox.draw import draw
 from lucidbox.errors import OptionError
 
 
@@ -25,6 +27,8 @@ def test_boxes_and_names_are_drawn(painting):
     assert (cell[40, 20:100] == palette(1)).all()
     assert (cell[41:109, 99] == palette(1)).all()
     assert (cell[25:40, 20:50] != sample.image[25:40, 20:50]).any()  # the label above the box
+    truth = Detections(sample.boxes, np.array([0.5], np.float32), sample.classes, ("cat", "dog"))
+    np.testing.assert_array_equal(cell, draw(sample.image, truth, show_scores=False))  # annotations have no scores
     other = contact_sheet([sample], ("cat", "horse"), columns=5)
     assert not np.array_equal(other, sheet)
     assert (sample.image[40, 20:100] == (0, 255, 0)).all()

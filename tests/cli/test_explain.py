@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lucidbox.cli.explain import EXAMPLES
+from lucidbox.explain import DEFAULT, METHODS
 from lucidbox.files import sha256_of
 
 
@@ -50,7 +52,7 @@ def test_panel_map_and_words(command, noise, tmp_path):
         assert levels.size == (160, 96)
         assert np.abs(np.array(levels) / 65535 - heat).max() < 1e-4
     assert len(list(folder.glob("*-panel.png"))) == len(list(folder.glob("*-overlay.png"))) == 1
-    assert json.loads((folder / "explanations.json").read_text())[0]["method"] == "odam"
+    assert json.loads((folder / "explanations.json").read_text())[0]["method"] == DEFAULT
     assert sha256_of(picture) == before
 
 
@@ -134,6 +136,7 @@ def test_why_is_it_not_found(command, noise, tmp_path):
         (("--at", "1,2,3,4", "--class", "mauve"), "is not in the model"),
         (("--at", "1,2,3,4", "--class", "red", "--side", "left"), "leave it out with --at"),
         (("--box", "1", "--all"), "choose one of --box, --class, --all"),
+        (("--masks", "9"), "--masks belongs to --method drise"),
         (("--annotations", "x.json"), "belong to --measure"),
         (("--measure", "x"), "give one picture, or --measure"),
         (("--conf", "1.5"), "conf 1.5 is not between"),
@@ -169,8 +172,9 @@ def test_odd_pictures(kind, command, tmp_path):
     assert np.load(next((tmp_path / "odd").glob("*-heat.npy"))).shape == made.size[::-1]
 
 
-def test_measure_prints_a_table(command, noise, tmp_path):
-    """The small network's own boxes as truth: every detection is right."""
+@pytest.fixture
+def all_right(command, noise, tmp_path):
+    """Options of --measure over one picture with the small network's own boxes as truth; how many there are."""
     noise("pictures/one.png")
     _, out, _ = command(
         tmp_path / "pictures" / "one.png", "--all", "--json", "--conf", "0.5", "--method", "eigencam"
@@ -188,16 +192,64 @@ def test_measure_prints_a_table(command, noise, tmp_path):
     }  # fmt: skip
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     arguments = ("--measure", tmp_path / "pictures", "--annotations", tmp_path / "truth.json", "--masks", "4")
+    return arguments, len(boxes)
+
+
+@pytest.fixture
+def one_right(all_right):
+    """The same over one detection."""
+    return (*all_right[0], "--sample", "1")
+
+
+def test_measure_prints_a_table(command, all_right):
+    arguments, boxes = all_right
     code, out, err = command(*arguments, "--sample", "1")
     assert code == 0, err
     header, *rows = out.splitlines()
     assert header.split()[:3] == ["method", "detections", "inside"]
-    assert {row.split()[0] for row in rows} >= {"odam", "gradcam", "gradcam-class", "eigencam", "drise"}
+    assert [row.split()[0] for row in rows] == ["(gaussian)", *METHODS]
     assert all(row.split()[1] == "1" for row in rows)
     code, out, _ = command(*arguments, "--method", "drise", "--json")
-    (record,) = json.loads(out)
-    assert record["detections"] == len(boxes)
+    gaussian, record = json.loads(out)
+    assert record["detections"] == gaussian["detections"] == boxes
     assert 0 <= record["beats_gaussian"] <= 1
+    assert gaussian["beats_gaussian"] is None
+    code, out, _ = command(*arguments, "--conf", "0.99999")
+    assert code == 2
+
+
+def test_measure_at_a_layer(command, one_right):
+    """Methods that look at layers all look there; the one that does not is left out, or refused by name."""
+    _, default, _ = command(*one_right, "--method", "odam", "--json")
+    _, early, _ = command(*one_right, "--method", "odam", "--json", "--layer", "backbone.mix_p3")
+    assert json.loads(early)[0] == json.loads(default)[0]  # the Gaussian looks at no layer
+    assert json.loads(early)[1]["inside"] != json.loads(default)[1]["inside"]
+    code, out, err = command(*one_right, "--layer", "backbone.mix_p3", "--json")
+    assert code == 0, err
+    assert [record["method"] for record in json.loads(out)[1:]] == [name for name in METHODS if name != "drise"]
+    assert "looks at no layer" in command(*one_right, "--layer", "own", "--method", "drise")[2]
+    assert "did you mean" in command(*one_right, "--layer", "backbone.mix_p33")[2]
+
+
+@pytest.mark.parametrize("option", [("--side", "left"), ("--all",), ("--box", "1"), ("--save", "x")])
+def test_measure_refuses_what_would_have_no_effect(option, command, one_right):
+    code, _, err = command(*one_right, *option)
+    assert code == 2
+    assert "--measure takes every detection" in err
+
+
+def test_help_knows_every_method():
+    """Written out there, since help loads no NumPy."""
+    assert all(f"  {name:<14} {method.summary}" in EXAMPLES for name, method in METHODS.items())
+    assert EXAMPLES.count("(default)") == 1
+    assert f"{METHODS[DEFAULT].summary} (default)" in EXAMPLES
+
+
+def test_without_weights(noise, capsys):
+    from lucidbox.cli import main
+
+    assert main(["explain", str(noise())]) == 2
+    assert "no weights given" in capsys.readouterr().err
 
 
 def test_measure_without_annotations(command, tmp_path):

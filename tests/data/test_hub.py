@@ -16,8 +16,8 @@ from lucidbox.data import Kind, to_truth
 from lucidbox.data.box_forms import BoxSample, choose_form, misfits, to_xywh
 from lucidbox.data.hub import open_hub
 from lucidbox.errors import DataError, ImageError, OptionError, SourceError
-from lucidbox.train.cache import build_cache
-from lucidbox.train.dataset import describe, identity, open_data
+from lucidbox.samples.cache import build_cache
+from lucidbox.samples.dataset import describe, identity, open_data
 
 datasets = pytest.importorskip("datasets", reason="the extra 'hub' is not installed")
 
@@ -287,6 +287,31 @@ def test_a_few_wrong_boxes_do_not_make_a_wrong_form():
         choose_form(sample_of([*good, [60, 40, 30, 30], [5, 5, 0, 3], [-9, 0, 5, 5]], "xywh"), "auto", "xyxy", "a")
         == "xywh"
     )
+
+
+def test_one_wrong_box_of_five_does_not_make_a_wrong_form_either():
+    boxes = [[30, 20, 30, 20], [40, 10, 20, 20], [20, 30, 9, 9], [50, 5, 10, 9], [60, 40, 30, 30]]
+    sample = sample_of(boxes, "xywh")
+    assert misfits(sample)["xywh"] == 0.2
+    assert choose_form(sample, "auto", "xyxy", "a") == "xywh"
+    many = sample_of(boxes * 4, "xywh")
+    with pytest.raises(DataError, match="20% of the first 20 boxes cannot be xywh"):
+        choose_form(many, "xywh", "xywh", "a")
+
+
+def test_boxes_of_less_than_a_pixel_are_shares():
+    sample = sample_of([[30, 20, 30, 20], [40, 10, 20, 20]], "xywhn")
+    assert misfits(sample)["xywh"] == 1
+    with pytest.raises(DataError, match=r"they can be xywhn.*: say so with --boxes"):
+        choose_form(sample, "xywh", "xywh", "a")
+
+
+def test_the_val_split_is_of_the_form_of_the_train_split(tmp_path):
+    # Of itself, val could be of both forms.
+    both = [([0], [[2.0, 2.0, 20.0, 20.0]])]
+    for form in ("xywh", "xyxy"):
+        argument = save(tmp_path / form, {"train": rows(form), "val": rows(form, both, area=0.1)})
+        assert open_hub(argument).val.dataset.boxes_xywh.tolist() == [[2, 2, 20, 20]]
 
 
 def test_without_any_box_the_family_decides():

@@ -5,14 +5,18 @@ import pytest
 import torch
 
 from explainable import Unmoved
-from lucidbox import Detector
+from lucidbox import Detector, weights
 from lucidbox.detections import Detections
 from lucidbox.errors import OptionError
 from lucidbox.explain import METHODS, Masking, explain, explain_each
+from lucidbox.explain.drawing import captions
 from lucidbox.explain.explanation import Explanation, explain_targets
 from lucidbox.explain.faithfulness import overlap, share_inside
-from lucidbox.explain.methods import heat_maps
-from lucidbox.explain.scene import look, target_at
+from lucidbox.explain.hooks import record
+from lucidbox.explain.methods import agreed, heat_maps
+from lucidbox.explain.odam import strength
+from lucidbox.explain.scene import look, target_at, target_of
+from models import NAMES, lively_network
 
 QUICK = Masking(masks=24)
 GRADIENT = [name for name, method in METHODS.items() if method.heat is not None]
@@ -59,6 +63,48 @@ def test_sides_differ_from_the_score_and_from_one_another(small):
         assert all(np.abs(one - other).max() > 0.05 for other in maps[:index])
 
 
+def test_fine_is_odam_at_the_heads_layer_and_strength_before_it(small):
+    network, detector, picture, found = small
+
+    def heat(method, layer, side=None):
+        return explain(detector, picture, found[0], method=method, side=side, layer=layer, network=network).heat
+
+    for side in (None, "left"):
+        assert np.array_equal(heat("odam-fine", "own", side), heat("odam", "own", side))
+    scene = look(detector, picture)
+    target = target_of(scene, found[0])
+    recording = record(network, scene.pixels, ["backbone.mix_p3"])
+    gradients = recording.gradients(recording.score(target), "backbone.mix_p3")
+    left, top, right, bottom = (side / 8 for side in target.box)
+    sigma = 0.1 * (bottom - top), 0.1 * (right - left)
+    wanted = strength(recording.activations("backbone.mix_p3"), gradients, sigma)
+    assert np.allclose(heat("odam-fine", "early"), wanted, atol=1e-5)
+
+
+def test_by_default_two_layers_must_agree(small):
+    network, detector, picture, found = small
+    own, early, both = (
+        explain(detector, picture, found[0], layer=layer, network=network) for layer in ("own", "early", None)
+    )
+    assert early.layers == ("backbone.mix_p3",)
+    assert both.layers == own.layers + early.layers
+    assert np.allclose(both.heat, agreed([own.heat, early.heat]), atol=1e-6)
+    assert " and backbone.mix_p3" in captions(both)[0]
+
+
+def test_shuffled_weights_are_asked_once_for_all(small, monkeypatch):
+    from lucidbox.explain import hooks
+
+    network, detector, picture, found = small
+    calls, real = [], hooks.shuffled
+    monkeypatch.setattr(hooks, "shuffled", lambda one: calls.append(1) or real(one))
+    together = explain_each(detector, picture, found[:3], network=network)
+    figures = [one.faithfulness.randomised for one in together]
+    assert calls == [1]
+    alone = [explain(detector, picture, one, network=network).faithfulness.randomised for one in found[:3]]
+    assert figures == pytest.approx(alone, abs=1e-4)
+
+
 def test_a_layer_by_name(small):
     network, detector, picture, found = small
     fine = explain(detector, picture, found[0], layer="backbone.mix_p2", network=network)
@@ -78,7 +124,7 @@ def test_two_anchors_are_explained_by_two_places(small):
         for method in ("odam", "eigencam")
     }
     small_boxes = [dataclasses.replace(target, box=(0.0, 0.0, 8.0, 8.0)) for target in targets]
-    one, other = heat_maps("odam", scene, small_boxes, network, "neck.top_down_p3")
+    one, other = (made.heat for made in heat_maps("odam", scene, small_boxes, network, "neck.top_down_p3"))
     assert one.max() > 0
     assert other.max() > 0
     assert overlap(one, other) == 0
@@ -99,7 +145,7 @@ def test_an_engine_alone_is_told_what_works(method, small, small_onnx):
     _, _, picture, _ = small
     detector = Detector.load(small_onnx, engine="onnxruntime", size=160)
     detector.weights = None
-    with pytest.raises(OptionError, match=r"only an engine.*choose drise"):
+    with pytest.raises(OptionError, match=r"only an engine.*drise runs on any engine"):
         explain(detector, picture, detector(picture)[0], method=method)
 
 
@@ -117,6 +163,48 @@ def test_a_detector_that_knows_its_file_needs_no_network(which, small, small_wei
     knowing.weights = small_weights if which == "weights" else small_onnx
     given = explain(detector, picture, found[0], network=network).heatmap
     assert np.allclose(explain(knowing, picture, found[0]).heatmap, given, atol=1e-3)
+
+
+def test_a_weights_file_that_is_gone_or_no_network(small, tmp_path):
+    _, detector, picture, found = small
+    knowing = Detector(detector.engine, detector.names, size=detector.size)
+    knowing.weights = tmp_path / "gone.pt"
+    with pytest.raises(OptionError, match=r"gone\.pt: cannot be read again"):
+        explain(knowing, picture, found[0])
+    knowing.weights.write_bytes(b"\x08\x07 no weights")
+    with pytest.raises(
+        OptionError, match=r"gone\.pt.*method odam-fine needs the network itself, drise runs on any"
+    ):
+        explain(knowing, picture, found[0])
+
+
+def test_without_torch_the_extra_and_the_other_method_are_named(small, small_weights, monkeypatch):
+    from lucidbox.explain import methods
+
+    def missing(*_):
+        raise ImportError("No module named 'torch'")
+
+    _, detector, picture, found = small
+    knowing = Detector(detector.engine, detector.names, size=detector.size)
+    knowing.weights = small_weights
+    monkeypatch.setattr(methods, "_read_network", missing)
+    with pytest.raises(OptionError, match=r"needs torch: pip install 'lucidbox\[train\]'; drise runs on any"):
+        explain(knowing, picture, found[0])
+    assert len(explain(knowing, picture, found[0], method="drise", masking=QUICK).heatmap) == len(picture)
+
+
+def test_the_notebook_network_is_explained_too(tmp_path):
+    network = lively_network("notebook", base_channels=4)
+    weights.write(
+        weights.from_network(network, NAMES, licence="CC0-1.0", provenance="random"), tmp_path / "n.safetensors"
+    )
+    detector = Detector.load(tmp_path / "n.safetensors", engine="torch", precision="fp32", size=160)
+    picture = np.random.default_rng(0).integers(0, 256, (96, 150, 3), dtype=np.uint8)
+    found = detector(picture, conf=0.01)
+    for method in GRADIENT:
+        why = explain(detector, picture, found[0], method=method)
+        assert why.heatmap.shape == (96, 150)
+        assert why.heatmap.max() == 1 or method.startswith("gradcam")
 
 
 def test_unknown_methods_and_useless_options(small):
@@ -160,12 +248,10 @@ def test_an_empty_map_says_so_instead_of_dividing_by_zero(small):
     detector = Detector(Unmoved((10, 10, 40, 40)), ("a", "b"), size=(64, 64))
     picture = np.zeros((64, 64, 3), np.uint8)
     why = explain(detector, picture, detector(picture)[0], method="drise", masking=QUICK)
-    silent = Explanation(why.detection, "drise", None, why.target, why.scene, np.zeros((64, 64), np.float32))
+    silent = Explanation(why.detection, "drise", (), why.target, why.scene, np.zeros((64, 64), np.float32))
     assert silent.is_empty
     assert silent.faithfulness.inside == 0
     assert not silent.faithfulness.pointing
-    from lucidbox.explain.drawing import captions
-
     assert "the map is empty" in captions(silent)[1]
 
 
@@ -175,7 +261,9 @@ def test_paths_and_arrays_are_the_same_picture(small, tmp_path):
     network, detector, picture, found = small
     Image.fromarray(picture).save(tmp_path / "noise.png")
     one = explain(detector, tmp_path / "noise.png", found[0], network=network)
-    assert np.array_equal(one.heatmap, explain(detector, picture, found[0], network=network).heatmap)
+    for same, color in ((picture, "rgb"), (Image.fromarray(picture), "rgb"), (picture[..., ::-1], "bgr")):
+        other = explain(detector, same, found[0], network=network, color=color)
+        assert np.array_equal(one.heatmap, other.heatmap)
 
 
 def test_faithfulness_by_hand(small):

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lucidbox.errors import OptionError
-from lucidbox.explain.hooks import level_layers, record, shuffled, twin
+from lucidbox.explain.hooks import landmarks, record, shuffled, twin
 from lucidbox.explain.scene import Target
-from lucidbox.model import build, fuse
+from lucidbox.model import fuse
 from lucidbox.model.network import Logits
 from models import lively_network
 
@@ -49,7 +49,7 @@ def assert_same(before, after):
 
 def test_everything_is_left_as_found(network):
     before = state(network)
-    recording = record(network, PIXELS, level_layers(network))
+    recording = record(network, PIXELS, landmarks(network).levels)
     for anchor, layer in ((0, "neck.top_down_p3"), (5, "neck.top_down_p3"), (-1, "neck.bottom_up_p5")):
         score = recording.score(Target(anchor, 1, (0, 0, 1, 1)))
         assert np.abs(recording.gradients(score, layer)).max() > 0
@@ -145,12 +145,12 @@ def test_a_side_is_the_logit_of_its_distance_above_the_mean(small):
 
 
 def test_levels_of_anchors(small):
-    recording = record(small[0], PIXELS, level_layers(small[0]))
+    recording = record(small[0], PIXELS, landmarks(small[0]).levels)
     # 96 × 160: 12 × 20, 6 × 10, 3 × 5 cells.
     assert [recording.level(anchor) for anchor in (0, 239, 240, 299, 300, 314)] == [0, 0, 1, 1, 2, 2]
     with pytest.raises(IndexError):
         recording.level(315)
-    assert recording.layer_for(Target(240, 0, (0, 0, 1, 1))) == "neck.bottom_up_p4"
+    assert recording.own_layer(Target(240, 0, (0, 0, 1, 1))) == "neck.bottom_up_p4"
 
 
 @pytest.mark.parametrize(
@@ -207,5 +207,23 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere(small):
     assert torch.equal(changed.backbone.stem.bn.weight, network.backbone.stem.bn.weight)
 
 
-def test_the_notebook_network_has_its_own_levels():
-    assert level_layers(build("notebook", 2, base_channels=4)) == ("fpn.fpn_p3", "pan.pan_p4", "c2psa")
+@pytest.mark.parametrize(("name", "options"), [("yolo11n", {}), ("notebook", {"base_channels": 4})])
+def test_the_landmarks_are_where_they_say(name, options):
+    """The head's layers have a cell for 8, 16 and 32 pixels, and each is all that its level's anchors read."""
+    network = lively_network(name, **options)
+    marks = landmarks(network)
+    recording = record(network, PIXELS, [*marks.levels, marks.early])
+    assert [PIXELS.shape[1] // recording.outputs[one].shape[3] for one in (*marks.levels, marks.early)] == [
+        8,
+        16,
+        32,
+        8,
+    ]
+    for level, anchor in enumerate((0, 240, 300)):
+        target = Target(anchor, 0, (0, 0, 1, 1))
+        assert recording.own_layer(target) == marks.levels[level]
+        told = [
+            np.abs(recording.gradients(recording.score(target), one)).max() > 0 for one in marks.levels[level:]
+        ]
+        assert told == [True] + [False] * (2 - level)
+        assert np.abs(recording.gradients(recording.score(target), marks.early)).max() > 0

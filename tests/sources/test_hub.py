@@ -11,7 +11,7 @@ from PIL import Image
 
 from lucidbox.errors import ImageError, SourceError
 from lucidbox.sources import Failure, HubDataset, open_sources
-from lucidbox.sources.hub import _content
+from lucidbox.sources.hub import content
 
 datasets = pytest.importorskip("datasets", reason="the extra 'hub' is not installed")
 
@@ -100,15 +100,15 @@ def test_a_folder_of_pictures_with_one_split(tmp_path):
 
 def test_pictures_at_addresses_are_fetched(tmp_path):
     (tmp_path / "a.png").write_bytes(png(5))
-    assert _content({"bytes": None, "path": f"file://{tmp_path}/a.png"}, "row") == png(5)
+    assert content({"bytes": None, "path": f"file://{tmp_path}/a.png"}, "row") == png(5)
     with pytest.raises(ImageError, match=r"^row: file://.*missing.* cannot be fetched"):
-        _content({"bytes": None, "path": f"file://{tmp_path}/missing.png"}, "row")
+        content({"bytes": None, "path": f"file://{tmp_path}/missing.png"}, "row")
 
 
 @pytest.mark.parametrize("cell", [None, {"bytes": None, "path": None}])
 def test_rows_without_a_picture(cell):
     with pytest.raises(ImageError, match=r"^row: the row has no picture$"):
-        _content(cell, "row")
+        content(cell, "row")
 
 
 def test_a_data_set_without_pictures(tmp_path):

@@ -12,6 +12,7 @@ from lucidbox.errors import OptionError, WeightsError
 from lucidbox.labels import COCO_NAMES
 from lucidbox.model import Logits
 from lucidbox.model.decode import Decoder, Predictions, anchor_points
+from lucidbox.train.ciou import ciou
 from lucidbox.train.losses import Gains
 from lucidbox.train.teacher import Teacher, decoded, distillation_loss
 
@@ -137,10 +138,14 @@ def test_classes_are_found_by_name(shared, street):
 
 def test_bad_files_and_classes(tmp_path, small_teacher):
     (tmp_path / "text.onnx").write_text("no network")
+    (tmp_path / "half.onnx").write_bytes(small_teacher.read_bytes()[:5000])
+    (tmp_path / "empty.onnx").write_bytes(b"")
     cases = [
-        (tmp_path / "none.onnx", OptionError, "no such file"),
-        (tmp_path, OptionError, "no such file"),
-        (tmp_path / "text.onnx", WeightsError, "text.onnx"),
+        (tmp_path / "none.onnx", OptionError, "No such file"),
+        (tmp_path, OptionError, "Is a directory"),
+        (tmp_path / "text.onnx", WeightsError, "not a whole ONNX file"),
+        (tmp_path / "half.onnx", WeightsError, "not a whole ONNX file"),
+        (tmp_path / "empty.onnx", WeightsError, "openvino cannot load"),
         (yolox_shaped(tmp_path / "voc.onnx", numbers=25), WeightsError, r"85"),
         (yolox_shaped(tmp_path / "levels.onnx", strides=(8, 16)), WeightsError, "84"),
         (yolox_shaped(tmp_path / "two.onnx", outputs=2), WeightsError, "2 outputs"),
@@ -198,10 +203,8 @@ def test_a_loss_by_hand():
     # Cross-entropies to one half are ln 2, whatever the target; the sum of scores, 0.8, counts as 1.
     assert items[1].item() == pytest.approx(2 * ANCHORS * math.log(2))
     assert items[2].item() == pytest.approx(0.8 * math.log(16))
-    from lucidbox.train import ciou
-
-    student = torch.tensor([20.0 - 60, 36 - 60, 20 + 60, 36 + 60])
-    assert items[0].item() == pytest.approx(0.8 * (1 - ciou(student, answers.boxes[0, 50].float()).item()), rel=1e-5)
+    overlap = ciou(torch.tensor([20.0 - 60, 36 - 60, 20 + 60, 36 + 60]), answers.boxes[0, 50].float()).item()
+    assert items[0].item() == pytest.approx(0.8 * (1 - overlap), rel=1e-5)
 
 
 def test_nothing_pulls_where_the_student_answers_as_the_teacher_does():

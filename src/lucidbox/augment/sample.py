@@ -1,7 +1,7 @@
 """One annotated picture in memory: what every data set gives and every augmentation takes and returns."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Sample:
     classes: Int64[np.ndarray, " n"]
 
 
+@runtime_checkable
 class Samples(Protocol):
     """Annotated pictures by number, each scaled so that its longer side has one common length.
 

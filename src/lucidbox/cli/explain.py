@@ -1,28 +1,23 @@
 """``lucidbox explain``: why this box, can the reason be trusted, and why was an object missed."""
 
 import argparse
-import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lucidbox.detections import Detections
     from lucidbox.detector import Detector
-    from lucidbox.explain.explanation import Explanation
-    from lucidbox.explain.why_not import Near
 
 EXAMPLES = """\
 methods:
-  odam           each cell's own say in one detection, gradient times activation (default)
+  odam-fine      odam, where an early layer's cells count too: finer, and nearer the outline (default)
+  odam           each cell's own say in one detection, gradient times activation
   gradcam        channels weighed by their say in one detection
-  gradcam-class  channels weighed by their say in a class, as the notebook series has it
+  gradcam-class  channels weighed by their say in a class, all over P3
   eigencam       what a layer responds to most, whatever the detection
-  drise          what the detection needs, found by hiding parts of the picture; any engine, no torch
+  drise          what the detection needs, found by hiding parts; any engine, no torch
 
 examples:
   lucidbox explain street.jpg --weights yolo11n.pt                    # the best box
@@ -32,8 +27,6 @@ examples:
   lucidbox explain street.jpg --weights yolo11n.pt --at 40,60,120,300 --class dog   # why no dog here?
   lucidbox explain --measure val2017/ --annotations instances.json --weights yolo11n.pt --sample 50
 """
-
-DEFAULT_FOLDER = Path("runs") / "explain"
 
 
 def register(verbs: Any) -> None:
@@ -55,9 +48,11 @@ def register(verbs: Any) -> None:
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
     what.add_argument("--conf", type=float, metavar="P", help="a score must be greater than this (default: 0.25)")
     how = parser.add_argument_group("how")
-    how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
-    how.add_argument("--layer", metavar="NAME", help="look at this layer; own: the detection's own level")
-    how.add_argument("--masks", type=int, default=1000, metavar="N", help="masks of drise (1000)")
+    how.add_argument("--method", metavar="NAME", help="see below (default: odam-fine)")
+    how.add_argument(
+        "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
+    )
+    how.add_argument("--masks", type=int, metavar="N", help="masks of drise (1000)")
     how.add_argument("--seed", type=int, default=0, help="of drise's masks (0)")
     how.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
     how.add_argument("--precision", default="auto", help="auto (default), fp32, bf16, fp16")
@@ -88,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.measure:
         from lucidbox.cli.explain_measure import measure_command
 
-        return measure_command(arguments, detector, _network(arguments, forced=arguments.method != "drise"))
+        return measure_command(arguments, detector)
     return _missed(arguments, detector) if arguments.at else _explain(arguments, detector)
 
 
@@ -107,14 +102,21 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.at and not arguments.class_name:
         raise OptionError("--at needs --class: what should have been found there")
     given = [arguments.box is not None, bool(arguments.class_name), arguments.all]
-    if sum(given) > 1 or (arguments.measure and any([*given, arguments.at, arguments.side, arguments.layer])):
-        raise OptionError("choose one of --box, --class, --all; none of them with --measure")
+    if sum(given) > 1:
+        raise OptionError("choose one of --box, --class, --all")
+    if arguments.measure and any([*given, arguments.at, arguments.side, arguments.save]):
+        raise OptionError(
+            "--measure takes every detection and prints: leave out --box, --class, --all, --at, --side, --save"
+        )
     if arguments.at and arguments.side:
         raise OptionError("--side belongs to a detection; leave it out with --at")
+    if arguments.masks is not None and not arguments.measure and arguments.method != "drise":
+        raise OptionError("--masks belongs to --method drise")
 
 
 def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     """A panel for each chosen detection."""
+    from lucidbox.cli.explain_report import save
     from lucidbox.explain import explain_each
     from lucidbox.images import read_image
 
@@ -133,11 +135,9 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
         if arguments.json:
             print("[]")
         return 1
-    explanations = explain_each(
-        detector, picture, found[chosen], side=arguments.side, network=_network(arguments), **options
-    )
+    explanations = explain_each(detector, picture, found[chosen], side=arguments.side, **options)
     stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
-    _save(arguments, stems, explanations)
+    save(arguments, stems, explanations)
     return 0
 
 
@@ -167,8 +167,10 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     """What the nearest anchors said, and the map of the score that was too low."""
     import numpy as np
 
+    from lucidbox.cli.explain_report import save, say_near
     from lucidbox.detections import Detections
     from lucidbox.explain.explanation import explain_targets
+    from lucidbox.explain.methods import network_of
     from lucidbox.explain.scene import look, target_at
     from lucidbox.explain.why_not import near_anchors
     from lucidbox.images import read_image
@@ -179,42 +181,27 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     (class_id,) = class_ids([arguments.class_name], detector.names)
     scene = look(detector, read_image(arguments.picture))
     near = near_anchors(scene, place, class_id, detector.limits)
-    _say_near(arguments, near, detector.names[class_id])
+    say_near(arguments, near, detector.names[class_id])
     best = near[0]
     shown = Detections(
         np.array([best.box], np.float32), np.array([best.score], np.float32), np.array([class_id]), detector.names
     )
     target = target_at(scene, best.anchor, class_id)
-    explanations = explain_targets(scene, [shown], [target], network=_network(arguments), **options)
-    _save(arguments, [f"missed-{detector.names[class_id]}"], explanations, near)
+    network = None if options["method"] == "drise" else network_of(detector, options["method"])
+    explanations = explain_targets(scene, [shown], [target], network=network, **options)
+    save(arguments, [f"missed-{detector.names[class_id]}"], explanations, near)
     return 0
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Method, layer and masking; checked before anything takes time."""
-    from lucidbox.explain.drise import Masking
+    from lucidbox.cli.explain_report import masking_of
     from lucidbox.explain.methods import DEFAULT, checked_method
 
     name = arguments.method or DEFAULT
     checked_method(name, arguments.layer, arguments.side)
-    masking = Masking(masks=arguments.masks, seed=arguments.seed)
+    masking = masking_of(arguments)
     return {"method": name, "layer": arguments.layer, "masking": masking}
-
-
-def _network(arguments: argparse.Namespace, forced: bool = False) -> Any:
-    """The network of --weights, where the method needs it."""
-    from lucidbox.explain.methods import DEFAULT, METHODS
-
-    if METHODS[arguments.method or DEFAULT].heat is None and not forced:
-        return None
-    try:
-        from lucidbox import weights
-
-        return weights.network(weights.read(arguments.weights))
-    except ImportError as error:
-        raise OptionError(
-            f"method {arguments.method or DEFAULT} needs torch: pip install 'lucidbox[train]', or choose drise"
-        ) from error
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -225,47 +212,3 @@ def _numbers(text: str) -> tuple[float, ...]:
     if len(place) != 4:
         raise OptionError(f"--at {text}: give four numbers, left,top,right,bottom, in pixels of the picture")
     return place
-
-
-def _say_near(arguments: argparse.Namespace, near: "list[Near]", name: str) -> None:
-    """A line for each of the nearest anchors."""
-    out = sys.stderr if arguments.json else sys.stdout
-    print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
-    for one in near:
-        box = ",".join(f"{side:.0f}" for side in one.box)
-        print(f"  score {one.score:.3f}  IoU {one.iou:.2f}  box {box}  {one.fate}", file=out)
-
-
-def _save(
-    arguments: argparse.Namespace,
-    stems: "Sequence[str]",
-    explanations: "Sequence[Explanation]",
-    near: "Sequence[Near]" = (),
-) -> None:
-    """Panel, map as array and as picture of each explanation, and what there is to say of it."""
-    import io
-
-    import cv2
-    import numpy as np
-
-    from lucidbox.explain.drawing import captions, overlay
-    from lucidbox.files import atomic_write, numbered_folder
-    from lucidbox.outputs import safe_name, save_image
-
-    folder = numbered_folder(arguments.save or DEFAULT_FOLDER)
-    out, records = sys.stderr if arguments.json else sys.stdout, []
-    for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
-        save_image(folder / f"{stem}-panel.png", explanation.draw())
-        save_image(folder / f"{stem}-overlay.png", overlay(explanation.scene.picture, explanation.heatmap))
-        # Sixteen bits: the levels of a faint map are not lost.
-        levels = np.rint(explanation.heatmap * 65535).astype(np.uint16)
-        atomic_write(folder / f"{stem}-heat.png", cv2.imencode(".png", levels)[1].tobytes())
-        array = io.BytesIO()
-        np.save(array, explanation.heatmap)
-        atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
-        print("\n  ".join(captions(explanation)), file=out)
-        records.append(explanation.to_dict() | ({"near": [one.to_dict() for one in near]} if near else {}))
-    atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
-    if arguments.json:
-        print(json.dumps(records, indent=1, ensure_ascii=False))
-    print(f"saved in {folder}", file=out)

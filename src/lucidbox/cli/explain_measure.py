@@ -5,25 +5,25 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from lucidbox.cli.explain_report import masking_of
 from lucidbox.detector import Detector
 from lucidbox.errors import ImageError, OptionError
 from lucidbox.evaluate import load_truth
-from lucidbox.explain.drise import Masking
-from lucidbox.explain.measuring import Measured, measure, right_detections, sampled
-from lucidbox.explain.methods import METHODS
+from lucidbox.explain.measuring import CONFIDENCE, Measured, measure, right_detections, sampled
+from lucidbox.explain.methods import METHODS, checked_method, network_of
 from lucidbox.validation import files_of
 
 HEADER = "method         detections  inside  pointing  deletion  insertion  beats Gaussian  likeness  flagged"
 
 
-def measure_command(arguments: argparse.Namespace, detector: Detector, network: Any) -> int:
+def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
     """Print the table; 1 if pictures could not be read."""
     if arguments.sample is not None and arguments.sample < 1:
         raise OptionError(f"--sample {arguments.sample} is less than 1")
-    if arguments.method and arguments.method not in METHODS:
-        raise OptionError(f"method {arguments.method!r} is unknown; choose one of {', '.join(METHODS)}")
+    masking = masking_of(arguments)
+    methods = _methods(arguments)
+    network = None if methods == ["drise"] else network_of(detector, methods[0])
     failures: list[ImageError] = []
 
     def failed(error: ImageError) -> None:
@@ -32,15 +32,24 @@ def measure_command(arguments: argparse.Namespace, detector: Detector, network: 
 
     truth = load_truth(arguments.annotations)
     files = files_of(truth, Path(arguments.measure))
-    groups = sampled(right_detections(detector, truth, files, failed), arguments.sample, arguments.seed)
-    methods = [arguments.method] if arguments.method else list(METHODS)
-    masking = Masking(masks=arguments.masks, seed=arguments.seed)
-    measured = measure(detector, network, groups, methods, masking)
-    if arguments.json:
-        print(json.dumps([one.to_dict() for one in measured], indent=1))
-    else:
-        print(table(measured))
+    conf = CONFIDENCE if arguments.conf is None else arguments.conf
+    groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, arguments.seed)
+
+    def done(pictures: int) -> None:
+        if pictures % 10 == 0:
+            print(f"{pictures} of {len(groups)} pictures", file=sys.stderr, flush=True)
+
+    measured = measure(detector, network, groups, methods, layer=arguments.layer, masking=masking, on_picture=done)
+    print(json.dumps([one.to_dict() for one in measured], indent=1) if arguments.json else table(measured))
     return 1 if failures else 0
+
+
+def _methods(arguments: argparse.Namespace) -> list[str]:
+    """The method that was asked for, or all of them; with --layer those that look at layers."""
+    if arguments.method:
+        checked_method(arguments.method, arguments.layer, None)
+        return [arguments.method]
+    return [name for name, method in METHODS.items() if method.heat or not arguments.layer]
 
 
 def table(measured: Sequence[Measured]) -> str:
@@ -50,6 +59,7 @@ def table(measured: Sequence[Measured]) -> str:
         shares = f"{one.inside:>6.3f}  {one.pointing:>8.3f}  {one.deletion:>8.4f}  {one.insertion:>9.4f}"
         likeness = "-" if one.randomised is None else f"{one.randomised:.2f}"
         flagged = "-" if one.flagged is None else f"{one.flagged:.2f}"
-        trusted = f"{one.beats_gaussian:>14.2f}  {likeness:>8}  {flagged:>7}"
+        beats = "-" if one.beats_gaussian is None else f"{one.beats_gaussian:.2f}"
+        trusted = f"{beats:>14}  {likeness:>8}  {flagged:>7}"
         lines.append(f"{one.method:<13}  {one.detections:>10}  {shares}  {trusted}")
     return "\n".join(lines)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lucidbox.samples.dataset import TrainingData
     from lucidbox.train.checkpoint import Checkpoint
-    from lucidbox.train.dataset import TrainingData
     from lucidbox.train.processes import Processes
     from lucidbox.train.recipe import Recipe
     from lucidbox.train.trainer import Outcome, Trainer
@@ -208,8 +208,8 @@ def _recipe(arguments: argparse.Namespace) -> "Recipe":
 def _open(path: str, classes: str | None, boxes: str, processes: "Processes") -> "TrainingData":
     """The data set; what is wrong with it is told, a few lines of it and all counts."""
     from lucidbox.data import count_by_kind
+    from lucidbox.samples.dataset import open_data
     from lucidbox.scripts import printable
-    from lucidbox.train.dataset import open_data
 
     wanted = classes.split(",") if classes else None
     data = open_data(path, classes=wanted, boxes=boxes)

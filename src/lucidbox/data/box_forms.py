@@ -21,6 +21,7 @@ MEANINGS: dict[BoxForm, str] = {
 
 # Data sets have a few wrong boxes of their own; in a wrong form a third and more are wrong.
 _MOST_MISFITS = 0.05
+_FEW_MISFITS = 3
 # Annotation tools round, and some let boxes end one pixel further.
 _TOLERANCE = 1.01
 _LARGEST_MASK = 1.05
@@ -87,7 +88,9 @@ def choose_form(sample: BoxSample, wanted: BoxForm, default: BoxForm, source: st
         DataError: the boxes are not of that form; names the forms they fit.
     """
     shares = misfits(sample)
-    fitting = [form for form, share in shares.items() if share <= _MOST_MISFITS]
+    # Of a handful of boxes, one that is wrong in itself is many; but then no other form is better.
+    few, best = _FEW_MISFITS / max(len(sample.numbers), 1), min(shares.values())
+    fitting = [form for form, share in shares.items() if share <= max(_MOST_MISFITS, min(few, best))]
     if wanted == "auto":
         # Without being asked for, the rarer forms are not guessed at.
         usual = [form for form in ("xyxy", "xywh") if form in fitting]

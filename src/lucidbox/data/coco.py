@@ -72,10 +72,18 @@ def scan_coco(file: Path, images: Path | None, name: str) -> Scan:
         except DataError as error:
             problem = Problem(Kind.STRUCTURE, source, "", str(error).removeprefix(f"{source}: "))
             return Scan(empty_dataset(name, source, images), (problem,))
-        return _scan_document(document, source, images, name)
+        return scan_document(document, source, images, name)
 
 
-def _scan_document(document: dict[str, Any], source: str, root: Path | None, name: str) -> Scan:
+def scan_document(document: dict[str, Any], source: str, root: Path | None, name: str) -> Scan:
+    """A part from a parsed COCO document: everything usable, and every problem.
+
+    Args:
+        document: what the JSON holds.
+        source: its file's name, for messages.
+        root: folder of the pictures.
+        name: of the part.
+    """
     sections = {key: Section(document, key, source) for key in _READ}
     categories = _read_categories(sections["categories"])
     images = _read_images(sections["images"])

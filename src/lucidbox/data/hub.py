@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lucidbox.data.box_forms import MEANINGS, BoxForm, BoxSample, choose_form, parse_form
-from lucidbox.data.coco import _scan_document as scan_document
+from lucidbox.data.coco import scan_document
 from lucidbox.data.dataset import DataSet
 from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.hub_pictures import HubPictures, PictureFile, look
@@ -28,10 +28,10 @@ from lucidbox.errors import DataError, LucidboxError, SourceError
 from lucidbox.labels import coco_category_ids
 from lucidbox.sources.hub import (
     HubDataset,
-    _first_line,
-    _import_datasets,
-    _without_retry_notes,
-    _without_torch,
+    first_line,
+    import_datasets,
+    without_retry_notes,
+    without_torch,
 )  # fmt: skip
 
 _ROLES = {"train": ("train",), "val": ("validation", "val", "valid", "dev", "test")}
@@ -85,7 +85,8 @@ def open_hub(argument: str, boxes: str = "auto", watch: Watch = unwatched) -> Hu
     for role in _ROLES:
         name = _choose_split(argument, splits, role, notes)
         scanner = _Scanner(f"{argument}:{name}", role, splits[name], argument, form, problems, notes)
-        parts[role] = scanner.scan(watch)
+        # What the larger split's boxes were found to be, the other's must be, too.
+        parts[role], form = scanner.scan(watch)
     return HubReading(parts["train"], parts["val"], tuple(problems), tuple(dict.fromkeys(notes)))
 
 
@@ -96,9 +97,9 @@ def _load(argument: str) -> Mapping[str, Any]:
     revision = None
     if "@" in name and not Path(name).exists():
         name, _, revision = name.rpartition("@")
-    datasets = _import_datasets()
+    datasets = import_datasets()
     try:
-        with _without_torch(datasets), _without_retry_notes():
+        with without_torch(datasets), without_retry_notes():
             if any((Path(name) / file).is_file() for file in ("dataset_dict.json", "state.json")):
                 opened = datasets.load_from_disk(name)
             else:
@@ -106,8 +107,8 @@ def _load(argument: str) -> Mapping[str, Any]:
     except LucidboxError:
         raise
     except Exception as error:  # ``datasets`` passes on whatever its many file and network layers raise
-        cause = f" ({_first_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
-        raise SourceError(f"{argument}: {_first_line(error)}{cause}") from error
+        cause = f" ({first_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
+        raise SourceError(f"{argument}: {first_line(error)}{cause}") from error
     splits: Mapping[str, Any] = opened if isinstance(opened, dict) else {"train": opened}
     return splits
 
@@ -144,9 +145,9 @@ class _Scanner:
     problems: list[Problem]
     notes: list[str]
 
-    def scan(self, watch: Watch) -> HubPart:
-        """Annotations, checked entry by entry as those of COCO files are, and pictures."""
-        datasets = _import_datasets()
+    def scan(self, watch: Watch) -> tuple[HubPart, BoxForm]:
+        """Annotations, checked entry by entry as those of COCO files are, and pictures; and the form of boxes."""
+        datasets = import_datasets()
         features = self.rows.features
         column = next((name for name, kind in features.items() if isinstance(kind, datasets.Image)), None)
         if column is None:
@@ -163,7 +164,7 @@ class _Scanner:
         numbers = np.array([ids[one] for one in scanned.dataset.image_ids.tolist()], np.int64)
         category_ids = np.array(coco_category_ids(scanned.dataset.names), np.int64)
         dataset = replace(scanned.dataset, category_ids=category_ids)
-        return HubPart(dataset, HubPictures(rows, column, numbers, self.source))
+        return HubPart(dataset, HubPictures(rows, column, numbers, self.source)), form
 
     def _form(self, objects: Objects, files: Mapping[int, PictureFile]) -> BoxForm:
         known = [one for one in objects.written if one.row in files][:_BOXES_LOOKED_AT]

@@ -14,7 +14,7 @@ from lucidbox.data.problems import Kind, Problem
 from lucidbox.errors import ImageError
 from lucidbox.images import read_image
 from lucidbox.shapes import Int, UInt8
-from lucidbox.sources.hub import _content, _first_line
+from lucidbox.sources.hub import content, first_line
 
 _ROWS_AT_ONCE = 32
 
@@ -46,7 +46,7 @@ class HubPictures:
             ImageError: it cannot be read.
         """
         name = self.name(index)
-        return read_image(_content(self.rows[int(self.numbers[index])][self.column], name), name=name)
+        return read_image(content(self.rows[int(self.numbers[index])][self.column], name), name=name)
 
     def name(self, index: int) -> str:
         """Split and row: ``hf:NAME:SPLIT#ROW``."""
@@ -87,7 +87,7 @@ def look(
     for row, cell in enumerate(watch(_cells(rows, column), len(rows))):
         place = f"{source}#{row}"
         try:
-            size = _size(_content(cell, place), place)
+            size = _size(content(cell, place), place)
         except ImageError as error:
             kind, message = Kind.UNREADABLE_PICTURE, str(error).removeprefix(f"{place}: ")
             problems.append(Problem(kind, place, "", message))
@@ -125,5 +125,5 @@ def _size(content: bytes | Path, name: str) -> tuple[int, int]:
                 turned = image.getexif().get(0x0112) in (5, 6, 7, 8) if image.info.get("exif") else False
                 width, height = image.size[::-1] if turned else image.size
     except Exception as error:  # damaged bytes make Pillow's parsers raise nearly every type of error
-        raise ImageError(f"{name}: not a picture, or its start is damaged ({_first_line(error)})") from error
+        raise ImageError(f"{name}: not a picture, or its start is damaged ({first_line(error)})") from error
     return width, height

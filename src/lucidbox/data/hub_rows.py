@@ -82,7 +82,7 @@ def read_objects(rows: Any, source: str) -> Objects:
         entry["id"] = number
     sizes = list(map(_size, table.get("width", [None] * count), table.get("height", [None] * count)))
     written = [
-        Written(row, place, tuple(entry["bbox"] or ()), entry.get("area"))
+        Written(row, place, tuple(entry["bbox"] or ()), _number(entry.get("area")))
         for place, (row, entry) in enumerate(entries)
         if _four_numbers(entry["bbox"])
     ]
@@ -171,6 +171,10 @@ def _unique(ids: Sequence[Any]) -> list[int]:
 
 def _size(width: Any, height: Any) -> tuple[int, int] | None:
     return (width, height) if type(width) is type(height) is int and min(width, height) > 0 else None
+
+
+def _number(value: Any) -> float | None:
+    return value if type(value) in (int, float) else None
 
 
 def _four_numbers(box: Any) -> bool:

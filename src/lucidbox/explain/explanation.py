@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from lucidbox.detections import Detections
-from lucidbox.detector import Detector
+from lucidbox.detector import Color, Detector, _pixels
 from lucidbox.errors import OptionError
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, curves, likeness, points_inside, share_inside
 from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of
 from lucidbox.explain.scene import Scene, Target, look, target_of, to_picture, to_unit
-from lucidbox.images import read_image, to_rgb
 from lucidbox.shapes import Float32, UInt8
 
 if TYPE_CHECKING:
@@ -138,12 +136,13 @@ def explain(
     side: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    color: Color = "rgb",
 ) -> Explanation:
     """Why this box?
 
     Args:
         detector: the one that found it.
-        picture: path, bytes of a picture file, or RGB array: what it was found in.
+        picture: what it was found in: anything that the detector takes.
         detection: one box, as in ``detections[0]``.
         method: a key of :data:`lucidbox.explain.methods.METHODS`.
         layer: name of a layer of the network, "own" for the one the head reads at the detection's level, or
@@ -152,6 +151,7 @@ def explain(
         network: the detector's network, which is left as it is; every method but drise needs it. By default
             it is read from the weights file that the detector was loaded from.
         masking: how drise hides.
+        color: channel order of an array, as it was when the detector was called.
 
     Raises:
         ImageError: the picture cannot be read.
@@ -163,7 +163,15 @@ def explain(
         >>> why.heatmap, why.faithfulness, why.draw()
     """
     return explain_each(
-        detector, picture, detection, method=method, layer=layer, side=side, network=network, masking=masking
+        detector,
+        picture,
+        detection,
+        method=method,
+        layer=layer,
+        side=side,
+        network=network,
+        masking=masking,
+        color=color,
     )[0]
 
 
@@ -177,6 +185,7 @@ def explain_each(
     side: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    color: Color = "rgb",
 ) -> list[Explanation]:
     """:func:`explain` for several detections of one picture, which share a forward pass (drise: the masks).
 
@@ -188,8 +197,7 @@ def explain_each(
         raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
     if checked_method(method, layer, side).heat is not None:
         network = network or network_of(detector, method)
-    pixels = read_image(picture) if isinstance(picture, (str, Path, bytes)) else to_rgb(np.asarray(picture), "rgb")
-    scene = look(detector, pixels)
+    scene = look(detector, _pixels(picture, color))
     return explain_targets(
         scene,
         list(detections),

@@ -53,6 +53,11 @@ class Faithfulness:
     randomised: float | None = None
 
     @property
+    def gained(self) -> float:
+        """Insertion minus deletion: the one number by which maps of one detection are compared."""
+        return self.insertion - self.deletion
+
+    @property
     def suspicious(self) -> bool:
         """Whether the map stays the same when the weights are random."""
         return self.randomised is not None and self.randomised > SAME

@@ -14,9 +14,9 @@ from lucidbox.errors import DataError, ImageError
 from lucidbox.evaluate.truth import Truth
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import explain_targets
-from lucidbox.explain.faithfulness import Faithfulness, centred_gaussian, curves
+from lucidbox.explain.faithfulness import Faithfulness, centred_gaussian, curves, points_inside, share_inside
 from lucidbox.explain.methods import METHODS
-from lucidbox.explain.scene import look, target_of
+from lucidbox.explain.scene import Scene, Target, look, target_of
 from lucidbox.images import read_image
 from lucidbox.shapes import Int
 
@@ -29,17 +29,20 @@ CONFIDENCE = 0.5
 THRESHOLD = 0.5
 """IoU with an object of its class from which a detection is right."""
 
+GAUSSIAN = "(gaussian)"
+"""Stands for the map that knows the box and nothing of the network."""
+
 
 @dataclass(frozen=True)
 class Measured:
     """Means of one method's figures over detections.
 
     Attributes:
-        method: a key of :data:`~lucidbox.explain.methods.METHODS`.
+        method: a key of :data:`~lucidbox.explain.methods.METHODS`, or :data:`GAUSSIAN`.
         detections: how many.
         inside, pointing, deletion, insertion: as in :class:`~lucidbox.explain.faithfulness.Faithfulness`.
         beats_gaussian: share of detections for which insertion minus deletion is higher than that of a
-            Gaussian centred in the box.
+            Gaussian centred in the box; None for the Gaussian itself.
         randomised: None where no network could be shuffled.
         flagged: share of maps that stay the same when weights are random.
     """
@@ -50,7 +53,7 @@ class Measured:
     pointing: float
     deletion: float
     insertion: float
-    beats_gaussian: float
+    beats_gaussian: float | None
     randomised: float | None
     flagged: float | None
 
@@ -113,36 +116,62 @@ def sampled(
 def measure(
     detector: Detector,
     network: "Network | None",
-    groups: Iterable[tuple[Path, Detections]],
+    groups: Sequence[tuple[Path, Detections]],
     methods: Sequence[str] = tuple(METHODS),
+    *,
+    layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    on_picture: Callable[[int], None] = lambda done: None,
 ) -> list[Measured]:
-    """Each method's figures, averaged over detections.
+    """The figures of a Gaussian in the box and of each method, averaged over detections.
+
+    Args:
+        detector: that found them.
+        network: the detector's; only drise needs none.
+        groups: pictures and what is to be explained in them.
+        methods: keys of :data:`~lucidbox.explain.methods.METHODS`.
+        layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
+        masking: how drise hides.
+        on_picture: told how many pictures are done.
 
     Raises:
         DataError: there is nothing to measure.
+        OptionError: a method or the layer cannot be used.
     """
-    figures: dict[str, list[Faithfulness]] = {method: [] for method in methods}
-    gaussian: list[float] = []
-    for path, found in groups:
+    if not groups:
+        raise DataError("no detection matches an annotated object: nothing to measure")
+    figures: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
+    for done, (path, found) in enumerate(groups, 1):
         scene = look(detector, read_image(path))
         targets = [target_of(scene, one) for one in found]
-        for target in targets:
-            heat = centred_gaussian(scene.pixels.shape[0], scene.pixels.shape[1], target.box)
-            deletion, insertion = curves(detector.engine, scene.pixels, heat, target)
-            gaussian.append(insertion - deletion)
+        figures[GAUSSIAN] += [gaussian_figures(scene, target) for target in targets]
         for method in methods:
             explained = explain_targets(
-                scene, list(found), targets, method=method, network=network, masking=masking
+                scene, list(found), targets, method=method, layer=layer, network=network, masking=masking
             )
             figures[method] += [one.faithfulness for one in explained]
-    if not gaussian:
-        raise DataError(f"no detection above {CONFIDENCE} matches an annotated object: nothing to measure")
-    return [_averaged(method, rows, gaussian) for method, rows in figures.items()]
+        on_picture(done)
+    return [_averaged(method, rows, figures[GAUSSIAN]) for method, rows in figures.items()]
 
 
-def _averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[float]) -> Measured:
+def gaussian_figures(scene: Scene, target: Target) -> Faithfulness:
+    """Of the map that knows the box and nothing else; in pixels of the network's input."""
+    height, width = scene.pixels.shape[:2]
+    left, top, right, bottom = target.box
+    heat = centred_gaussian(height, width, target.box)
+    deletion, insertion = curves(scene.detector.engine, scene.pixels, heat, target)
+    return Faithfulness(
+        inside=share_inside(heat, target.box),
+        area=(right - left) * (bottom - top) / (height * width),
+        pointing=points_inside(heat, target.box),
+        deletion=deletion,
+        insertion=insertion,
+    )
+
+
+def _averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[Faithfulness]) -> Measured:
     known = [row.randomised for row in rows if row.randomised is not None]
+    better = [one.gained > other.gained for one, other in zip(rows, gaussian, strict=True)]
     return Measured(
         method=method,
         detections=len(rows),
@@ -150,9 +179,7 @@ def _averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[floa
         pointing=float(np.mean([row.pointing for row in rows])),
         deletion=float(np.mean([row.deletion for row in rows])),
         insertion=float(np.mean([row.insertion for row in rows])),
-        beats_gaussian=float(
-            np.mean([row.insertion - row.deletion > other for row, other in zip(rows, gaussian, strict=True)])
-        ),
+        beats_gaussian=None if method == GAUSSIAN else float(np.mean(better)),
         randomised=float(np.mean(known)) if known else None,
         flagged=float(np.mean([row.suspicious for row in rows])) if known else None,
     )

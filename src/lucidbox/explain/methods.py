@@ -1,7 +1,7 @@
 """Every way to explain, behind one interface: a scene and targets in, a heat map for each target out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +15,7 @@ from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
 from lucidbox.explain.odam import odam, strength
-from lucidbox.explain.scene import SIDES, Scene, Target, to_unit
+from lucidbox.explain.scene import Scene, Target, to_unit
 from lucidbox.shapes import Float32
 
 if TYPE_CHECKING:
@@ -71,14 +71,10 @@ def _odam(recording: "Recording", layer: str, target: Target) -> Heat:
     return odam(activations, gradients, _widths(activations, recording.width, target))
 
 
-def _whole(recording: "Recording", layer: str, target: Target) -> Heat:
-    # The way back from the head to its own layer is short; sides followed further would cost five times as much,
-    # for maps that were measured no more faithful.
-    if target.side is not None or layer != recording.own_layer(target):
-        return _strength(recording, layer, target)
-    sides = [to_unit(_strength(recording, layer, replace(target, side=side))) for side in SIDES]
-    heat: Heat = to_unit(_strength(recording, layer, target)) + np.mean(sides, axis=0)
-    return heat
+def _fine(recording: "Recording", layer: str, target: Target) -> Heat:
+    if layer == recording.own_layer(target):
+        return _odam(recording, layer, target)
+    return _strength(recording, layer, target)
 
 
 def _strength(recording: "Recording", layer: str, target: Target) -> Heat:
@@ -99,8 +95,11 @@ def _eigencam(recording: "Recording", layer: str, target: Target) -> Heat:
 
 
 METHODS = {
-    "whole": Method(
-        "what the score and the four sides hang on, at two layers at once", (OWN_LEVEL, EARLY), True, _whole
+    "odam-fine": Method(
+        "odam, where an early layer's cells count too: finer, and nearer the outline",
+        (OWN_LEVEL, EARLY),
+        True,
+        _fine,
     ),
     "odam": Method("each cell's own say in one detection, gradient times activation", (OWN_LEVEL,), True, _odam),
     "gradcam": Method("channels weighed by their say in one detection", (OWN_LEVEL,), True, _gradcam),
@@ -111,7 +110,7 @@ METHODS = {
     "drise": Method("what the detection needs, found by hiding parts; any engine", (), False, None),
 }
 
-DEFAULT = "whole"
+DEFAULT = "odam-fine"
 """The method measured most faithful: docs/explain.md."""
 
 

@@ -35,7 +35,9 @@ def strength(
     Near the input signs alternate from channel to channel and cancel, though the cell matters.
 
     Args:
-        activations, gradients, sigma: as for :func:`odam`; here it is the map that is smoothed.
+        activations: what the layer put out.
+        gradients: how the score grows with it.
+        sigma: as for :func:`odam`, but here the map is smoothed.
     """
     heat = np.abs(gradients * activations).sum(axis=0).astype(np.float32)
     smooth: Float32[np.ndarray, "h w"] = heat if min(sigma) <= 0 else _smoothed(heat[None], sigma)[0]

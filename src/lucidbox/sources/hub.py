@@ -74,12 +74,12 @@ class HubDataset:
         except LucidboxError:
             raise
         except Exception as error:  # ``datasets`` passes on whatever its many file and network layers raise
-            raise SourceError(f"{self.name}: {_first_line(error)}") from error
+            raise SourceError(f"{self.name}: {first_line(error)}") from error
 
     def _open(self) -> tuple[str, Any]:
         """Name of the picture column, and the rows with that column, its pictures undecoded, and their ids."""
-        datasets = _import_datasets()
-        with _without_torch(datasets), _without_retry_notes():
+        datasets = import_datasets()
+        with without_torch(datasets), without_retry_notes():
             opened = datasets.load_dataset(self.dataset, split=self.split, streaming=True)
             if isinstance(opened, dict):
                 if len(opened) > 1:
@@ -96,14 +96,14 @@ class HubDataset:
     def _read(self, cell: _Cell, index: int, image_id: int | None) -> Picture | Failure:
         source = f"{self.name}#{index}"
         try:
-            pixels = read_image(_content(cell, source), max_pixels=self.max_pixels, name=source)
+            pixels = read_image(content(cell, source), max_pixels=self.max_pixels, name=source)
         except ImageError as error:
             return Failure(source, error)
         file_name = Path((cell and cell["path"]) or "").name
         return Picture(pixels, source, file_name or f"{index:06d}", image_id=image_id)
 
 
-def _content(cell: _Cell, source: str) -> bytes | Path:
+def content(cell: _Cell, source: str) -> bytes | Path:
     """A cell's picture: its bytes, or the path of a file here; what lies elsewhere is fetched.
 
     Raises:
@@ -122,10 +122,15 @@ def _content(cell: _Cell, source: str) -> bytes | Path:
         with fsspec.open(path, "rb") as file:
             return bytes(file.read())
     except Exception as error:  # one of many file systems, each with errors of its own
-        raise ImageError(f"{source}: {path} cannot be fetched ({_first_line(error)})") from error
+        raise ImageError(f"{source}: {path} cannot be fetched ({first_line(error)})") from error
 
 
-def _import_datasets() -> Any:
+def import_datasets() -> Any:
+    """The package ``datasets``, told to keep quiet about its use.
+
+    Raises:
+        SourceError: it is not installed.
+    """
     for variable, value in _PRIVACY.items():
         os.environ.setdefault(variable, value)
     try:
@@ -136,7 +141,7 @@ def _import_datasets() -> Any:
 
 
 @contextmanager
-def _without_torch(datasets: Any) -> Iterator[None]:
+def without_torch(datasets: Any) -> Iterator[None]:
     """Keep ``datasets`` from importing torch, where it is installed, for a base class of its streams (2 s)."""
     installed = datasets.config.TORCH_AVAILABLE
     datasets.config.TORCH_AVAILABLE = False
@@ -148,7 +153,7 @@ def _without_torch(datasets: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _without_retry_notes() -> Iterator[None]:
+def without_retry_notes() -> Iterator[None]:
     """Keep notes of each attempt to reach the hub off standard error: what comes of them is raised."""
     loggers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
     before = [logger.level for logger in loggers]
@@ -162,5 +167,6 @@ def _without_retry_notes() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """An error's first line, or its name where it says nothing."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -170,7 +170,7 @@ def _learning(optimizer: Optimizer) -> list[nn.Parameter]:
 
 
 def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A tensor in the parameter's order in memory, if of its shape: mixed orders are slow."""
+    """A tensor in the parameter's order in memory, if of its shape: fused optimisers take that for granted."""
     return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
 
 

@@ -115,7 +115,10 @@ class Learner:
         total, lesson = loss.total, loss.items.new_zeros(1)
         if self.teacher is not None:
             answers = self.teacher(_pixels(images))
-            taught = distillation_loss(logits, answers, size, sum_over_processes=self.processes.sum)
+            taught = distillation_loss(
+                logits, answers, size, self.gains,
+                strides=self.network.strides, bins=self.network.bins, sum_over_processes=self.processes.sum,
+            )  # fmt: skip
             total = total + self.recipe.teacher_gain * taught.total
             lesson = self.recipe.teacher_gain * taught.items.sum().reshape(1)
         boxes, classes, distributions, teacher = self.processes.sum(torch.cat((loss.items, lesson))).tolist()

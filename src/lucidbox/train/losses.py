@@ -98,9 +98,31 @@ def detection_loss(
     grids = [(size[0] // stride, size[1] // stride) for stride in strides]
     anchors = anchor_points(grids, strides, logits.boxes.device)
     assignment = assign(predictions, anchors.points, padded(targets, len(logits.boxes)))
+    return assigned_loss(logits, predictions.boxes, anchors, assignment, gains, sum_over_processes)
 
-    classes = binary_cross_entropy_with_logits(logits.classes, assignment.scores.transpose(1, 2), reduction="sum")
-    boxes, distributions = box_losses(logits.boxes, predictions.boxes, anchors, assignment)
+
+def assigned_loss(
+    logits: Logits,
+    predicted: Float[Tensor, "b a 4"],
+    anchors: Anchors,
+    assignment: Assignment,
+    gains: Gains,
+    sum_over_processes: Callable[[Tensor], Tensor] = one_process,
+) -> Loss:
+    """The loss of a batch once it is known what each anchor shall predict; see :func:`detection_loss`.
+
+    Args:
+        logits: a network's output, float32 at least.
+        predicted: its boxes, xyxy, in pixels of the network's input.
+        anchors: of its input's size.
+        assignment: what to learn; its scores weigh the boxes.
+        gains: weights of the three parts.
+        sum_over_processes: as for :func:`detection_loss`.
+    """
+    # In the logits' order in memory: cross-entropy of two orders takes half as long again.
+    scores = assignment.scores.transpose(1, 2).contiguous()
+    classes = binary_cross_entropy_with_logits(logits.classes, scores, reduction="sum")
+    boxes, distributions = box_losses(logits.boxes, predicted, anchors, assignment)
     # Box logits of background enter no term; a NaN there must be seen before its gradient spoils weights.
     boxes = boxes + 0 * logits.boxes.detach().sum()
     parts = torch.stack((gains.boxes * boxes, gains.classes * classes, gains.distributions * distributions))

@@ -91,11 +91,13 @@ def choose_optimization(recipe: Recipe, *, steps: int, classes: int) -> Optimiza
         steps: batches of the whole run.
         classes: number of classes; "auto" gives AdamW a lower rate where there are many.
     """
-    if recipe.optimizer != "auto":
-        return Optimization(recipe.optimizer, recipe.learning_rate, recipe.momentum, recipe.warmup_bias_rate)
+    if recipe.optimizer == "sgd":
+        return Optimization("sgd", recipe.learning_rate, recipe.momentum, recipe.warmup_bias_rate)
+    # AdamW moves every number by about its rate, however small the gradient: biases would jump at first.
+    if recipe.optimizer == "adamw":
+        return Optimization("adamw", recipe.learning_rate, recipe.momentum, 0.0)
     if steps > LONG_RUN:
         return Optimization("sgd", 0.01, 0.9, recipe.warmup_bias_rate)
-    # AdamW moves every number by about its rate, however small the gradient: biases would jump at first.
     return Optimization("adamw", round(0.002 * 5 / (4 + classes), 6), 0.9, 0.0)
 
 

@@ -44,7 +44,7 @@ class Recipe:
         weight_decay: of weights, not of norms and biases; for a batch of ``nominal_batch``.
         warmup_epochs: rates and momentum rise over this time, and over 100 batches at least.
         warmup_momentum: momentum at the start.
-        warmup_bias_rate: rate of biases at the start.
+        warmup_bias_rate: rate of biases at the start, with SGD; with AdamW it is 0.
         clip: largest norm of all gradients together; 0 for no limit.
         box_gain, class_gain, dfl_gain: weights of the loss's parts.
         ema_decay: of the exponential moving average of weights, which is what is validated and kept.
@@ -69,7 +69,8 @@ class Recipe:
         workers: processes that prepare pictures; 0 prepares them between steps.
         cache_gb: gigabytes of decoded pictures that may be kept on disk, memory-mapped.
         seed: of everything random. The same seed, recipe and machine give the same weights.
-        teacher: ONNX file of a YOLOX detector of the same classes whose answers are learnt besides; "" for none.
+        teacher: ONNX file of a YOLOX detector whose answers are learnt besides; "" for none. It knows COCO's 80
+            classes; those to be learnt must be some of them, by name.
         teacher_gain: weight of that.
     """
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lucidbox.errors import OutputError
 from lucidbox.train.learner import Losses
 from lucidbox.train.logs import StepLog, open_logs
 
@@ -61,7 +62,7 @@ class Records:
         batches: int | None,
         epochs: int | None,
     ) -> None:
-        self._logs = open_logs(("csv", *names), folder, recipe, keep_until=epochs)
+        self._logs = list(open_logs(("csv", *names), folder, recipe, keep_until=epochs))
         self._losses = StepLog(folder / "losses.csv", keep_until=batches)
 
     def batch(self, number: int, epoch: int, losses: Losses) -> None:
@@ -69,10 +70,22 @@ class Records:
         names = ("boxes", "classes", "distributions", "teacher")
         self._losses.write(number, epoch, dict(zip(names, losses.parts, strict=True)))
 
-    def epoch(self, row: Row) -> None:
-        """An epoch."""
-        for log in self._logs:
-            log.epoch(asdict(row))
+    def epoch(self, row: Row) -> list[OutputError]:
+        """An epoch. A log for another program that fails is given up, and its error returned.
+
+        Raises:
+            OutputError: ``metrics.csv`` cannot be written.
+        """
+        csv, *others = self._logs
+        csv.epoch(asdict(row))
+        failures = []
+        for log in others:
+            try:
+                log.epoch(asdict(row))
+            except OutputError as error:
+                failures.append(error)
+                self._logs.remove(log)
+        return failures
 
     def flush(self) -> None:
         """Make sure that what a checkpoint will go on from is on disk."""

@@ -2,8 +2,6 @@
 
 A few thousand annotated pictures say little. A teacher says, of every augmented picture, how likely each
 class is in every cell. It knows no recipe and no loop.
-
-Axis letters beside the usual ones: k classes of the teacher.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino
 from lucidbox.errors import OptionError, WeightsError
@@ -22,10 +19,10 @@ from lucidbox.model.decode import Decoder, Predictions, anchor_points
 from lucidbox.model.network import BINS, STRIDES, Logits
 from lucidbox.shapes import Float, UInt8
 from lucidbox.train.assigner import Assignment
-from lucidbox.train.losses import Gains, Loss, box_losses, one_process
+from lucidbox.train.losses import Gains, Loss, assigned_loss, one_process
 
 PUBLISHED = Gains()
-"""Weights of the loss's parts that learning from a teacher starts from, as learning from the truth does."""
+"""Weights of the loss's parts: those for the truth, so that the teacher's share is one number."""
 
 LARGEST = 10.0
 """Highest logarithm of a side, in cells, that is believed: larger ones would end in infinite boxes."""
@@ -58,7 +55,9 @@ class Teacher:
     """
 
     def __init__(self, path: Path, names: Sequence[str], threads: int | None = None) -> None:
-        self._columns = torch.tensor(_columns(names))
+        columns = _columns(names)
+        # All in their own order is how it usually is, and needs no copy.
+        self._columns = slice(None) if columns == list(range(len(COCO_NAMES))) else columns
         self._model = _compiled(path, threads)
 
     def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> Predictions:
@@ -112,19 +111,11 @@ def distillation_loss(
     """
     precision = torch.promote_types(logits.boxes.dtype, torch.float32)
     logits = Logits(logits.boxes.to(precision), logits.classes.to(precision))
-    predictions: Predictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes.detach()), *size)
+    # Boxes only: probabilities of no class are decoded.
+    predictions: Predictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes[:, :0]), *size)
     grids = [(size[0] // stride, size[1] // stride) for stride in strides]
     anchors = anchor_points(grids, strides, logits.boxes.device)
-    lesson = _lesson(answers)
-
-    targets = lesson.scores.transpose(1, 2)
-    classes = binary_cross_entropy_with_logits(logits.classes, targets, reduction="sum")
-    boxes, distributions = box_losses(logits.boxes, predictions.boxes, anchors, lesson)
-    parts = torch.stack((gains.boxes * boxes, gains.classes * classes, gains.distributions * distributions))
-    score_sum = lesson.scores.sum()
-    score_sum, pictures = sum_over_processes(torch.stack((score_sum, score_sum.new_tensor(len(logits.boxes)))))
-    items = parts / score_sum.clamp(min=1)
-    return Loss(total=items.sum() * pictures, items=items.detach(), assignment=lesson)
+    return assigned_loss(logits, predictions.boxes, anchors, _lesson(answers), gains, sum_over_processes)
 
 
 def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> Predictions:
@@ -168,24 +159,38 @@ def _columns(names: Sequence[str]) -> list[int]:
 
 def _compiled(path: Path, threads: int | None) -> Any:
     """The model for RGB bytes "b h w 3" of any size."""
-    if not path.is_file():
-        raise OptionError(f"teacher {path}: no such file")
+    content = _content(path)
     openvino = import_openvino()
     core = openvino.Core()
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": HINTS[automatic_precision()[0]],
-        # Loader processes pinned to one and the same core would wait for each other.
+        # Threads that must keep to their core would wait there for torch's, or for another process.
         "ENABLE_CPU_PINNING": False,
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        model = _any_size(openvino, core.read_model(str(path)))
+        model = _any_size(openvino, core.read_model(content))
         return core.compile_model(_from_pixels(openvino, model), "CPU", options)
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = str(error).strip().splitlines()[-1]
         raise WeightsError(f"teacher {path}: openvino cannot load it as a YOLOX detector: {reason}") from error
+
+
+def _content(path: Path) -> bytes:
+    """The file, if it is ONNX; else OpenVINO would try all the forms it knows, and complain of each."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        content = path.read_bytes()
+        onnx.load_model_from_string(content)
+    except OSError as error:
+        raise OptionError(f"teacher {path}: {error.strerror}") from error
+    except DecodeError:
+        raise WeightsError(f"teacher {path}: not a whole ONNX file; fetch or copy it again") from None
+    return content
 
 
 def _any_size(openvino: Any, model: Any) -> Any:

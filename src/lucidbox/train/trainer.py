@@ -17,12 +17,12 @@ from lucidbox.augment.settings import Augmentation
 from lucidbox.errors import LucidboxError, OptionError
 from lucidbox.files import cache_folder
 from lucidbox.model import Network
+from lucidbox.samples.cache import build_cache
+from lucidbox.samples.dataset import TrainingData, describe, identity
 from lucidbox.train import checkpoint as checkpoints
-from lucidbox.train.cache import build_cache
 from lucidbox.train.charts import training_curves
 from lucidbox.train.checkpoint import Checkpoint, Identity, Progress
 from lucidbox.train.clock import Clock
-from lucidbox.train.dataset import TrainingData, describe, identity
 from lucidbox.train.interruption import Interruption, interruptible
 from lucidbox.train.learner import Learner, Losses
 from lucidbox.train.loader import Batch, Plan, load
@@ -291,7 +291,8 @@ class Trainer:
             row = Row(
                 epoch, boxes, classes, distributions, teacher, ap, ap50, rate, clock.seconds, speed, clock.waiting
             )
-            self._records.epoch(row)
+            for failure in self._records.epoch(row):
+                self._say(f"{failure}; training goes on without this log")
             self.watcher.epoch(row)
         self._save()
 

@@ -15,8 +15,8 @@ from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.summary import Summary, evaluate
 from lucidbox.letterbox import parse_size
 from lucidbox.model import Network
+from lucidbox.samples.dataset import TrainingData
 from lucidbox.train.charts import prediction_sheet
-from lucidbox.train.dataset import TrainingData
 from lucidbox.train.processes import Processes
 from lucidbox.validation import Numbered, answers, exact_detections
 

@@ -20,10 +20,10 @@ from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.problems import Problem
 from lucidbox.data.reading import read
 from lucidbox.errors import DataError, OptionError
+from lucidbox.samples.classes import agree
+from lucidbox.samples.cleaning import check_files, clip, refuse_unsound
+from lucidbox.samples.pictures import FilePictures, Pictures, PictureSamples
 from lucidbox.shapes import UInt8
-from lucidbox.train.classes import agree
-from lucidbox.train.cleaning import check_files, clip, refuse_unsound
-from lucidbox.train.pictures import FilePictures, Pictures, PictureSamples
 
 
 @dataclass(frozen=True, eq=False)

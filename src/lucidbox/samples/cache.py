@@ -24,8 +24,8 @@ from lucidbox.augment.sample import Sample
 from lucidbox.data.headers import Watch, in_threads, unwatched
 from lucidbox.errors import ImageError, OutputError
 from lucidbox.files import atomic_path, atomic_write, output_error
+from lucidbox.samples.pictures import PictureSamples
 from lucidbox.shapes import UInt8
-from lucidbox.train.pictures import PictureSamples
 
 _FORMAT = 1
 _UNREADABLE = -1  # in place of a checksum

@@ -96,7 +96,7 @@ class PictureSamples:
 
     Args:
         dataset: the part. Its crowds, if any, come as objects like any other: see
-            :func:`~lucidbox.train.dataset.open_data`, which leaves them out.
+            :func:`~lucidbox.samples.dataset.open_data`, which leaves them out.
         size: length of the longer side, pixels.
         pictures: the pixels of the part's pictures, in its order; by default its files.
         memory_bytes: scaled pictures of up to this many bytes are kept in memory, the latest used ones. 0 for

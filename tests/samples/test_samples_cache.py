@@ -12,9 +12,9 @@ from data_sets import annotation, coco, image, picture
 
 from lucidbox.data import read
 from lucidbox.errors import ImageError, OutputError
+from lucidbox.samples.cache import build_cache
+from lucidbox.samples.pictures import PictureSamples
 from lucidbox.train import cache
-from lucidbox.train.cache import build_cache
-from lucidbox.train.pictures import PictureSamples
 
 COUNT = 7
 ONE = 32 * 24 * 3  # bytes of one scaled picture
@@ -69,9 +69,9 @@ def test_pixels_come_from_the_file_not_from_the_pictures(samples, folder):
     assert_equal(cached, expected)
 
 
-@pytest.mark.parametrize("kept", [0, 1, 4])
-def test_beyond_the_bound_pictures_are_read(samples, folder, kept):
-    cached = build_cache(samples, folder, kept * ONE + ONE - 1)
+@pytest.mark.parametrize(("kept", "limit"), [(0, ONE - 1), (1, ONE), (1, 2 * ONE - 1), (4, 4 * ONE)])
+def test_beyond_the_bound_pictures_are_read(samples, folder, kept, limit):
+    cached = build_cache(samples, folder, limit)
     assert cached.cached == kept
     assert sum(path.stat().st_size for path in folder.glob("*.bin")) == kept * ONE
     assert_equal(cached, samples)

@@ -11,7 +11,7 @@ from data_sets import CATEGORIES, NAMES, annotation, coco, contents, image, pict
 from lucidbox.data import Kind, count_by_kind, read, to_truth
 from lucidbox.errors import DataError, OptionError
 from lucidbox.evaluate import Truth
-from lucidbox.train.dataset import describe, identity, open_data
+from lucidbox.samples.dataset import describe, identity, open_data
 
 
 def coco_pair(folder, train=None, val=None, images=None, **changes):

@@ -17,7 +17,7 @@ from lucidbox.errors import DataError, ImageError
 from lucidbox.images import read_image
 from lucidbox.letterbox import fit_validation, loaded_size
 from lucidbox.outputs import save_image
-from lucidbox.train.pictures import FilePictures, PictureSamples
+from lucidbox.samples.pictures import FilePictures, PictureSamples
 
 OBJECTS = [
     annotation(1),
@@ -198,7 +198,7 @@ package = types.ModuleType("lucidbox.train")
 import lucidbox, pathlib
 package.__path__ = [str(pathlib.Path(lucidbox.__file__).parent / "train")]
 sys.modules["lucidbox.train"] = package
-import lucidbox.train.dataset, lucidbox.train.cache, lucidbox.data.hub
+import lucidbox.samples.dataset, lucidbox.samples.cache, lucidbox.data.hub
 print({"torch", "datasets", "matplotlib", "safetensors"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)

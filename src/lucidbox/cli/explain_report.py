@@ -1,0 +1,60 @@
+"""What ``lucidbox explain`` says and leaves on disk."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from lucidbox.explain.drawing import captions, overlay
+from lucidbox.explain.drise import Masking
+from lucidbox.explain.explanation import Explanation
+from lucidbox.explain.why_not import Near
+from lucidbox.files import atomic_write, numbered_folder
+from lucidbox.outputs import safe_name, save_image
+
+DEFAULT_FOLDER = "runs/explain"
+
+
+def masking_of(arguments: argparse.Namespace) -> Masking:
+    """How drise hides, as asked for on the command line."""
+    given = {} if arguments.masks is None else {"masks": arguments.masks}
+    return Masking(**given, seed=arguments.seed)
+
+
+def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> None:
+    """A line for each of the nearest anchors."""
+    out = sys.stderr if arguments.json else sys.stdout
+    print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
+    for one in near:
+        box = ",".join(f"{side:.0f}" for side in one.box)
+        print(f"  score {one.score:.3f}  IoU {one.iou:.2f}  box {box}  {one.fate}", file=out)
+
+
+def save(
+    arguments: argparse.Namespace,
+    stems: Sequence[str],
+    explanations: Sequence[Explanation],
+    near: Sequence[Near] = (),
+) -> None:
+    """Panel, map as array and as picture of each explanation, and what there is to say of it."""
+    folder = numbered_folder(arguments.save or DEFAULT_FOLDER)
+    out, records = sys.stderr if arguments.json else sys.stdout, []
+    for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
+        save_image(folder / f"{stem}-panel.png", explanation.draw())
+        save_image(folder / f"{stem}-overlay.png", overlay(explanation.scene.picture, explanation.heatmap))
+        # Sixteen bits: the levels of a faint map are not lost.
+        levels = np.rint(explanation.heatmap * 65535).astype(np.uint16)
+        atomic_write(folder / f"{stem}-heat.png", cv2.imencode(".png", levels)[1].tobytes())
+        array = io.BytesIO()
+        np.save(array, explanation.heatmap)
+        atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
+        print("\n  ".join(captions(explanation)), file=out)
+        records.append(explanation.to_dict() | ({"near": [one.to_dict() for one in near]} if near else {}))
+    atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    if arguments.json:
+        print(json.dumps(records, indent=1, ensure_ascii=False))
+    print(f"saved in {folder}", file=out)

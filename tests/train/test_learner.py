@@ -1,0 +1,210 @@
+"""One network learning from batches, in one process and in two."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from squares import QUICK, squares
+
+from lucidbox.augment.pipeline import Augmenter
+from lucidbox.augment.settings import plain
+from lucidbox.errors import OptionError
+from lucidbox.model import build
+from lucidbox.samples import open_data
+from lucidbox.train.learner import Learner, resolve_precision
+from lucidbox.train.loader import Batch, Plan, load
+from lucidbox.train.losses import Targets
+from lucidbox.train.processes import Processes
+from lucidbox.train.recipe import Recipe
+from lucidbox.train.schedule import Rates
+
+CPU = torch.device("cpu")
+ALONE = Processes(0, 1, CPU)
+RATES = Rates(learning_rate=0.01, bias_rate=0.01, momentum=0.9, accumulate=1)
+
+
+def network():
+    torch.manual_seed(0)
+    return build("notebook", 3, base_channels=2)
+
+
+def learner(processes=ALONE, **changes):
+    made = Learner(network(), Recipe().changed(QUICK | changes), 10, processes)
+    made.begin()
+    return made
+
+
+@pytest.fixture
+def batches(tmp_path):
+    """Function that gives a process's part of the batches of a small data set."""
+    data = open_data(squares(tmp_path))
+    augmenter = Augmenter(data.samples(64), 64, plain())
+    return lambda batch=4, rank=0, processes=1: load(augmenter, Plan(12, batch, 4, 0, 0, rank, processes))
+
+
+def parameters(made):
+    return {name: tensor.detach().clone() for name, tensor in made.network.named_parameters()}
+
+
+def moved(made, before):
+    return {name for name, tensor in made.network.named_parameters() if not torch.equal(tensor, before[name])}
+
+
+def test_a_step_is_taken_when_enough_batches_have_gathered(batches):
+    made, stream = learner(), batches()
+    before = parameters(made)
+    rates = Rates(0.01, 0.01, 0.9, accumulate=2)
+    made.learn(next(stream), 0, rates)
+    assert (made.pending, moved(made, before), made.average.updates) == (1, set(), 0)
+    made.learn(next(stream), 1, rates)
+    assert (made.pending, made.average.updates) == (0, 1)
+    assert moved(made, before)
+    assert all(parameter.grad is None for parameter in made.network.parameters())
+
+
+def test_it_learns(batches):
+    made, losses = learner(optimizer="adamw"), []
+    for number, batch in enumerate(batches()):
+        losses.append(sum(made.learn(batch, number, RATES).parts))
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+
+def test_gradients_are_clipped_together(batches):
+    made, stream = learner(clip=1e-3, optimizer="sgd"), batches()
+    before = parameters(made)
+    made.learn(next(stream), 0, Rates(1.0, 1.0, 0.0, 1))
+    after = parameters(made)
+    squares_of_moves = sum(float((after[name] - before[name]).square().sum()) for name in before)
+    assert math.sqrt(squares_of_moves) == pytest.approx(1e-3, rel=0.2)  # weight decay adds a little
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_is_not_learnt(batches, value):
+    made = learner()
+    with torch.no_grad():
+        next(made.network.parameters())[0] = value
+    before = parameters(made)
+    losses = made.learn(next(batches()), 0, RATES)
+    assert not losses.finite
+    assert made.pending == 0
+    assert made.average.updates == 0
+    name = next(iter(before))
+    assert not moved(made, before) - {name}
+
+
+def test_gradients_that_are_no_numbers_are_not_learnt(batches):
+    made, stream = learner(), batches()
+    made.network.backbone.stem.conv.weight.register_hook(lambda gradient: gradient * math.nan)
+    before = parameters(made)
+    assert not made.learn(next(stream), 0, RATES).finite
+    assert not moved(made, before)
+
+
+def test_frozen_layers_and_norms_stay(batches):
+    made = learner(freeze=["backbone"], freeze_norms=True)
+    before = {name: tensor.clone() for name, tensor in made.network.state_dict().items()}
+    made.learn(next(batches()), 0, RATES)
+    after = made.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith("backbone") or "running" in name]
+
+
+def test_sides_of_multi_scale_batches_are_drawn_from_their_number():
+    made = learner(multi_scale=0.5, size=128)
+    sides = [made._side(number) for number in range(200)]
+    assert set(sides) == {64, 96, 128, 160, 192}
+    assert sides == [learner(multi_scale=0.5, size=128)._side(number) for number in range(200)]
+
+
+def test_boxes_follow_a_multi_scale_batch():
+    made = learner(multi_scale=0.5, size=128)
+    number = next(number for number in range(99) if made._side(number) == 64)
+    targets = Targets(torch.tensor([0]), torch.tensor([1]), torch.tensor([[16.0, 32.0, 96.0, 64.0]]))
+    pixels = torch.zeros(1, 128, 128, 3, dtype=torch.uint8)
+    pixels[:, 32:64, 16:96] = 255
+    images, moved_targets = made._on_device(Batch(pixels, targets, (0,)), number)
+    assert images.shape == (1, 3, 64, 64)
+    left, top, right, bottom = moved_targets.boxes[0].int().tolist()
+    assert (left, top, right, bottom) == (8, 16, 48, 32)
+    assert images[0, :, top:bottom, left:right].min() == 1
+    assert images.sum() == pytest.approx(3 * 40 * 16)
+
+
+def test_pixels_become_0_to_1_in_channels_last_without_copying():
+    made = learner()
+    pixels = torch.arange(2 * 64 * 64 * 3, dtype=torch.int64).remainder(256).to(torch.uint8).reshape(2, 64, 64, 3)
+    empty = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
+    images, _ = made._on_device(Batch(pixels, empty, (0, 1)), 0)
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(images, pixels.permute(0, 3, 1, 2) / 255)
+
+
+def test_half_precision_is_for_cards():
+    with pytest.raises(OptionError, match="fp16 trains on graphics cards only"):
+        resolve_precision("fp16", CPU)
+    assert resolve_precision("fp32", CPU) == "fp32"
+    assert resolve_precision("auto", CPU) in ("fp32", "bf16")
+
+
+def test_bf16_learns_in_fp32_weights(batches):
+    made = learner(precision="bf16")
+    losses = made.learn(next(batches()), 0, RATES)
+    exact = learner().learn(next(batches()), 0, RATES)
+    assert losses.parts == pytest.approx(exact.parts, rel=0.05)
+    assert {parameter.dtype for parameter in made.network.parameters()} == {torch.float32}
+
+
+def _one_of_two(rank, folder, port, results):
+    """A gloo process of two: its gradients after its half of a batch, summed."""
+    import os
+
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0",
+        "RANK": str(rank), "WORLD_SIZE": "2",
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    from lucidbox.train.processes import join
+
+    processes = join("cpu")
+    data = open_data(folder / "data.toml")
+    augmenter = Augmenter(data.samples(64), 64, plain())
+    made = learner(processes, freeze_norms=True, clip=0.0)
+    batch = next(load(augmenter, Plan(12, 8, 1, 0, 0, rank, 2)))
+    losses = made.learn(batch, 0, Rates(0.1, 0.1, 0.0, accumulate=9))
+    made.processes.sum_in_place([parameter.grad for parameter in made.network.parameters()])
+    gathered = processes.gather(np.full((rank + 1, 2), float(rank)))
+    results.put(
+        (rank, losses.parts, [parameter.grad.numpy() for parameter in made.network.parameters()], gathered)
+    )
+    processes.any(False)
+    processes.leave()
+
+
+def test_two_processes_give_the_gradients_of_one(tmp_path):
+    import socket
+
+    squares(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = torch.multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    workers = [context.Process(target=_one_of_two, args=(rank, tmp_path, port, results)) for rank in (0, 1)]
+    for worker in workers:
+        worker.start()
+    found = sorted((results.get() for _ in workers), key=lambda result: result[0])
+    for worker in workers:
+        worker.join()
+
+    data = open_data(tmp_path / "data.toml")
+    made = learner(freeze_norms=True, clip=0.0)
+    batch = next(load(Augmenter(data.samples(64), 64, plain()), Plan(12, 8, 1, 0, 0)))
+    losses = made.learn(batch, 0, Rates(0.1, 0.1, 0.0, accumulate=9))
+    for _, parts, gradients, gathered in found:
+        assert parts == pytest.approx(losses.parts, rel=1e-5)
+        assert gathered.tolist() == [[0, 0], [1, 1], [1, 1]]
+        for parameter, gradient in zip(made.network.parameters(), gradients, strict=True):
+            scale = float(parameter.grad.abs().max())
+            assert np.allclose(gradient, parameter.grad.numpy(), atol=1e-5 * scale + 1e-7, rtol=1e-4)

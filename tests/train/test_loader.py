@@ -1,0 +1,122 @@
+"""The order of pictures, and batches that do not depend on who prepares them."""
+
+import numpy as np
+import pytest
+import torch
+
+from lucidbox.augment.pipeline import Augmenter
+from lucidbox.augment.sample import Sample
+from lucidbox.augment.settings import Augmentation, plain
+from lucidbox.errors import ImageError, OptionError
+from lucidbox.train.loader import Plan, load
+
+
+class Painted:
+    """Pictures of one colour each, the colour saying which; some cannot be read."""
+
+    def __init__(self, count, broken=()):
+        self.count, self.broken = count, broken
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if index in self.broken:
+            raise ImageError(f"picture {index} is broken")
+        boxes = np.array([[4, 4, 20, 20]] * (index % 3), np.float32).reshape(-1, 4)
+        return Sample(np.full((32, 32, 3), index, np.uint8), boxes, np.zeros(len(boxes), np.int64))
+
+
+def plan(**changes):
+    fields = {"pictures": 10, "batch": 4, "epochs": 3, "mixed_epochs": 2, "seed": 5}
+    return Plan(**(fields | changes))
+
+
+def equal(first, second):
+    parts = [(batch.images, *vars(batch.targets).values()) for batch in (first, second)]
+    return first.indices == second.indices and all(torch.equal(a, b) for a, b in zip(*parts, strict=True))
+
+
+def test_an_epoch_shows_every_picture_and_fills_its_last_batch_from_its_beginning():
+    order = plan().order(1)
+    assert order.shape == (3, 4)
+    flat = order.ravel().tolist()
+    assert sorted(flat[:10]) == list(range(10))
+    assert flat[10:] == flat[:2]
+
+
+def test_epochs_and_seeds_differ_and_repeat():
+    orders = [plan(seed=seed).order(epoch).tolist() for seed in (1, 2) for epoch in (0, 1)]
+    assert len({str(order) for order in orders}) == 4
+    assert plan(seed=1).order(0).tolist() == orders[0]
+
+
+def test_processes_share_each_batch():
+    whole = list(plan().places(0))
+    shares = [list(plan(rank=rank, processes=2).places(0)) for rank in (0, 1)]
+    assert [first + second for first, second in zip(*shares, strict=True)] == whole
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused():
+    with pytest.raises(OptionError, match="batch 4 cannot be shared equally by 3"):
+        plan(processes=3)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3, 5, 8, 9])
+def test_places_from_any_batch_on_are_the_rest(first):
+    assert list(plan().places(first)) == list(plan().places(0))[first:]
+
+
+def test_the_last_epochs_do_not_mix():
+    mixing = [[place.mixing for place in places] for places in plan().places(0)]
+    assert mixing == [[True] * 4] * 6 + [[False] * 4] * 3
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_do_not_depend_on_workers_nor_on_where_they_begin(workers):
+    augmenter = Augmenter(Painted(10), 64, Augmentation())
+    here = list(load(augmenter, plan(), workers=0))
+    there = list(load(augmenter, plan(), first=4, workers=workers))
+    assert len(here) == 9
+    assert len(there) == 5
+    assert all(equal(*pair) for pair in zip(here[4:], there, strict=True))
+
+
+def test_batches_of_processes_are_parts_of_the_whole_batch():
+    augmenter = Augmenter(Painted(10), 64, Augmentation())
+    whole = next(iter(load(augmenter, plan())))
+    parts = [next(iter(load(augmenter, plan(rank=rank, processes=2)))) for rank in (0, 1)]
+    assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+    assert torch.equal(torch.cat([part.targets.boxes for part in parts]), whole.targets.boxes)
+    assert torch.equal(parts[1].targets.pictures + 2, whole.targets.pictures[whole.targets.pictures >= 2])
+
+
+def test_an_unreadable_picture_is_replaced_by_the_next_and_told():
+    batches = list(load(Augmenter(Painted(10, broken={3, 4}), 32, plain()), plan(epochs=1)))
+    shown = [
+        (index, batch.images[row, 0, 0, 0].item()) for batch in batches for row, index in enumerate(batch.indices)
+    ]
+    assert all(index == colour for index, colour in shown)
+    assert not {3, 4} & {index for index, _ in shown}
+    failures = [failure for batch in batches for failure in batch.failures]
+    assert set(failures) == {"picture 3 is broken", "picture 4 is broken"}
+
+
+def test_a_broken_disk_ends_it():
+    with pytest.raises(ImageError, match="ten pictures in a row cannot be read; the last: picture"):
+        next(iter(load(Augmenter(Painted(30, broken=range(30)), 32, plain()), plan(pictures=30))))
+
+
+def test_collate_numbers_boxes_by_their_picture():
+    batches = list(load(Augmenter(Painted(10), 32, plain()), plan(epochs=1)))
+    for batch in batches:
+        counts = torch.bincount(batch.targets.pictures, minlength=4).tolist()
+        assert counts == [index % 3 for index in batch.indices]
+        assert batch.images.shape == (4, 32, 32, 3)
+        assert batch.targets.boxes.shape == (sum(counts), 4)
+
+
+def test_a_batch_without_any_box():
+    batch = next(iter(load(Augmenter(Painted(1), 32, plain()), plan(pictures=1))))
+    assert batch.targets.boxes.shape == (0, 4)
+    assert batch.indices == (0, 0, 0, 0)

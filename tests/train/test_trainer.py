@@ -1,0 +1,299 @@
+"""Whole trainings of a few seconds: what they leave, and that nothing stops them for good."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from squares import NAMES, QUICK, squares
+
+from lucidbox import weights
+from lucidbox.errors import OptionError, OutputError
+from lucidbox.evaluate import evaluate
+from lucidbox.model import build
+from lucidbox.samples import open_data
+from lucidbox.train.checkpoint import load
+from lucidbox.train.learner import Learner, Losses
+from lucidbox.train.recipe import Recipe
+from lucidbox.train.trainer import Trainer, TrainingError, Watcher
+from lucidbox.train.validating import Validator
+from models import unchecked_shapes
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    return build("notebook", 3, base_channels=2)
+
+
+def trainer(folder, data, **changes):
+    options = {key: changes.pop(key) for key in ("watcher", "logs", "licence") if key in changes}
+    return Trainer(open_data(data), network(), Recipe().changed(QUICK | changes), folder, **options)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture
+def data(tmp_path):
+    return squares(tmp_path / "data")
+
+
+def test_what_a_training_leaves(tmp_path, data):
+    told = []
+
+    class Told(Watcher):
+        def batch(self, done, total, losses):
+            told.append((done, total, losses.finite))
+
+        def epoch(self, row):
+            told.append(row)
+
+    with unchecked_shapes():  # it exports
+        outcome = trainer(tmp_path / "out", data, watcher=Told(), licence="CC0-1.0").run()
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        "best.onnx", "best.safetensors", "checkpoint.safetensors", "curves.png", "last.safetensors", "losses.csv",
+        "metrics.csv", "predictions.png", "recipe.toml",
+    }  # fmt: skip
+    assert (outcome.ending, outcome.epochs) == ("done", 2)
+    assert [one for one in told if isinstance(one, tuple)] == [(done, 6, True) for done in range(1, 7)]
+    assert [one.epoch for one in told if not isinstance(one, tuple)] == [1, 2]
+
+    steps = rows(tmp_path / "out" / "losses.csv")
+    assert [row[:2] for row in steps[1:]] == [[str(step), str((step + 2) // 3)] for step in range(1, 7)]
+    epochs = rows(tmp_path / "out" / "metrics.csv")
+    mean = np.mean([float(row[2]) for row in steps[1:4]])
+    assert float(epochs[1][1]) == pytest.approx(mean)
+
+    best = weights.read(tmp_path / "out" / "best.safetensors")
+    assert (best.names, best.licence, best.size) == (NAMES, "CC0-1.0", 64)
+    assert "12 pictures" in best.provenance
+    average = load(tmp_path / "out" / "checkpoint.safetensors").tensors
+    last = weights.read(tmp_path / "out" / "last.safetensors").tensors
+    assert all(np.array_equal(last[name], average[f"average.{name}"].numpy()) for name in last)
+
+
+def test_predict_uses_what_comes_out(tmp_path, data):
+    from lucidbox import Detector
+
+    with unchecked_shapes():
+        trainer(tmp_path / "out", data, epochs=1).run()
+    detector = Detector.load(tmp_path / "out" / "best.onnx")
+    assert detector.names == NAMES
+    assert detector.size == (64, 64)
+    detector(tmp_path / "data" / "images" / "0.png")
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path, data):
+    finals = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        with unchecked_shapes():
+            trainer(tmp_path / name, data, seed=seed, validate_every=2).run()
+        finals.append((tmp_path / name / "last.safetensors").read_bytes())
+    assert finals[0] == finals[1]
+    assert finals[0] != finals[2]
+
+
+SCRIPT = """
+import sys, time
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from squares import QUICK
+from lucidbox.model import build
+from lucidbox.samples import open_data
+from lucidbox.train import checkpoint
+from lucidbox.train.recipe import Recipe
+from lucidbox.train.trainer import Trainer, Watcher
+
+folder, workers = Path(sys.argv[1]), int(sys.argv[2])
+changes = QUICK | {{"epochs": 6, "workers": workers, "validate_every": 3, "checkpoint_minutes": 0.002}}
+torch.manual_seed(0)
+network = build("notebook", 3, base_channels=2)
+
+class Slow(Watcher):
+    def batch(self, done, total, losses):
+        print(done, flush=True)
+        time.sleep(0.05)
+
+made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, watcher=Slow())
+if (folder / "checkpoint.safetensors").exists():
+    made.restore(checkpoint.load(folder / "checkpoint.safetensors"))
+# The export is not what is tested here.
+type(made.results).export_best = lambda self: None
+print(made.run().ending)
+"""
+
+
+def begin(folder, data, workers):
+    code = SCRIPT.format(tests=str(Path(__file__).parent), data=str(data))
+    return subprocess.Popen(
+        [sys.executable, "-c", code, folder, str(workers)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(folder, data, workers=0):
+    process = begin(folder, data, workers)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return output.split()
+
+
+def same_results(first, second):
+    assert (first / "losses.csv").read_text() == (second / "losses.csv").read_text()
+    ends = [weights.read(folder / "last.safetensors").tensors for folder in (first, second)]
+    assert all(np.array_equal(ends[0][name], ends[1][name]) for name in ends[0])
+    columns = [[row[:8] for row in rows(folder / "metrics.csv")] for folder in (first, second)]
+    assert columns[0] == columns[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A data set, and the folder of a training on it that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    data = squares(folder / "data")
+    finished(folder / "out", data)
+    return data, folder / "out"
+
+
+def kill_and_resume(folder, whole, kills, workers, seed):
+    data, uninterrupted = whole
+    killed = folder / "killed"
+    chance = random.Random(seed)
+    for _ in range(kills):
+        process = begin(killed, data, workers)
+        assert process.stdout.readline().strip()
+        time.sleep(chance.uniform(0, 0.9))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    finished(killed, data, workers)
+    same_results(uninterrupted, killed)
+
+
+def test_a_killed_training_goes_on_bit_for_bit(tmp_path, whole):
+    kill_and_resume(tmp_path, whole, kills=2, workers=2, seed=1)
+
+
+@pytest.mark.slow
+def test_twenty_kills(tmp_path, whole):
+    kill_and_resume(tmp_path, whole, kills=20, workers=2, seed=7)
+
+
+def test_told_to_stop_it_saves_and_can_go_on(tmp_path, whole):
+    data, uninterrupted = whole
+    process = begin(tmp_path / "out", data, 1)
+    for line in process.stdout:
+        if line.strip() == "4":
+            break
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert output.split()[-1] == "interrupted"
+    done = load(tmp_path / "out" / "checkpoint.safetensors").progress.batches
+    assert 4 <= done < 18
+    assert finished(tmp_path / "out", data)[0] == str(done + 1)
+    same_results(uninterrupted, tmp_path / "out")
+
+
+def test_a_loss_that_is_no_number_stops_it_with_its_batch(tmp_path, data, monkeypatch):
+    learn = Learner.learn
+
+    def poisoned(self, batch, number, rates):
+        if number == 4:
+            return Losses(1.0, float("nan"), 1.0, 0.0, finite=False)
+        return learn(self, batch, number, rates)
+
+    monkeypatch.setattr(Learner, "learn", poisoned)
+    with pytest.raises(TrainingError, match=r"batch 5: loss or gradients are not finite .*classes nan.*\d\.png"):
+        trainer(tmp_path / "out", data).run()
+    saved = np.load(tmp_path / "out" / "refused-batch-5-0.npz")
+    assert saved["images"].shape == (4, 64, 64, 3)
+    assert len(saved["boxes"]) == len(saved["classes"]) == len(saved["pictures"])
+    assert load(tmp_path / "out" / "checkpoint.safetensors").progress.batches == 3
+
+
+def test_patience_ends_it(tmp_path, data):
+    with unchecked_shapes():
+        outcome = trainer(tmp_path / "out", data, epochs=9, patience=2, learning_rate=0.0, weight_decay=0.0).run()
+    assert (outcome.ending, outcome.best_epoch, outcome.epochs) == ("patience", 1, 3)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
+    from lucidbox.train import trainer as module
+
+    save, saved = module.checkpoints.save, []
+
+    def full(checkpoint, path):
+        if len(saved) == 2:
+            raise OutputError(f"{path}: cannot be written: the disk is full")
+        saved.append(checkpoint.progress.batches)
+        save(checkpoint, path)
+
+    monkeypatch.setattr(module.checkpoints, "save", full)
+    with pytest.raises(OutputError, match="disk is full"):
+        trainer(tmp_path / "out", data).run()
+    assert load(tmp_path / "out" / "checkpoint.safetensors").progress.batches == saved[-1] == 3
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path, data):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "note.txt").write_text("mine")
+    with pytest.raises(OptionError, match="not empty; name a new folder"):
+        trainer(tmp_path / "out", data).run()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["note.txt"]
+
+
+def test_a_network_of_other_classes_is_refused(tmp_path, data):
+    with pytest.raises(OptionError, match="the network has 5 classes, the data set has 3"):
+        Trainer(open_data(data), build("notebook", 5, base_channels=2), Recipe(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("difference", ["data", "content", "network"])
+def test_only_the_same_is_resumed(tmp_path, data, difference):
+    with unchecked_shapes():
+        trainer(tmp_path / "out", data, epochs=1).run()
+    kept = load(tmp_path / "out" / "checkpoint.safetensors")
+    made = network()
+    messages = {
+        "data": r"data set is another: it began with 12 pictures, .* now 11 pictures",
+        "content": "content of the data set is another",
+        "network": "network's options is another",
+    }
+    if difference == "data":
+        data = squares(tmp_path / "other", count=11)
+    elif difference == "content":
+        text = (tmp_path / "data" / "instances.json").read_text()
+        first = text.split('"bbox": [')[1].split("]")[0].split(", ")
+        changed = text.replace(", ".join(first), ", ".join([*first[:3], str(int(first[3]) - 1)]), 1)
+        (tmp_path / "data" / "instances.json").write_text(changed)
+    else:
+        made = build("notebook", 3, base_channels=4)
+    fresh = Trainer(open_data(data), made, Recipe().changed(QUICK), tmp_path / "out")
+    with pytest.raises(OptionError, match=messages[difference]):
+        fresh.restore(kept)
+
+
+def test_validation_is_what_evaluate_says(data):
+    opened = open_data(data)
+    made = network().eval()
+    from lucidbox.train.trainer import ALONE
+
+    first = Validator(opened, 64, 4, "fp32", ALONE)(made)
+    second = Validator(opened, 64, 12, "fp32", ALONE)(made)
+    assert np.allclose(first.stats, second.stats, equal_nan=True)  # all pictures have one shape
+    assert evaluate(first.matching.truth, first.matching.predictions).stats.tolist() == first.stats.tolist()
+    assert made.training is False
+    assert os.environ.get("WORLD_SIZE") is None
