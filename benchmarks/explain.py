@@ -96,17 +96,21 @@ def where_the_heat_is(detector, network, groups):
                 apart.append(
                     overlap(maps["pytorch-grad-cam GradCAM"][row], maps["pytorch-grad-cam GradCAM"][other])
                 )
-        if number % 20 == 0:
-            print(f"{number} pictures", file=sys.stderr, flush=True)
+        if number % 40 == 39:  # so that a run that is stopped has said something
+            print(f"\nafter {number + 1} pictures", flush=True)
+            print_heat(rows, shared, apart)
+    print_heat(rows, shared, apart)
+
+
+def print_heat(rows, shared, apart):
+    """The table of what was measured up to now."""
     print("\n| method | detections | heat inside | pointing game |\n|---|---|---|---|")
     for name, figures in rows.items():
         inside, pointing = np.mean(figures, axis=0)
         print(f"| {name} | {len(figures)} | {inside:.3f} | {pointing:.3f} |")
-    print(
-        f"\ntwo people: {len(shared)} pairs, mean overlap {np.mean(shared):.3f}, below 0.3 in"
-        f" {np.mean(np.array(shared) < 0.3):.0%}; GradCAM {np.mean(apart):.3f}",
-        flush=True,
-    )
+    low = np.mean(np.array(shared) < 0.3)
+    print(f"\n{len(shared)} pairs of people: mean overlap {np.mean(shared):.3f}, below 0.3 in {low:.0%}", end="; ")
+    print(f"GradCAM {np.mean(apart):.3f}", flush=True)
 
 
 def times(detector, network, path):

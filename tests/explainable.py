@@ -1,4 +1,4 @@
-"""For tests of explanations: an engine that always answers the same."""
+"""For tests of explanations: an engine that always answers the same, and all that a network could lose."""
 
 import numpy as np
 
@@ -16,3 +16,25 @@ class Unmoved:
     def __call__(self, images):
         boxes = np.tile(np.array(self.box, np.float32), (len(images), 1, 1))
         return Prediction(boxes, np.full((len(images), 1, 2), self.score, np.float32))
+
+
+def state(network):
+    """All that could be changed: numbers, gradients, modes, hooks."""
+    return (
+        [(name, tensor.clone()) for name, tensor in network.state_dict().items()],
+        [None if p.grad is None else p.grad.clone() for p in network.parameters()],
+        [p.requires_grad for p in network.parameters()],
+        [part.training for part in network.modules()],
+        [len(getattr(part, name)) for part in network.modules() for name in vars(part) if name.endswith("_hooks")],
+    )
+
+
+def assert_same(before, after):
+    import torch
+
+    for (name, old), (_, new) in zip(before[0], after[0], strict=True):
+        assert torch.equal(old, new), name
+    for old, new in zip(before[1], after[1], strict=True):
+        assert (old is None) == (new is None)
+        assert old is None or torch.equal(old, new)
+    assert before[2:] == after[2:]

@@ -1,10 +1,12 @@
+import copy
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
-from explainable import Unmoved
+from explainable import Unmoved, assert_same, state
 from lucidbox import Detector, weights
 from lucidbox.detections import Detections
 from lucidbox.errors import OptionError
@@ -131,13 +133,46 @@ def test_two_anchors_are_explained_by_two_places(small):
     assert overlap(maps["eigencam"][0].heatmap, maps["eigencam"][1].heatmap) == pytest.approx(1)
 
 
-def test_nothing_about_the_network_changes(small):
-    network, detector, picture, found = small
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    for method in GRADIENT:
-        _ = explain(detector, picture, found[0], method=method, network=network).faithfulness
-    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
-    assert all(parameter.grad is None for parameter in network.parameters())
+@pytest.fixture
+def training(small):
+    """The small network in the middle of its training: other modes, gradients, a hook of its owner."""
+    network = copy.deepcopy(small[0]).train()
+    network(torch.rand(2, 3, 64, 64)).classes.mean().backward()
+    network.neck.eval()
+    network.backbone.mix_p3.register_forward_hook(lambda *_: pytest.fail("the owner's hook ran"))
+    return network
+
+
+@pytest.mark.parametrize("method", GRADIENT)
+def test_nothing_about_the_network_changes(method, small, training):
+    _, detector, picture, found = small
+    before = state(training)
+    assert explain(detector, picture, found[0], method=method, network=training).faithfulness.deletion >= 0
+    assert_same(before, state(training))
+
+
+def test_nothing_changes_after_an_error_in_two_threads(small, training):
+    """One thread explains while the other's layer does not exist, and while an engine fails halfway."""
+    _, detector, picture, found = small
+    before = state(training)
+    failing = Detector(Unmoved((10, 10, 40, 40)), detector.names, size=detector.size)
+    why = explain(detector, picture, found[0], network=training)
+    why = dataclasses.replace(why, scene=dataclasses.replace(why.scene, detector=failing))
+    failing.engine = None
+
+    def work(number):
+        if number % 3 == 0:
+            return explain(detector, picture, found[0], network=training).heatmap.shape
+        with pytest.raises(OptionError if number % 3 == 1 else TypeError):
+            if number % 3 == 1:
+                explain(detector, picture, found[0], network=training, layer="neck")
+            else:
+                _ = why.faithfulness
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(work, range(6))) == [picture.shape[:2], None, None] * 2
+    assert_same(before, state(training))
 
 
 @pytest.mark.parametrize("method", GRADIENT)

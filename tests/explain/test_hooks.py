@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from explainable import assert_same, state
 from lucidbox.errors import OptionError
 from lucidbox.explain.hooks import landmarks, record, shuffled, twin
 from lucidbox.explain.scene import Target
@@ -25,26 +26,6 @@ def network():
     network.backbone.stem.conv.weight.requires_grad_(False)
     network.neck.eval()
     return network
-
-
-def state(network):
-    """All that could be changed: numbers, gradients, modes, hooks."""
-    return (
-        [(name, tensor.clone()) for name, tensor in network.state_dict().items()],
-        [None if p.grad is None else p.grad.clone() for p in network.parameters()],
-        [p.requires_grad for p in network.parameters()],
-        [part.training for part in network.modules()],
-        [len(getattr(part, name)) for part in network.modules() for name in vars(part) if name.endswith("_hooks")],
-    )
-
-
-def assert_same(before, after):
-    for (name, old), (_, new) in zip(before[0], after[0], strict=True):
-        assert torch.equal(old, new), name
-    for old, new in zip(before[1], after[1], strict=True):
-        assert (old is None) == (new is None)
-        assert old is None or torch.equal(old, new)
-    assert before[2:] == after[2:]
 
 
 def test_everything_is_left_as_found(network):

@@ -63,6 +63,13 @@ def test_best_first_and_no_more_than_there_are(scene):
     assert ranking == sorted(ranking, reverse=True)
 
 
+def test_where_no_score_is_above_zero_the_best_overlap_is_nearest(scene):
+    """Dogs score 0 at the first, third and fifth anchor."""
+    near = near_anchors(scene, (100, 0, 140, 30), 1, scene.detector.limits)
+    assert [one.anchor for one in near][0] == 2
+    assert near[0].iou == pytest.approx(0.75)
+
+
 @pytest.mark.parametrize("place", [(5, 5, 5, 9), (9, 5, 5, 9), (0, float("nan"), 5, 9)])
 def test_no_box(place, scene):
     with pytest.raises(OptionError, match="left < right"):

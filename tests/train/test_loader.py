@@ -1,5 +1,8 @@
 """The order of pictures, and batches that do not depend on who prepares them."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ import torch
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Sample
 from lucidbox.augment.settings import Augmentation, plain
-from lucidbox.errors import ImageError, OptionError
+from lucidbox.errors import DataError, ImageError, OptionError
 from lucidbox.train.loader import Plan, load
 
 
@@ -102,9 +105,24 @@ def test_an_unreadable_picture_is_replaced_by_the_next_and_told():
     assert set(failures) == {"picture 3 is broken", "picture 4 is broken"}
 
 
-def test_a_broken_disk_ends_it():
-    with pytest.raises(ImageError, match="ten pictures in a row cannot be read; the last: picture"):
-        next(iter(load(Augmenter(Painted(30, broken=range(30)), 32, plain()), plan(pictures=30))))
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_disk_ends_it(workers):
+    augmenter = Augmenter(Painted(30, broken=range(30)), 32, plain())
+    with pytest.raises(ImageError) as caught:
+        next(iter(load(augmenter, plan(pictures=30), workers=workers)))
+    message = str(caught.value)
+    assert message.startswith("ten pictures in a row cannot be read; the last: picture ")
+    assert "\n" not in message
+
+
+class Deadly(Painted):
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_is_told_in_words():
+    with pytest.raises(DataError, match=r"a process that prepares pictures died .* use fewer workers"):
+        next(iter(load(Augmenter(Deadly(30), 32, plain()), plan(pictures=30), workers=1)))
 
 
 def test_collate_numbers_boxes_by_their_picture():

@@ -1,4 +1,4 @@
-"""``lucidbox data``: check, count, split and convert data sets."""
+"""``lucidbox data``: check, count, split, convert and show data sets."""
 
 import argparse
 import json
@@ -27,6 +27,7 @@ examples:
   lucidbox data stats yolo/data.yaml
   lucidbox data split instances.json parts --parts train=0.8,val=0.2 --seed 1
   lucidbox data convert coco/ yolo --to yolo
+  lucidbox data show data.toml --save sheet.png
 
 exit codes:
   0 done; 1 check found problems, or convert left something out; 2 wrong usage or bad input
@@ -37,9 +38,11 @@ Item = TypeVar("Item")
 
 def register(subparsers: Any) -> None:
     """Add the verb and its sub-verbs."""
+    from lucidbox.cli import data_show
+
     parser = subparsers.add_parser(
         "data",
-        help="check, count, split and convert data sets",
+        help="check, count, split, convert and show data sets",
         description="Work on data sets of pictures with boxes. What is there is never changed.",
         epilog=FORMS + "\n" + EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -49,6 +52,7 @@ def register(subparsers: Any) -> None:
     _register_stats(verbs)
     _register_split(verbs)
     _register_convert(verbs)
+    data_show.register(verbs)
 
 
 def _add_verb(verbs: Any, name: str, summary: str, description: str, examples: str, run: Any) -> Any:

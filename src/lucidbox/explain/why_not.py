@@ -84,7 +84,8 @@ def near_anchors(
     ]
     ranks = {(int(a), int(c)): rank for rank, (a, c) in enumerate(zip(kept.anchors, kept.classes, strict=True))}
     nearest = []
-    for anchor in np.argsort(-nearness, kind="stable")[:count].tolist():
+    # Scores may be exactly 0 in bfloat16: then the better overlap is nearer.
+    for anchor in np.lexsort((-overlaps, -nearness))[:count].tolist():
         best = int(scene.scores[anchor].argmax())
         rivals = kept.anchors if limits.agnostic else kept.anchors[kept.classes == class_id]
         fate, suppressor = _fate(scene, anchor, class_id, ranks.get((anchor, class_id)), rivals, limits)

@@ -1,12 +1,70 @@
-"""Training in torch: so far, which anchor learns which box, and the loss. Needs the extra ``train``.
+"""Training in torch: assignment, losses, and the loop from a data set to weights. Needs the extra ``train``.
+
+Importing this imports no torch, and neither does ``lucidbox.train.recipe``: names come on first use.
 
 Example:
+    >>> data = open_data("data.yaml")
+    >>> trainer = Trainer(data, build("yolo11n", len(data.names)), Recipe(epochs=50), Path("runs/first"))
+    >>> outcome = trainer.run()
+
     >>> loss = detection_loss(network(images), targets, size=(640, 640))
     >>> loss.total.backward()
 """
 
-from lucidbox.train.assigner import Assignment, Rule, Truth, assign
-from lucidbox.train.ciou import ciou
-from lucidbox.train.losses import Gains, Loss, Targets, detection_loss
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Assignment", "Gains", "Loss", "Rule", "Targets", "Truth", "assign", "ciou", "detection_loss"]
+if TYPE_CHECKING:
+    from lucidbox.train.assigner import Assignment, Rule, Truth, assign
+    from lucidbox.train.ciou import ciou
+    from lucidbox.train.learner import Learner
+    from lucidbox.train.losses import Gains, Loss, Targets, detection_loss
+    from lucidbox.train.recipe import Recipe, read_recipe
+    from lucidbox.train.teacher import Teacher
+    from lucidbox.train.trainer import Outcome, Trainer, Watcher
+
+_HOMES = {
+    "Assignment": "assigner", "Rule": "assigner", "Truth": "assigner", "assign": "assigner", "ciou": "ciou",
+    "Gains": "losses", "Loss": "losses", "Targets": "losses", "detection_loss": "losses",
+    "Recipe": "recipe", "read_recipe": "recipe", "Learner": "learner", "Teacher": "teacher",
+    "Outcome": "trainer", "Trainer": "trainer", "Watcher": "trainer",
+}  # fmt: skip
+
+__all__ = [
+    "Assignment",
+    "Gains",
+    "Learner",
+    "Loss",
+    "Outcome",
+    "Recipe",
+    "Rule",
+    "Targets",
+    "Teacher",
+    "Trainer",
+    "Truth",
+    "Watcher",
+    "assign",
+    "ciou",
+    "detection_loss",
+    "read_recipe",
+]
+
+
+class _Package(ModuleType):
+    """The function ``ciou`` is called like its file, which Python's import would put in the function's place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_file_of_it = name in _HOMES and isinstance(value, ModuleType)
+        super().__setattr__(name, getattr(value, name) if is_file_of_it else value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported on first use, so that a recipe can be read without torch."""
+    if name in _HOMES:
+        return getattr(import_module(f"lucidbox.train.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'lucidbox.train' has no attribute {name!r}")

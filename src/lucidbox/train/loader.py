@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Sample
-from lucidbox.errors import ImageError, OptionError
+from lucidbox.errors import DataError, ImageError, OptionError
 from lucidbox.shapes import Int, UInt8
 from lucidbox.train.losses import Targets
+
+_NAME = f"{ImageError.__module__}.{ImageError.__qualname__}"
 
 ORDER, AUGMENTATION = 0, 1
 """Streams of random numbers: the order of an epoch's pictures, and what is done to each."""
@@ -176,6 +178,7 @@ def load(
 
     Raises:
         ImageError: so many pictures in a row cannot be read that the disk must be broken.
+        DataError: a worker died.
     """
     options: dict[str, Any] = {"worker_init_fn": _begin_worker, "prefetch_factor": 3} if workers else {}
     loader = DataLoader(
@@ -186,7 +189,18 @@ def load(
         pin_memory=pin,
         **options,
     )
-    return iter(loader)
+    try:
+        yield from loader
+    except ImageError as error:
+        # From a worker it comes with the worker's traceback before it.
+        raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            f"a process that prepares pictures died ({str(error).splitlines()[0]}); if memory ran out, use fewer"
+            " workers or a smaller batch"
+        ) from error
 
 
 def collate(prepared: Sequence[Prepared]) -> Batch:

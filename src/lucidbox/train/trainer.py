@@ -227,7 +227,13 @@ class Trainer:
         for failure in batch.failures:
             self._say(f"{failure}; another picture took its place")
         number = self.progress.batches
-        losses = self.learner.learn(batch, number, self._rates(number))
+        try:
+            losses = self.learner.learn(batch, number, self._rates(number))
+        except torch.OutOfMemoryError as error:
+            raise TrainingError(
+                f"batch {number + 1}: {self.processes.device} is out of memory; use a smaller batch (gradients are"
+                f" gathered up to nominal_batch, {self.recipe.nominal_batch}, all the same) or size"
+            ) from error
         if not losses.finite:
             self._refuse(batch, losses)
         self.progress.batches += 1
