@@ -1,11 +1,12 @@
-"""Augmented pictures per second of one process with one thread: the published mosaics from disk and from memory.
+"""Augmented pictures per second of one process with one thread: the published mosaics, from disk and from a cache.
 
     python benchmarks/loader.py --data ../shared/data/coco-train --size 320 --seconds 5
 
-``--data`` is a folder with ``instances.json`` and ``images``. "From disk" decodes every picture each time it is
-asked for (the operating system may well hold the files); "from memory" finds it decoded and resized. The parts
-are timed alone, on the same pictures. All alternate in rounds, of which medians are given: by the clock, and by
-the process's own processor time, which others on the machine disturb less.
+``--data`` is a folder with ``instances.json`` and ``images``. "From disk" is ``PictureSamples``, which decodes and
+scales every picture each time it is asked for (the operating system may well hold the files); "from the cache" is
+``build_cache``, which a recipe's ``cache_gb`` asks for, in a temporary folder. The parts are timed alone, on the
+same pictures. All alternate in rounds, of which medians are given: by the clock, and by the process's own
+processor time, which others on the machine disturb less.
 """
 
 import argparse
@@ -14,53 +15,20 @@ import time
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 
-from lucidbox.augment import Augmentation, Augmenter, Sample
-from lucidbox.augment.canvas import compose, fitted
+from lucidbox.augment import Augmentation, Augmenter
+from lucidbox.augment.canvas import compose
 from lucidbox.augment.colour import change_colours, random_gains
 from lucidbox.augment.geometry import flip_horizontal, random_affine
 from lucidbox.augment.mosaic import mosaic_tiles, random_centre
-from lucidbox.boxes import xywh_to_xyxy
 from lucidbox.data import read
-from lucidbox.images import read_image
+from lucidbox.samples import PictureSamples, build_cache
 
 ROUNDS = 7
-IN_MEMORY = 400  # pictures held decoded; more would change nothing but the processor's cache misses
-
-
-class FromDisk:
-    """Pictures decoded anew each time."""
-
-    def __init__(self, data, size):
-        part = read(data / "instances.json", images=data / "images").part("all")
-        self.size = size
-        self.paths = [Path(part.root) / name for name in part.file_names]
-        self.boxes = xywh_to_xyxy(part.boxes_xywh).astype(np.float32)
-        self.classes = part.classes.astype(np.int64)
-        self.starts = np.searchsorted(part.pictures, np.arange(len(part) + 1)).tolist()
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, index):
-        objects = slice(self.starts[index], self.starts[index + 1])
-        return fitted(Sample(read_image(self.paths[index]), self.boxes[objects], self.classes[objects]), self.size)
-
-
-class FromMemory:
-    """The same pictures, decoded once."""
-
-    def __init__(self, samples):
-        self.samples = [samples[index] for index in range(min(IN_MEMORY, len(samples)))]
-
-    def __len__(self):
-        return len(self.samples)
-
-    def __getitem__(self, index):
-        return self.samples[index]
 
 
 class Counted:
@@ -103,10 +71,10 @@ def mosaics(samples, size, settings, seed):
     return lambda: augmenter(int(rng.integers(len(samples))), rng)
 
 
-def parts(disk, memory, size):
+def parts(disk, cached, size):
     """Name → function that does one mosaic's share of one part of the work."""
     rng, settings = np.random.default_rng(1), Augmentation()
-    image = cycle([mosaics(memory, size, settings, 2)() for _ in range(100)])
+    image = cycle([mosaics(cached, size, settings, 2)() for _ in range(100)])
 
     def affine():
         return random_affine(rng, settings, 2 * size, size)
@@ -115,16 +83,21 @@ def parts(disk, memory, size):
         indices = rng.integers(len(samples), size=4).tolist()
         return mosaic_tiles(samples, indices, random_centre(rng, size), size, drawn.window)
 
-    def warp():
-        drawn = affine()
-        compose(tiles(memory, drawn), drawn, size)
-
+    canvases = cycle([(tiles(cached, drawn), drawn, size) for drawn in (affine() for _ in range(100))])
     return {
         "reading the mosaic's pictures from disk": lambda: tiles(disk, affine()),
-        "drawing four pictures, one resize, boxes": warp,
+        "reading the mosaic's pictures from the cache": lambda: tiles(cached, affine()),
+        "drawing them, one resize, boxes": lambda: compose(*next(canvases)),
         "hue, saturation, value": lambda: change_colours(next(image).image, random_gains(rng, 0.015, 0.7, 0.4)),
         "flip (every second one)": lambda: flip_horizontal(next(image)) if rng.random() < 0.5 else None,
     }
+
+
+def show(title, functions, seconds, form):
+    """Prints a row for each function: by the clock, and of processor time."""
+    print(f"\n| {title} |\n|---|---|---|")
+    for name, pair in medians(functions, seconds).items():
+        print(f"| {name} | {' | '.join(form(one) for one in pair)} |")
 
 
 def main():
@@ -134,29 +107,33 @@ def main():
     parser.add_argument("--seconds", type=float, default=5, help="for each rate")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    disk, size = FromDisk(arguments.data, arguments.size), arguments.size
-    memory = FromMemory(disk)
+    with TemporaryDirectory() as folder:
+        measure(arguments.data, arguments.size, arguments.seconds, folder)
+
+
+def measure(data, size, seconds, folder):
+    """Measures and prints everything, with the cache in a folder."""
+    disk = PictureSamples(read(data / "instances.json", images=data / "images").part("all"), size)
+    cached = build_cache(disk, folder, 10**12)
+    print(f"{len(disk)} pictures, {cached.cached} of them in the cache, size {size}, one process, one thread")
+    published = Augmentation()
+    turned, single = replace(published, degrees=10.0), replace(published, mosaic=0.0)
     makers = {
-        "mosaics from disk": mosaics(disk, size, Augmentation(), 0),
-        "mosaics from memory": mosaics(memory, size, Augmentation(), 0),
-        "single pictures from disk": mosaics(disk, size, replace(Augmentation(), mosaic=0.0), 0),
-        "mosaics from memory, turned by up to 10°": mosaics(
-            memory, size, replace(Augmentation(), degrees=10.0), 0
-        ),
+        "mosaics from disk": mosaics(disk, size, published, 0),
+        "mosaics from the cache": mosaics(cached, size, published, 0),
+        "single pictures from disk": mosaics(disk, size, single, 0),
+        "mosaics from the cache, turned by up to 10°": mosaics(cached, size, turned, 0),
     }
-    print(f"{len(disk)} pictures, size {size}, one process, one thread\n")
-    print("| what | per second | per second of processor time |\n|---|---|---|")
-    for name, (clock, processor) in medians(makers, arguments.seconds).items():
-        print(f"| {name} | {1000 / clock:.0f} | {1000 / processor:.0f} |")
-    counted = Counted(memory)
+    rate = "what | per second | per second of processor time"
+    show(rate, makers, seconds, lambda milliseconds: f"{1000 / milliseconds:.0f}")
+    counted = Counted(cached)
     count = 500
-    make = mosaics(counted, size, Augmentation(), 0)
+    make = mosaics(counted, size, published, 0)
     for _ in range(count):
         make()
-    print(f"\n{counted.count / count:.2f} pictures are read for a mosaic\n")
-    print("| part of a mosaic | ms | ms of processor time |\n|---|---|---|")
-    for name, (clock, processor) in medians(parts(disk, memory, size), arguments.seconds / 2).items():
-        print(f"| {name} | {clock:.2f} | {processor:.2f} |")
+    print(f"\n{counted.count / count:.2f} pictures are read for a mosaic")
+    part = "part of a mosaic | ms | ms of processor time"
+    show(part, parts(disk, cached, size), seconds / 2, lambda milliseconds: f"{milliseconds:.2f}")
 
 
 if __name__ == "__main__":

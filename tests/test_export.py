@@ -35,7 +35,7 @@ def test_there_and_back_is_the_same_network(small_weights, small_onnx):
 
 
 def test_a_graph_that_differs_is_not_kept(monkeypatch, tmp_path, small_weights):
-    monkeypatch.setattr(export, "SCORE_TOLERANCE", -1.0)
+    monkeypatch.setattr("lucidbox.export.tracing.SCORE_TOLERANCE", -1.0)
     path = tmp_path / "different.onnx"
     with unchecked_shapes(), pytest.raises(WeightsError, match="differs from the network"):
         export.export_onnx(weights.read(small_weights), path)

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from lucidbox.errors import OutputError
-from lucidbox.files import PendingFile, atomic_path, atomic_write, cache_folder, numbered_folder, sha256_of
+from lucidbox.files import (
+    PendingFile,
+    atomic_path,
+    atomic_write,
+    cache_folder,
+    numbered_folder,
+    pending_files,
+    sha256_of,
+    stamp_of,
+)
 
 
 def names(folder):
@@ -323,3 +332,25 @@ def test_cache_folder_without_a_home(monkeypatch, chosen):
 def test_sha256_is_the_standards_example(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_stamp_tells_changes_of_a_file(tmp_path):
+    file = tmp_path / "a"
+    absent = stamp_of(file)
+    file.write_text("one")
+    os.utime(file, ns=(1, 1))
+    first = stamp_of(file)
+    assert stamp_of(file) == first
+    os.utime(file, ns=(1, 2))
+    later = stamp_of(file)
+    file.write_text("longer")
+    os.utime(file, ns=(1, 2))
+    assert len({absent, first, later, stamp_of(file)}) == 4
+
+
+def test_files_whose_writer_was_killed_are_found(tmp_path):
+    (tmp_path / "whole.bin").write_text("")
+    pending = PendingFile(tmp_path / "half.bin")
+    assert pending_files(tmp_path) == [pending.temporary]
+    pending.discard()
+    assert pending_files(tmp_path) == []

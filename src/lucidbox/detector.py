@@ -11,8 +11,10 @@ import numpy as np
 
 from lucidbox import door, engines
 from lucidbox.detections import Detections
+from lucidbox.door import ModelInfo
 from lucidbox.engines import Engine
 from lucidbox.errors import EngineError, OptionError, WeightsError
+from lucidbox.fixed import adapted, check_within, fixed_size
 from lucidbox.images import from_pillow, read_image, to_rgb
 from lucidbox.labels import class_ids
 from lucidbox.letterbox import Frame, Size, fit, parse_size
@@ -82,6 +84,7 @@ class Detector:
         self.batch = batch
         self.square = square
         self.weights: Path | None = None  # the file it was loaded from; explanations read the network from it
+        self.info: ModelInfo | None = None  # what that file says about itself
 
     @classmethod
     def load(
@@ -100,7 +103,9 @@ class Detector:
         """A detector for a weights file.
 
         Args:
-            weights: .pt, .safetensors or .onnx. Anything but our ONNX is converted once and kept in the cache.
+            weights: .pt, .safetensors, or an artefact of ours: ONNX, OpenVINO IR (.xml), TorchScript. Weights are
+                converted to ONNX once, which is kept in the cache. An artefact with a fixed shape or with
+                suppression inside keeps to those: other sizes and looser limits are refused.
             engine: "auto", "openvino", "onnxruntime" or "torch".
             precision: "auto", "fp32", "bf16" or "fp16": which are to be had depends on engine and processor.
             size: longer side of the network's input, or height, width; by default what the model was trained for.
@@ -116,25 +121,34 @@ class Detector:
         """
         if weights is None:
             raise WeightsError(NO_WEIGHTS)
-        choice = engines.choose(engine)
         # What needs no model is checked before one is converted, which takes seconds.
         _changed(Limits(), {name: value for name, value in limits.items() if name != "classes"})
         if size is not None:
             parse_size(size)
         if batch < 1:
             raise OptionError(f"batch {batch} is less than 1")
-        # Torch runs the network as it is; the other engines read ONNX.
-        path = Path(weights) if choice.name == "torch" else door.through(Path(weights), say)
-        info = door.read_info(path)
+        path = Path(weights)
+        form = door.form_of(path)
+        choice = engines.choose(engine, form)
+        # Torch runs the network as it is; the other engines run a graph.
+        is_network = choice.name == "torch" and form != "torchscript"
+        model = path if is_network else door.through(path, say)
+        info = door.read_info(model)
+        if is_network:
+            info = dataclasses.replace(info, shape=None, suppression=None)
+        fixed = fixed_size(info, size, batch)
+        runner = engines.load(choice.name, model, precision=precision, threads=threads)
         detector = cls(
-            engines.load(choice.name, path, precision=precision, threads=threads),
+            adapted(runner, info),
             info.names,
-            size=parse_size(info.size if size is None else size),
+            size=fixed or parse_size(info.size if size is None else size),
+            limits=Limits(**dataclasses.asdict(info.suppression)) if info.suppression else None,
             batch=batch,
-            square=square,
+            square=square or fixed is not None,
         )
+        detector.info = info
         detector.limits = detector._limits(limits)
-        detector.weights = Path(weights)
+        detector.weights = path
         return detector
 
     def __call__(self, pictures: Any, *, color: Color = "rgb", **limits: Any) -> Detections | list[Detections]:
@@ -265,7 +279,10 @@ class Detector:
         if wanted is not None:
             several = [wanted] if isinstance(wanted, (str, int, np.integer)) else wanted
             changes = changes | {"classes": tuple(class_ids([str(one) for one in several], self.names))}
-        return _changed(self.limits, changes)
+        limits = _changed(self.limits, changes)
+        if self.info and self.info.suppression:
+            check_within(self.info.suppression, limits)
+        return limits
 
 
 def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:

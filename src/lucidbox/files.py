@@ -25,6 +25,8 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
 }
 
+_PENDING = ".lucidbox-"  # how hidden names of unfinished files begin
+
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """The error to raise where ``path`` could not be written: path, reason and remedy in one line."""
@@ -50,7 +52,7 @@ class PendingFile:
             # What was given, not where it leads: /dev/stdout leads to a name that nothing has.
             if given.exists() and not given.is_file():
                 raise OutputError(f"{self.path}: cannot be written: not a regular file; name a file")
-            self.temporary = self.path.with_name(f".lucidbox-{secrets.token_hex(6)}{self.path.suffix}")
+            self.temporary = self.path.with_name(f"{_PENDING}{secrets.token_hex(6)}{self.path.suffix}")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
             os.close(os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -79,6 +81,11 @@ class PendingFile:
         """Remove the temporary file, if that can be done; the final place stays as it was."""
         with suppress(OSError):  # a folder locked meanwhile; what led here is the error to tell
             self.temporary.unlink()
+
+
+def pending_files(folder: Path) -> list[Path]:
+    """Files in a folder that are being written, or were when their writer was killed."""
+    return sorted(folder.glob(f"{_PENDING}*"))
 
 
 @contextmanager
@@ -186,3 +193,16 @@ def sha256_of(path: str | Path) -> str:
     """
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stamp_of(path: str | Path) -> str:
+    """A text that is another one when the file was changed: its path, length in bytes and time of last change.
+
+    The path alone where there is no file.
+    """
+    absolute = Path(path).absolute()
+    try:
+        status = absolute.stat()
+    except OSError:
+        return str(absolute)
+    return f"{absolute}\0{status.st_size}\0{status.st_mtime_ns}"

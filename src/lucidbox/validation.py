@@ -145,8 +145,13 @@ def answers(detector: Detector, groups: Iterable[list[Numbered]]) -> Iterator[An
         groups: pictures that share one inference.
 
     Raises:
-        OptionError: the detector's size is not square.
+        OptionError: the detector's size is not square, or its model is fixed to a shape or to limits.
     """
+    if detector.info and (detector.info.shape or detector.info.suppression):
+        raise OptionError(
+            f"{detector.weights}: exported with a fixed shape or with suppression inside, which is not what"
+            " published accuracies are measured with; evaluate its source, or use lucidbox parity --annotations"
+        )
     if detector.size[0] != detector.size[1]:
         raise OptionError(f"size {detector.size} is not square; validation takes one number")
     longest = detector.size[0]

@@ -111,6 +111,7 @@ def test_why_is_it_not_found(command, noise, tmp_path):
     assert code == 0
     assert out.count("IoU") == 5
     assert "is not above 0.99" in out
+    assert "not above 0.99; what speaks for it?" in out
     (record,) = json.loads((tmp_path / "runs" / "explain" / "explanations.json").read_text())
     assert len(record["near"]) == 5
     assert list((tmp_path / "runs" / "explain").glob("missed-green-panel.png"))

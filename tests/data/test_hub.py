@@ -150,6 +150,24 @@ def test_the_whole_road_to_samples(coco, tmp_path):
     assert identity(open_data(coco)) == identity(open_data(coco)) != identity(data)
 
 
+def test_pictures_that_are_files_of_their_own(tmp_path):
+    """As in an image folder: rows hold paths; what is cached of such a file goes stale when it changes."""
+    file = tmp_path / "picture.png"
+    file.write_bytes(png(7))
+    argument = save(
+        tmp_path / "set",
+        {"train": changed_row(2, image={"bytes": None, "path": str(file)}), "val": rows()},
+    )
+    before = open_data(argument).train_pictures
+    assert np.array_equal(before[2], np.asarray(Image.open(BytesIO(png(7)))))
+    stamps = [before.stamp(index) for index in range(4)]
+    assert len(set(stamps)) == 4
+    file.write_bytes(png(8))
+    os.utime(file, (1, 1))
+    again = open_data(argument).train_pictures
+    assert [again.stamp(index) == stamps[index] for index in range(4)] == [True, True, False, True]
+
+
 def test_a_copy_for_a_worker_has_no_pixels(coco):
     samples = open_data(coco).samples(32)
     copied = pickle.dumps(samples)
@@ -386,9 +404,18 @@ def test_bad_objects_are_reported_and_left_out(tmp_path, changes, kind):
     argument = save(tmp_path / "set", {"train": with_objects(**changes), "val": rows()})
     data = open_data(argument, boxes="xywh")
     assert [problem.kind for problem in data.problems] == [kind]
-    assert data.problems[0].place.startswith(f"{argument}:train: annotations[1]")
+    assert data.problems[0].place == f"{argument}:train#0: object 1"
     assert data.train.pictures.tolist() == [0, 2, 3]
     assert len(data.train) == 4
+
+
+def test_a_bad_object_is_found_by_its_row_where_others_are_left_out(tmp_path):
+    listed = list(rows())
+    listed[0] = {**listed[0], "image": None}
+    listed[2] = {**listed[2], "objects": listed[2]["objects"] | {"category": [7]}}
+    argument = save(tmp_path / "set", {"train": listed, "val": rows()})
+    data = open_data(argument, boxes="xywh")
+    assert [problem.place for problem in data.problems] == [f"{argument}:train#0", f"{argument}:train#2: object 0"]
 
 
 def test_boxes_outside_are_reported(tmp_path):
@@ -403,7 +430,9 @@ def test_boxes_outside_are_reported(tmp_path):
     ("cell", "kind", "message"),
     [
         ({"bytes": b"not a picture", "path": None}, Kind.UNREADABLE_PICTURE, "not a picture"),
-        ({"bytes": None, "path": "gone.png"}, Kind.UNREADABLE_PICTURE, "No such file"),
+        ({"bytes": b"", "path": None}, Kind.UNREADABLE_PICTURE, "is empty"),
+        ({"bytes": b"P6 64 48 255 " + bytes(64 * 48 * 3), "path": None}, Kind.UNREADABLE_PICTURE, "not a picture"),
+        ({"bytes": None, "path": "gone.png"}, Kind.UNREADABLE_PICTURE, "no such file"),
         (None, Kind.UNREADABLE_PICTURE, "the row has no picture"),
         ({"bytes": png(1, 48, 64), "path": None}, Kind.PICTURE_SIZE, "is 48×64, annotated as 64×48"),
     ],

@@ -154,6 +154,11 @@ def test_a_layer_without_a_say_is_told(small):
         recording.gradients(recording.score(Target(0, 0, (0, 0, 1, 1))), "head.box_branches.0")
 
 
+def test_a_layer_of_several_maps_names_those_in_it(small):
+    with pytest.raises(OptionError, match=r"no single map; choose one in it: .*head\.class_branches\.0"):
+        record(small[0], PIXELS, ["head"])
+
+
 def test_a_layer_that_only_holds_others(small):
     with pytest.raises(OptionError, match=r"only holds others; choose one in it: head\.box_branches\.0"):
         record(small[0], PIXELS, ["head.box_branches"])

@@ -5,7 +5,7 @@ from lucidbox import Detector
 from lucidbox.engines import Prediction
 from lucidbox.errors import OptionError
 from lucidbox.explain.scene import look
-from lucidbox.explain.why_not import near_anchors
+from lucidbox.explain.why_not import near_anchors, spelled
 
 BOXES = [(0, 0, 40, 40), (2, 0, 42, 40), (100, 0, 140, 40), (50, 50, 90, 90), (0, 0, 40, 30)]
 SCORES = [(0.9, 0.0), (0.8, 0.1), (0.1, 0.0), (0.4, 0.7), (0.26, 0.0)]
@@ -34,6 +34,10 @@ def test_too_low_a_score(scene):
     assert near.iou == pytest.approx(1)
     assert near.box == (100, 0, 140, 40)
     assert near.fate == "score 0.100 is not above 0.25"
+
+
+def test_small_scores_are_not_said_to_be_zero():
+    assert [spelled(score) for score in (0.26, 0.0005, 0.00012)] == ["0.260", "0.001", "1e-04"]
 
 
 def test_suppressed_tells_by_what(scene):
@@ -66,7 +70,7 @@ def test_best_first_and_no_more_than_there_are(scene):
 def test_where_no_score_is_above_zero_the_best_overlap_is_nearest(scene):
     """Dogs score 0 at the first, third and fifth anchor."""
     near = near_anchors(scene, (100, 0, 140, 30), 1, scene.detector.limits)
-    assert [one.anchor for one in near][0] == 2
+    assert near[0].anchor == 2
     assert near[0].iou == pytest.approx(0.75)
 
 

@@ -4,17 +4,19 @@ import errno
 import json
 import os
 import pickle
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from data_sets import annotation, coco, image, picture
 
 from lucidbox.data import read
 from lucidbox.errors import ImageError, OutputError
+from lucidbox.samples import cache, cache_files
 from lucidbox.samples.cache import build_cache
 from lucidbox.samples.pictures import PictureSamples
-from lucidbox.train import cache
 
 COUNT = 7
 ONE = 32 * 24 * 3  # bytes of one scaled picture
@@ -35,8 +37,13 @@ def folder(tmp_path):
 @pytest.fixture
 def made(monkeypatch):
     """The list of pictures that were decoded for a cache."""
-    decoded, write = [], cache._Writer.write
-    monkeypatch.setattr(cache._Writer, "write", lambda self, index: decoded.append(index) or write(self, index))
+    decoded, write = [], cache_files.Writer.write
+
+    def counted(self, index):
+        decoded.append(index)
+        return write(self, index)
+
+    monkeypatch.setattr(cache_files.Writer, "write", counted)
     return decoded
 
 
@@ -139,6 +146,12 @@ def test_a_damaged_cache_is_made_anew(samples, folder, made, suffix, damage):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_another_decoder_makes_another_cache(samples, folder, monkeypatch):
+    first = build_cache(samples, folder, 10**6)
+    monkeypatch.setattr(PIL, "__version__", "0")
+    assert build_cache(samples, folder, 10**6).path != first.path
+
+
 def test_another_size_or_changed_pictures_make_another_cache(samples, folder, made, tmp_path):
     part = read(tmp_path / "set" / "instances.json").part()
     first = build_cache(samples, folder, 10**6)
@@ -156,15 +169,93 @@ def test_older_caches_go_when_there_is_no_room_for_all(samples, folder, tmp_path
     for moment, size in enumerate((32, 64), 1):
         path = build_cache(PictureSamples(part, size), folder, 10**6).path
         os.utime(path, (moment, moment))
-    stranger = folder / "notes.txt"
-    stranger.write_text("not a cache")
+    strangers = [folder / "notes.txt", folder / "pictures-2024.bin"]
+    for stranger in strangers:
+        stranger.write_text("not a cache")
     room = COUNT * (96 * 72 * 3 + 64 * 48 * 3)
     newest = build_cache(PictureSamples(part, 96), folder, room)
-    left = sorted(path.stat().st_size // COUNT for path in folder.glob("*.bin"))
+    left = sorted(path.stat().st_size // COUNT for path in set(folder.glob("*.bin")) - set(strangers))
     assert left == [64 * 48 * 3, 96 * 72 * 3]  # the one of 32 was used the longest ago
     assert newest.path.exists()
     assert len(list(folder.glob("*.json"))) == 2
-    assert stranger.exists()
+    assert all(stranger.exists() for stranger in strangers)
+
+
+def test_the_bound_holds_where_a_cache_is_only_taken(samples, folder, tmp_path, made):
+    other = build_cache(PictureSamples(read(tmp_path / "set" / "instances.json").part(), 64), folder, 10**6)
+    first = build_cache(samples, folder, 10**6)
+    decoded = len(made)
+    again = build_cache(samples, folder, COUNT * ONE)
+    assert (again.path, len(made)) == (first.path, decoded)
+    assert not other.path.exists()
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_cache_that_cannot_be_removed_is_left(samples, folder, tmp_path, monkeypatch):
+    other = build_cache(PictureSamples(read(tmp_path / "set" / "instances.json").part(), 64), folder, 10**6)
+    unlink = Path.unlink
+
+    def in_use(path, *arguments, **options):
+        if path.stem == other.path.stem:
+            raise PermissionError(errno.EACCES, "in use")
+        unlink(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "unlink", in_use)
+    assert_equal(build_cache(samples, folder, COUNT * ONE), samples)
+    assert other.path.exists()
+
+
+def test_what_a_killed_maker_left_is_removed(samples, folder):
+    folder.mkdir()
+    (folder / ".lucidbox-0123456789ab.bin").write_bytes(b"half a cache")
+    (folder / ".lucidbox-0123456789ab.txt").write_text("somebody else's")
+    build_cache(samples, folder, 10**6)
+    assert {path.suffix for path in folder.iterdir()} == {".bin", ".json", ".txt"}
+    assert len(list(folder.glob("*.bin"))) == 1
+    assert not list(folder.glob(".*.bin"))
+
+
+def test_a_cache_that_another_process_just_made_is_taken(samples, folder, made, monkeypatch):
+    alone_in = cache.alone_in
+
+    @contextmanager
+    def after_another(place):
+        monkeypatch.setattr(cache, "alone_in", alone_in)
+        build_cache(samples, folder, 10**6)
+        with alone_in(place) as alone:
+            yield alone
+
+    monkeypatch.setattr(cache, "alone_in", after_another)
+    assert_equal(build_cache(samples, folder, 10**6), samples)
+    assert len(made) == COUNT
+
+
+def test_one_process_at_a_time(tmp_path):
+    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    with cache_files.alone_in(tmp_path) as alone:
+        assert alone
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(descriptor)
+    with cache_files.alone_in(tmp_path / "nowhere") as alone:
+        assert not alone
+
+
+def test_a_cache_that_goes_meanwhile_does_not_end_a_training(samples, folder):
+    expected = list(samples)
+    cached = build_cache(samples, folder, 10**6)
+    copied = pickle.dumps(cached)
+    cached.path.write_bytes(b"shorter")
+    assert_equal(pickle.loads(copied), samples)
+    cached.path.unlink()
+    assert_equal(pickle.loads(copied), samples)
+    mapped = build_cache(samples, folder, 10**6)
+    mapped.path.unlink()
+    for index in range(COUNT):
+        Path(samples.pictures.name(index)).unlink()
+    assert_equal(mapped, expected)  # what is mapped already stays
 
 
 def test_unreadable_pictures_fail_as_they_do_without(samples, folder, made):
@@ -187,13 +278,13 @@ def test_a_full_disk_leaves_nothing_behind(samples, folder, monkeypatch, place):
     if place == "reserve":
         monkeypatch.setattr(os, "posix_fallocate", full)
     elif place == "write":
-        monkeypatch.setattr(cache._Writer, "write", full)
+        monkeypatch.setattr(cache_files.Writer, "write", full)
     else:
 
         def refused(path, data):
             raise OutputError(f"{path}: cannot be written: the disk is full; free some space or write elsewhere")
 
-        monkeypatch.setattr(cache, "atomic_write", refused)
+        monkeypatch.setattr(cache_files, "atomic_write", refused)
     with pytest.raises(OutputError, match=r"the disk is full; free some space.*or train with a smaller cache_gb$"):
         build_cache(samples, folder, 10**6)
     assert list(folder.iterdir()) == []
@@ -211,7 +302,7 @@ def test_interrupted_while_it_is_made(samples, folder, monkeypatch):
     def interrupted(self, index):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache._Writer, "write", interrupted)
+    monkeypatch.setattr(cache_files.Writer, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build_cache(samples, folder, 10**6)
     assert list(folder.iterdir()) == []

@@ -2,11 +2,13 @@
 
 import json
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from data_sets import CATEGORIES, NAMES, annotation, coco, contents, image, picture, turned, yolo
+from PIL import Image
 
 from lucidbox.data import Kind, count_by_kind, read, to_truth
 from lucidbox.errors import DataError, OptionError
@@ -235,6 +237,19 @@ def test_a_picture_turned_by_exif_is_as_large_as_a_viewer_shows_it(tmp_path):
     data = open_data(file)
     assert data.problems == ()
     assert data.train_pictures[0].shape == (64, 48, 3)
+
+
+def test_warnings_about_metadata_stay_inside(tmp_path, monkeypatch):
+    """Here they would be errors; elsewhere, lines of Pillow's on standard error."""
+    file = coco_pair(tmp_path)
+    opened = Image.open
+
+    def warning(*arguments, **options):
+        warnings.warn("odd metadata", UserWarning, stacklevel=2)
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr(Image, "open", warning)
+    assert open_data(file).problems == ()
 
 
 def test_when_nothing_is_left(tmp_path):

@@ -123,7 +123,7 @@ def test_there_must_be_as_many_pictures_as_annotated_ones(dataset):
 
 
 def test_what_is_given_out_cannot_be_spoilt(dataset):
-    samples = PictureSamples(dataset, 32, memory_bytes=10**6)
+    samples = PictureSamples(dataset, 32)
     first = samples[0]
     first.boxes[:] = 7
     first.classes[:] = 7
@@ -133,49 +133,32 @@ def test_what_is_given_out_cannot_be_spoilt(dataset):
     assert samples[0].classes.tolist() == [0, 2]
 
 
-class Counting:
-    """Pictures that count how often each is read."""
-
-    def __init__(self, dataset):
-        self.files, self.reads = FilePictures.of(dataset), []
-
-    def __len__(self):
-        return len(self.files)
-
-    def __getitem__(self, index):
-        self.reads.append(index)
-        return self.files[index]
-
-    def name(self, index):
-        return self.files.name(index)
-
-    def stamp(self, index):
-        return self.files.stamp(index)
-
-
-def reads(dataset, pictures_kept, visited):
-    """Which pictures are read from disk, of those visited, with room for so many in memory."""
-    counting = Counting(dataset)
-    samples = PictureSamples(dataset, 32, counting, memory_bytes=pictures_kept * 32 * 24 * 3)
-    for index in visited:
-        assert np.array_equal(samples[index].image, PictureSamples(dataset, 32)[index].image)
-    return counting.reads
-
-
-def test_memory_keeps_the_latest_used(dataset):
-    assert reads(dataset, 0, [0, 0, 1]) == [0, 0, 1]
-    assert reads(dataset, 1, [0, 0, 1, 0]) == [0, 1, 0]
-    assert reads(dataset, 2, [0, 1, 0, 2, 0, 1]) == [0, 1, 2, 1]  # 1 had to go for 2, since 0 was used after it
-    assert reads(dataset, 3, [0, 1, 2, 0, 1, 2]) == [0, 1, 2]
-
-
 def test_a_copy_for_a_worker_has_no_pixels(dataset):
-    samples = PictureSamples(dataset, 640, memory_bytes=10**9)
+    samples = PictureSamples(dataset, 640)
     before = len(pickle.dumps(samples))
     sample = samples[0]
     copied = pickle.dumps(samples)
     assert len(copied) == before < 10_000
     assert np.array_equal(pickle.loads(copied)[0].image, sample.image)
+
+
+def test_pictures_in_memory_stay_as_they_are(dataset):
+    class Held:
+        images = [np.zeros((48, 64, 3), np.uint8)] * 3
+
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return self.images[index]
+
+        def name(self, index):
+            return str(index)
+
+        stamp = name
+
+    assert not PictureSamples(dataset, 64, Held())[0].image.flags.writeable
+    assert Held.images[0].flags.writeable
 
 
 def test_boxes_equal_those_of_the_columns(shared):
@@ -191,14 +174,9 @@ def test_boxes_equal_those_of_the_columns(shared):
 
 
 def test_no_file_of_these_imports_torch():
-    """What the modules import themselves; the package ``lucidbox.train`` is another matter."""
     script = """
-import sys, types
-package = types.ModuleType("lucidbox.train")
-import lucidbox, pathlib
-package.__path__ = [str(pathlib.Path(lucidbox.__file__).parent / "train")]
-sys.modules["lucidbox.train"] = package
-import lucidbox.samples.dataset, lucidbox.samples.cache, lucidbox.data.hub
+import sys
+import lucidbox.samples, lucidbox.augment, lucidbox.data.hub
 print({"torch", "datasets", "matplotlib", "safetensors"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)

@@ -80,21 +80,6 @@ def test_what_does_not_move_stays_bit_for_bit(network):
         assert torch.equal(tensor, before[name]), name
 
 
-def test_a_restored_average_goes_on_bit_for_bit(network):
-    average = Average(network, 0.99, 10.0)
-    shift(network, 0.5)
-    average.update(network)
-    kept = {name: tensor.clone() for name, tensor in average.network.state_dict().items()}
-    other = Average(build("yolo11n", 2).to(memory_format=torch.channels_last), 0.99, 10.0)
-    other.load(kept, average.updates)
-    shift(network, 0.25)
-    for one in (average, other):
-        one.update(network)
-    assert other.updates == average.updates == 2
-    for name, tensor in average.network.state_dict().items():
-        assert torch.equal(tensor, other.network.state_dict()[name]), name
-
-
 def test_the_same_in_channels_last_and_of_bfloat16(network):
     average = Average(network.to(memory_format=torch.channels_last), 0.5, 0.0)
     weight = network.neck.down_p4.conv.weight

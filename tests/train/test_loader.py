@@ -11,7 +11,8 @@ from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Sample
 from lucidbox.augment.settings import Augmentation, plain
 from lucidbox.errors import DataError, ImageError, OptionError
-from lucidbox.train.loader import Plan, load
+from lucidbox.train.loader import deaths_in_words, load
+from lucidbox.train.plan import Plan
 
 
 class Painted:
@@ -121,7 +122,10 @@ class Deadly(Painted):
 
 
 def test_a_worker_that_dies_is_told_in_words():
-    with pytest.raises(DataError, match=r"a process that prepares pictures died .* use fewer workers"):
+    with (
+        pytest.raises(DataError, match=r"a process that prepares pictures died .* use fewer workers"),
+        deaths_in_words(),
+    ):
         next(iter(load(Augmenter(Deadly(30), 32, plain()), plan(pictures=30), workers=1)))
 
 

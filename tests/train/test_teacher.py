@@ -12,7 +12,7 @@ from lucidbox.errors import OptionError, WeightsError
 from lucidbox.labels import COCO_NAMES
 from lucidbox.model import Logits
 from lucidbox.model.decode import Decoder, Predictions, anchor_points
-from lucidbox.train.ciou import ciou
+from lucidbox.train.complete_iou import ciou
 from lucidbox.train.losses import Gains
 from lucidbox.train.teacher import Teacher, decoded, distillation_loss
 

@@ -8,7 +8,7 @@ from lucidbox.boxes import areas
 from lucidbox.shapes import Float, Float32
 
 MOST_COVERED = 0.3
-"""A box is pasted only where it covers less than this share of every box that is there."""
+"""Boxes are pasted only while together they cover less than this share of every box that is there."""
 
 _BETA = 32.0  # blends lie near half and half
 
@@ -26,12 +26,11 @@ def mixup(first: Sample, second: Sample, rng: np.random.Generator) -> Sample:
 def copy_paste(target: Sample, source: Sample) -> Sample:
     """Boxes of the source, with all that they show, pasted at the same place of the target.
 
-    There are no masks, so whole rectangles are pasted, out to whole pixels. A box is left out where it would
-    cover 30 % or more of a box of the target: that one would keep its label and lose its object. Pasted boxes
-    are compared with the target's boxes only: what overlaps in the source overlaps here in the same way.
+    There are no masks, so whole rectangles are pasted, out to whole pixels. A box is left out where with it 30 %
+    or more of a box of the target would be covered: that one would keep its label and lose its object. Pasted
+    boxes are compared with the target's boxes only: what overlaps in the source overlaps here in the same way.
     """
-    covered = _covered(target.boxes, source.boxes)
-    pasted = np.flatnonzero((covered < MOST_COVERED).all(axis=1))
+    pasted = _harmless(_covered(target.boxes, source.boxes))
     image = target.image.copy()
     height, width = image.shape[:2]
     for left, top, right, bottom in source.boxes[pasted].tolist():
@@ -39,6 +38,16 @@ def copy_paste(target: Sample, source: Sample) -> Sample:
         columns = slice(max(0, int(np.floor(left))), min(width, int(np.ceil(right))))
         image[rows, columns] = source.image[rows, columns]
     return _with_boxes_of_both(image, target, Sample(source.image, source.boxes[pasted], source.classes[pasted]))
+
+
+def _harmless(covered: Float[np.ndarray, "m n"]) -> list[int]:
+    """Which of the boxes above can all be pasted, the first ones first; what overlaps is counted twice."""
+    pasted, total = list[int](), np.zeros(covered.shape[1])
+    for number, shares in enumerate(covered):
+        if (total + shares < MOST_COVERED).all():
+            total += shares
+            pasted.append(number)
+    return pasted
 
 
 def _covered(below: Float32[np.ndarray, "n 4"], above: Float32[np.ndarray, "m 4"]) -> Float[np.ndarray, "m n"]:

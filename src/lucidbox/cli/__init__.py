@@ -23,8 +23,10 @@ VERBS = {
     "evaluate": "COCO's average precision of predictions",
     "train": "train a detector on pictures of yours",
     "explain": "why this box, and why not that one",
-    "data": "check, count, split and convert data sets",
+    "data": "check, count, split, convert and show data sets",
     "weights": "show and convert weights files",
+    "export": "write ONNX, OpenVINO IR, TorchScript, TensorRT",
+    "parity": "do two artefacts of one network find the same?",
     "doctor": "what is installed, and which engine and precision will be used",
 }
 

@@ -46,7 +46,9 @@ def register(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     show.add_argument("data", metavar="DATA", help="data set: data.yaml, TOML, folder, or hf:NAME")
-    show.add_argument("--save", metavar="FILE", required=True, type=Path, help="picture to write, such as sheet.png")
+    show.add_argument(
+        "--save", metavar="FILE", required=True, type=Path, help="picture to write, such as sheet.png"
+    )
     show.add_argument(
         "--part", choices=("train", "val"), default="train",
         help="train (default); val shows validation pictures, letterboxed and not changed",
@@ -86,7 +88,7 @@ def _check(arguments: argparse.Namespace, recipe: "Recipe") -> None:
         raise OptionError(f"--columns {arguments.columns}: give at least 1")
     if not 1 <= arguments.epoch <= recipe.epochs:
         raise OptionError(
-            f"--epoch {arguments.epoch}: the recipe has epochs 1 to {recipe.epochs}; change that with --set epochs=N"
+            f"--epoch {arguments.epoch}: the recipe has epochs 1 to {recipe.epochs}; see --set epochs=N"
         )
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 methods:
-  odam-fine      odam, where an early layer's cells count too: finer, and nearer the outline (default)
-  odam           each cell's own say in one detection, gradient times activation
+  odam           each cell's own say in one detection, gradient times activation (default)
+  odam-fine      odam, where an early layer's cells count too: finer, and nearer the outline
   gradcam        channels weighed by their say in one detection
   gradcam-class  channels weighed by their say in a class, all over P3
   eigencam       what a layer responds to most, whatever the detection
@@ -48,7 +48,7 @@ def register(verbs: Any) -> None:
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
     what.add_argument("--conf", type=float, metavar="P", help="a score must be greater than this (default: 0.25)")
     how = parser.add_argument_group("how")
-    how.add_argument("--method", metavar="NAME", help="see below (default: odam-fine)")
+    how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
     how.add_argument(
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
     )

@@ -12,7 +12,7 @@ import numpy as np
 from lucidbox.explain.drawing import captions, overlay
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import Explanation
-from lucidbox.explain.why_not import Near
+from lucidbox.explain.why_not import Near, spelled
 from lucidbox.files import atomic_write, numbered_folder
 from lucidbox.outputs import safe_name, save_image
 
@@ -31,7 +31,7 @@ def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> 
     print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
     for one in near:
         box = ",".join(f"{side:.0f}" for side in one.box)
-        print(f"  score {one.score:.3f}  IoU {one.iou:.2f}  box {box}  {one.fate}", file=out)
+        print(f"  score {spelled(one.score)}  IoU {one.iou:.2f}  box {box}  {one.fate}", file=out)
 
 
 def save(

@@ -2,17 +2,25 @@
 
 import argparse
 import json
-import sys
+import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.training_options import (
+    add_data_options,
+    add_recipe_options,
+    chosen_recipe,
+    open_told,
+    recipe_changes,
+)
+
 if TYPE_CHECKING:
-    from lucidbox.samples.dataset import TrainingData
     from lucidbox.train.checkpoint import Checkpoint
     from lucidbox.train.processes import Processes
-    from lucidbox.train.recipe import Recipe
-    from lucidbox.train.trainer import Outcome, Trainer
+    from lucidbox.train.trainer import Trainer
+    from lucidbox.train.watching import Outcome
 
 DESCRIPTION = """\
 Train a detector, and leave a folder with best.safetensors, best.onnx (for predict), last.safetensors, the recipe,
@@ -33,8 +41,13 @@ examples:
 exit codes: 0 done; 2 wrong usage, bad input, or a loss that is no number; 130 stopped and saved
 """
 
-SHOWN_PROBLEMS = 10
 INTERRUPTED = 130
+
+KEYS = ("epochs", "size", "batch", "workers")
+"""Options that are keys of the recipe."""
+
+ANEW_ONLY = ("weights", "out", "recipe", "licence", "log")
+"""Options that a training goes on without."""
 
 
 def register(subparsers: Any) -> None:
@@ -53,18 +66,11 @@ def register(subparsers: Any) -> None:
     what.add_argument(
         "--weights", metavar="FILE", help="start from these, .pt, .safetensors or .onnx; else random"
     )
-    what.add_argument("--classes", metavar="A,B", help="learn only these, by name or id")
-    what.add_argument(
-        "--boxes", metavar="FORM", default="auto", help="of hf: data sets: xywh, xyxy, cxcywh (auto)"
-    )
+    add_data_options(what)
     what.add_argument("--licence", metavar="TEXT", help="of the weights that come out, kept in their files")
     how = parser.add_argument_group("how")
-    how.add_argument("--recipe", metavar="FILE", help="TOML of recipe keys")
-    how.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="change a key; may be repeated"
-    )
-    how.add_argument("--epochs", type=int, metavar="N")
-    how.add_argument("--size", type=int, metavar="N", help="side of the network's input, a multiple of 32")
+    add_recipe_options(how)
+    how.add_argument("--epochs", type=int, metavar="N", help="passes over the pictures")
     how.add_argument("--batch", type=int, metavar="N", help="pictures of a forward pass, over all processes")
     how.add_argument("--workers", type=int, metavar="N", help="processes that prepare pictures")
     how.add_argument("--device", metavar="NAME", default="auto", help="auto (default), cpu, cuda, cuda:1")
@@ -72,7 +78,13 @@ def register(subparsers: Any) -> None:
     out = parser.add_argument_group("what comes out")
     out.add_argument("--out", metavar="DIR", help="new folder for the results (runs/train, runs/train-2, …)")
     out.add_argument("--resume", metavar="DIR", help="go on with the training in this folder")
-    out.add_argument("--log", metavar="NAME", action="append", default=[], help="besides CSV: tensorboard, mlflow")
+    out.add_argument(
+        "--log",
+        choices=("tensorboard", "mlflow"),
+        action="append",
+        default=[],
+        help="besides CSV; may be repeated",
+    )
     out.add_argument(
         "--json", action="store_true", help="a JSON line per epoch and one at the end, on standard output"
     )
@@ -82,17 +94,17 @@ def register(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0, or 130 where it was stopped and saved."""
     from lucidbox.errors import OptionError
-
-    try:
-        import torch
-    except ImportError as error:
-        raise OptionError("training needs torch; pip install 'lucidbox[train]'") from error
-    from lucidbox.train.processes import join
     from lucidbox.train.recipe import Recipe
 
     if arguments.keys:
         print(Recipe().to_toml(), end="")
         return 0
+    try:
+        import torch
+    except ImportError as error:
+        raise OptionError("training needs torch; pip install 'lucidbox[train]'") from error
+    from lucidbox.train.processes import join
+
     if arguments.threads is not None:
         if not 1 <= arguments.threads <= 1024:
             raise OptionError(f"--threads {arguments.threads}: give a number from 1 to 1024")
@@ -109,40 +121,57 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
-    from lucidbox.errors import OptionError
-    from lucidbox.files import numbered_folder
+    from lucidbox.errors import LucidboxError, OptionError
     from lucidbox.train.start import DEFAULT, random_start, start_from
     from lucidbox.train.trainer import Trainer
 
     if arguments.data is None:
         raise OptionError("name a data set: lucidbox train data.yaml, or go on with --resume DIR")
-    recipe = _recipe(arguments)
-    data = _open(arguments.data, arguments.classes, arguments.boxes, processes)
+    recipe = chosen_recipe(arguments, KEYS)
+    data = open_told(arguments.data, arguments.classes, arguments.boxes, tell=processes.leads)
     if arguments.weights:
         start = start_from(Path(arguments.weights), data.names, recipe.seed, arguments.model)
     else:
         start = random_start(arguments.model or DEFAULT, data.names, recipe.seed)
     watcher = _watcher(arguments, processes)
-    for note in start.notes if processes.leads else ():
+    for note in start.notes:
         watcher.say(note)
-    folder = Path(arguments.out) if arguments.out else Path("runs/train")
-    if not arguments.out and processes.leads:
-        folder = numbered_folder(folder)
-    remember = {
-        "data": str(Path(arguments.data).absolute()),
-        "classes": arguments.classes,
-        "boxes": arguments.boxes,
-    }
-    if arguments.data.startswith("hf:"):
-        remember["data"] = arguments.data
-    return Trainer(
-        data, start.network, recipe, folder,
-        processes=processes, watcher=watcher, logs=tuple(arguments.log),
-        licence=arguments.licence or start.licence, provenance=start.provenance, remember=remember,
-    )  # fmt: skip
+    remember = {"data": _place(arguments.data), "classes": arguments.classes, "boxes": arguments.boxes}
+    folder = _folder(arguments.out, processes)
+    try:
+        return Trainer(
+            data, start.network, recipe, folder,
+            processes=processes, watcher=watcher, logs=tuple(arguments.log),
+            licence=arguments.licence or start.licence, provenance=start.provenance, remember=remember,
+        )  # fmt: skip
+    except LucidboxError:
+        if not arguments.out:
+            with suppress(OSError):
+                folder.rmdir()  # nothing is in it yet
+        raise
+
+
+def _folder(out: str | None, processes: "Processes") -> Path:
+    """Where results go: as named, or a new numbered folder, the same for all processes."""
+    import torch
+
+    from lucidbox.files import numbered_folder
+
+    if out:
+        return Path(out)
+    base = Path("runs/train")
+    mine = int(numbered_folder(base).name[len("train-") :] or 1) if processes.leads else 0
+    number = int(processes.sum(torch.tensor([mine], device=processes.device))[0])
+    return base if number == 1 else base.with_name(f"{base.name}-{number}")
+
+
+def _place(data: str) -> str:
+    """A data set's name that holds in every folder."""
+    return data if data.startswith("hf:") else str(Path(data).absolute())
 
 
 def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
+    from lucidbox.errors import OptionError
     from lucidbox.model import build
     from lucidbox.train.checkpoint import load
     from lucidbox.train.results import CHECKPOINT
@@ -151,19 +180,36 @@ def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Traine
     folder = Path(arguments.resume)
     kept = load(folder / CHECKPOINT)
     _refuse_changes(arguments, kept)
-    notes = kept.notes
-    recipe = kept.recipe if arguments.workers is None else kept.recipe.changed({"workers": arguments.workers})
-    classes = arguments.classes or notes["classes"]
-    data = _open(arguments.data or notes["data"], classes, notes["boxes"], processes)
-    network = build(kept.identity.architecture, len(kept.identity.names), **kept.identity.options)
+    changes = recipe_changes(arguments, KEYS)
+    recipe = kept.recipe.changed({key: changes[key] for key in changes if key == "workers"})
+    place = _place(arguments.data) if arguments.data else kept.notes.get("data")
+    if place is None:
+        raise OptionError(f"--resume {folder}: it was begun in Python; name the data set: train DATA --resume DIR")
+    classes, boxes = arguments.classes or kept.notes.get("classes"), _boxes(arguments, kept)
+    data = open_told(place, classes, boxes, tell=processes.leads)
+    network = build(kept.identity.architecture, len(data.names), **kept.identity.options)
     trainer = Trainer(
         data, network, recipe, folder,
-        processes=processes, watcher=_watcher(arguments, processes), logs=tuple(notes["logs"]),
-        licence=notes["licence"], provenance=notes["provenance"],
-        remember={key: notes[key] for key in ("data", "classes", "boxes")},
+        processes=processes, watcher=_watcher(arguments, processes), logs=tuple(kept.notes["logs"]),
+        licence=kept.notes["licence"], provenance=kept.notes["provenance"],
+        remember={"data": place, "classes": classes, "boxes": boxes},
     )  # fmt: skip
     trainer.restore(kept)
     return trainer
+
+
+def _boxes(arguments: argparse.Namespace, kept: "Checkpoint") -> str:
+    """Form of the boxes that the training began with.
+
+    Raises:
+        OptionError: another one is asked for.
+    """
+    from lucidbox.errors import OptionError
+
+    before: str = kept.notes.get("boxes") or arguments.boxes
+    if arguments.boxes not in ("auto", before):
+        raise OptionError(f"--boxes {arguments.boxes}: the training in {arguments.resume} has {before}")
+    return before
 
 
 def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
@@ -178,53 +224,18 @@ def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
         raise OptionError(
             f"--model {arguments.model}: the training in {arguments.resume} is of {kept.identity.architecture}"
         )
-    wanted, kept_values = _changes(arguments), kept.recipe.to_dict()
-    for key in ("weights", "out", "recipe"):
+    for key in ANEW_ONLY:
         if getattr(arguments, key):
             raise OptionError(f"--{key} cannot be given with --resume: the training goes on as it began")
+    before, wanted = (
+        recipe.to_dict() for recipe in (kept.recipe, kept.recipe.changed(recipe_changes(arguments, KEYS)))
+    )
     for key, value in wanted.items():
-        if key != "workers" and value != kept_values.get(key):
+        if key != "workers" and value != before[key]:
             raise OptionError(
-                f"{key}={value}: the training in {arguments.resume} has {kept_values.get(key)}, and goes on as it"
+                f"{key}={value}: the training in {arguments.resume} has {before[key]}, and goes on as it"
                 f" began; for another recipe train anew with --weights {arguments.resume}/last.safetensors"
             )
-
-
-def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    from lucidbox.train.recipe import parse_setting
-
-    changes = dict(parse_setting(text) for text in arguments.set)
-    named = {key: getattr(arguments, key) for key in ("epochs", "size", "batch", "workers")}
-    return changes | {key: value for key, value in named.items() if value is not None}
-
-
-def _recipe(arguments: argparse.Namespace) -> "Recipe":
-    from lucidbox.train.recipe import Recipe, read_recipe
-
-    recipe = read_recipe(arguments.recipe) if arguments.recipe else Recipe()
-    return recipe.changed(_changes(arguments))
-
-
-def _open(path: str, classes: str | None, boxes: str, processes: "Processes") -> "TrainingData":
-    """The data set; what is wrong with it is told, a few lines of it and all counts."""
-    from lucidbox.data import count_by_kind
-    from lucidbox.samples.dataset import open_data
-    from lucidbox.scripts import printable
-
-    wanted = classes.split(",") if classes else None
-    data = open_data(path, classes=wanted, boxes=boxes)
-    if processes.leads:
-        for problem in data.problems[:SHOWN_PROBLEMS]:
-            print(printable(f"lucidbox: {problem}"), file=sys.stderr)
-        if data.problems:
-            counts = ", ".join(f"{count} × {kind}" for kind, count in count_by_kind(data.problems).items())
-            print(
-                f"lucidbox: {len(data.problems)} problems: {counts}; list all with: lucidbox data check",
-                file=sys.stderr,
-            )
-        for note in data.notes:
-            print(printable(f"lucidbox: note: {note}"), file=sys.stderr)
-    return data
 
 
 def _watcher(arguments: argparse.Namespace, processes: "Processes") -> Any:
@@ -234,10 +245,11 @@ def _watcher(arguments: argparse.Namespace, processes: "Processes") -> Any:
 
 
 def _tell(outcome: "Outcome", arguments: argparse.Namespace) -> None:
+    resume = f"lucidbox train --resume {shlex.quote(str(outcome.folder))}"
     endings = {
         "done": "done",
         "patience": "stopped: no better for as many epochs as patience says",
-        "interrupted": f"stopped and saved; go on with: lucidbox train --resume {outcome.folder}",
+        "interrupted": f"stopped and saved; go on with: {resume}",
     }
     if arguments.json:
         print(json.dumps({**asdict(outcome), "folder": str(outcome.folder)}))
@@ -246,5 +258,6 @@ def _tell(outcome: "Outcome", arguments: argparse.Namespace) -> None:
         f"best AP {outcome.best_ap:.4f} in epoch {outcome.best_epoch}" if outcome.best_epoch else "never validated"
     )
     print(f"{endings[outcome.ending]}; {outcome.epochs} epochs in {outcome.seconds / 60:.1f} minutes, {best}")
-    if outcome.best_epoch:
-        print(f"use it: lucidbox predict PICTURE --weights {outcome.folder / 'best.onnx'}")
+    if outcome.best_epoch and outcome.ending != "interrupted":
+        weights = shlex.quote(str(outcome.folder / "best.onnx"))
+        print(f"use it: lucidbox predict PICTURE --weights {weights}")

@@ -9,7 +9,7 @@ from typing import Any
 from lucidbox.scripts import printable
 from lucidbox.train.learner import Losses
 from lucidbox.train.records import Row
-from lucidbox.train.trainer import Watcher
+from lucidbox.train.watching import Watcher
 
 
 class Screen(Watcher):

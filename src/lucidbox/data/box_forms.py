@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from lucidbox.boxes import xyxy_to_xywh
 from lucidbox.errors import DataError, OptionError
 from lucidbox.shapes import Float
 
@@ -57,7 +58,7 @@ def to_xywh(
 
 
 _TO_XYWH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "xyxy": lambda boxes: np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
+    "xyxy": xyxy_to_xywh,
     "xywh": lambda boxes: boxes,
     "cxcywh": lambda boxes: np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1),
 }

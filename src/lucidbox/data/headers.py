@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
@@ -56,17 +57,18 @@ class Header:
         return self.orientation in _TURNED
 
 
-def read_header(path: Path) -> Header:
-    """One picture's size and orientation; errors are told, not raised."""
+def read_header(source: Path | BytesIO) -> Header:
+    """Size and orientation of a picture's file or bytes; errors are told, not raised."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(source, formats=_FORMATS) as image:
             # A PNG's EXIF may stand behind its pixels: getexif would decode them, and a PNG turned so is rare.
             orientation = image.info.get("exif") and image.getexif().get(_ORIENTATION, 1)
             header = Header(*image.size, orientation if isinstance(orientation, int) else 1)
     except UnidentifiedImageError:
-        return Header(error="is empty" if not path.stat().st_size else "not a picture, or its start is damaged")
+        length = source.stat().st_size if isinstance(source, Path) else len(source.getbuffer())
+        return Header(error="not a picture, or its start is damaged" if length else "is empty")
     except FileNotFoundError:
         return Header(error="no such file")
     except Exception as error:  # damaged bytes make Pillow's parsers raise nearly every type of error

@@ -22,7 +22,7 @@ from lucidbox.data.coco import scan_document
 from lucidbox.data.dataset import DataSet
 from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.hub_pictures import HubPictures, PictureFile, look
-from lucidbox.data.hub_rows import Objects, coco_document, read_objects
+from lucidbox.data.hub_rows import Objects, called_by_row, coco_document, read_objects
 from lucidbox.data.problems import Problem
 from lucidbox.errors import DataError, LucidboxError, SourceError
 from lucidbox.labels import coco_category_ids
@@ -158,13 +158,14 @@ class _Scanner:
         form = self._form(objects, files)
         document = coco_document(objects, {row: (one.name, one.size) for row, one in files.items()}, form)
         scanned = scan_document(document, self.source, None, self.name)
-        self.problems.extend(scanned.problems)
+        self.problems.extend(called_by_row(scanned.problems, objects, files, self.source))
         self.notes.extend(scanned.notes)
         ids = {image_id: row for row, image_id in enumerate(objects.image_ids)}
         numbers = np.array([ids[one] for one in scanned.dataset.image_ids.tolist()], np.int64)
         category_ids = np.array(coco_category_ids(scanned.dataset.names), np.int64)
         dataset = replace(scanned.dataset, category_ids=category_ids)
-        return HubPart(dataset, HubPictures(rows, column, numbers, self.source)), form
+        outside = np.array([files[row].outside for row in numbers.tolist()], bool)
+        return HubPart(dataset, HubPictures(rows, column, numbers, outside, self.source)), form
 
     def _form(self, objects: Objects, files: Mapping[int, PictureFile]) -> BoxForm:
         known = [one for one in objects.written if one.row in files][:_BOXES_LOOKED_AT]

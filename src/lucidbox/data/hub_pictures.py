@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.data.headers import Watch, unwatched
+from lucidbox.data.headers import Watch, read_header, unwatched
 from lucidbox.data.problems import Kind, Problem
 from lucidbox.errors import ImageError
+from lucidbox.files import stamp_of
 from lucidbox.images import read_image
-from lucidbox.shapes import Int, UInt8
-from lucidbox.sources.hub import content, first_line
+from lucidbox.shapes import Bool, Int, UInt8
+from lucidbox.sources.hub import content
 
 _ROWS_AT_ONCE = 32
 
@@ -27,12 +28,14 @@ class HubPictures:
         rows: the split, with its column of undecoded pictures alone.
         column: name of that column.
         numbers: the row of each picture.
+        outside: whether a picture is a file of its own, to which its row has only the path.
         source: what messages call the split.
     """
 
     rows: Any
     column: str
     numbers: Int[np.ndarray, " i"]
+    outside: Bool[np.ndarray, " i"]
     source: str
 
     def __len__(self) -> int:
@@ -45,24 +48,38 @@ class HubPictures:
         Raises:
             ImageError: it cannot be read.
         """
-        name = self.name(index)
-        return read_image(content(self.rows[int(self.numbers[index])][self.column], name), name=name)
+        return read_image(self._content(index), name=self.name(index))
 
     def name(self, index: int) -> str:
         """Split and row: ``hf:NAME:SPLIT#ROW``."""
         return f"{self.source}#{self.numbers[index]}"
 
     def stamp(self, index: int) -> str:
-        """The fingerprint that ``datasets`` gives to a split's content, and the row."""
-        return f"{self.rows._fingerprint}\0{self.numbers[index]}"
+        """The fingerprint that ``datasets`` gives to a split's content, and the row; or a file's own stamp.
+
+        The fingerprint knows nothing of files that rows only name.
+        """
+        found = self._content(index) if self.outside[index] else b""
+        own = f"\0{stamp_of(found)}" if isinstance(found, Path) else ""
+        return f"{self.rows._fingerprint}\0{self.numbers[index]}{own}"
+
+    def _content(self, index: int) -> bytes | Path:
+        return content(self.rows[int(self.numbers[index])][self.column], self.name(index))
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """What a picture is called, and its width and height in pixels as a viewer shows it."""
+    """What is known of a picture without decoding it.
+
+    Attributes:
+        name: what it is called.
+        size: width and height in pixels as a viewer shows it.
+        outside: whether it is a file of its own.
+    """
 
     name: str
     size: tuple[int, int]
+    outside: bool
 
 
 def look(
@@ -83,14 +100,15 @@ def look(
         problems: to which pictures are added that are none, or not as large as stated.
         watch: sees the pictures pass.
     """
-    found, names = {}, set[str]()
+    found, names = dict[int, PictureFile](), set[str]()
     for row, cell in enumerate(watch(_cells(rows, column), len(rows))):
         place = f"{source}#{row}"
         try:
-            size = _size(content(cell, place), place)
+            file = content(cell, place)
+            size = _size(file, place)
         except ImageError as error:
-            kind, message = Kind.UNREADABLE_PICTURE, str(error).removeprefix(f"{place}: ")
-            problems.append(Problem(kind, place, "", message))
+            message = str(error).removeprefix(f"{place}: ")
+            problems.append(Problem(Kind.UNREADABLE_PICTURE, place, "", message))
             continue
         expected = stated[row]
         if expected is not None and expected != size:
@@ -101,7 +119,7 @@ def look(
         if not name or name in names:
             name = f"{row:06d}"
         names.add(name)
-        found[row] = PictureFile(name, size)
+        found[row] = PictureFile(name, size, isinstance(file, Path))
     return found
 
 
@@ -110,20 +128,15 @@ def _cells(rows: Any, column: str) -> Iterator[dict[str, Any] | None]:
         yield from rows[start : start + _ROWS_AT_ONCE][column]
 
 
-def _size(content: bytes | Path, name: str) -> tuple[int, int]:
+def _size(file: bytes | Path, name: str) -> tuple[int, int]:
     """Width and height of a picture as a viewer shows it, from its first bytes.
 
     Raises:
-        ImageError: it is none.
+        ImageError: it is none, or of a format that :func:`~lucidbox.images.read_image` does not read.
     """
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata, and of large pictures: read_image judges those
-            with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
-                turned = image.getexif().get(0x0112) in (5, 6, 7, 8) if image.info.get("exif") else False
-                width, height = image.size[::-1] if turned else image.size
-    except Exception as error:  # damaged bytes make Pillow's parsers raise nearly every type of error
-        raise ImageError(f"{name}: not a picture, or its start is damaged ({first_line(error)})") from error
-    return width, height
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata, and of large pictures: read_image judges those
+        header = read_header(BytesIO(file) if isinstance(file, bytes) else file)
+    if header.error:
+        raise ImageError(f"{name}: {header.error}")
+    return header.width, header.height

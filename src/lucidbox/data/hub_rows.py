@@ -1,13 +1,15 @@
 """The annotations in the rows of a Hugging Face data set, and the same as a COCO document."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from lucidbox.data.box_forms import BoxForm, to_xywh
+from lucidbox.data.problems import Problem
 from lucidbox.errors import DataError
 
 # What data sets on the hub call the same thing; the first name that is there counts.
@@ -114,6 +116,27 @@ def coco_document(
     ]
     categories = [{"id": number, "name": name} for number, name in enumerate(objects.names)]
     return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def called_by_row(
+    problems: Iterable[Problem], objects: Objects, files: Container[int], source: str
+) -> Iterator[Problem]:
+    """The same problems; those of an object say its row and its number there, not its place in the document.
+
+    Args:
+        problems: of the document of :func:`coco_document`.
+        objects: that it was made of.
+        files: the rows it was made of.
+        source: what messages call the split.
+    """
+    rows, where = [row for row, _ in objects.entries if row in files], f"{source}: annotations["
+    for problem in problems:
+        if problem.place.startswith(where):
+            entry = int(problem.place.removeprefix(where).partition("]")[0])
+            number = entry - bisect_left(rows, rows[entry])
+            yield replace(problem, place=f"{source}#{rows[entry]}: object {number}")
+        else:
+            yield problem
 
 
 def _columns(features: Mapping[str, Any], source: str) -> tuple[str, dict[str, str], Any]:

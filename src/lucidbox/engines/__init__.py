@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from lucidbox.artefacts import Form, form_of
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.errors import OptionError
 
-__all__ = ["ENGINES", "PRECISIONS", "Choice", "Engine", "Prediction", "choose", "load"]
+__all__ = ["ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "choose", "load"]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
@@ -18,6 +19,9 @@ ENGINES = {
 }
 """Engine names, the preferred first, and how to get each."""
 
+RUNNERS = {"openvino": ("openvino",), "torchscript": ("torch",)}
+"""Engines that run a form, for the forms that not every engine runs."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -27,15 +31,21 @@ class Choice:
     reason: str
 
 
-def choose(wanted: str = "auto") -> Choice:
+def choose(wanted: str = "auto", form: Form = "onnx") -> Choice:
     """Which engine will run: the one asked for, or the first of :data:`ENGINES` that is installed.
 
+    Args:
+        wanted: "auto" or one of :data:`ENGINES`.
+        form: of the model's file.
+
     Raises:
-        OptionError: the engine is unknown or not installed, or none is.
+        OptionError: the engine is unknown, not installed or does not run this form, or there is none.
     """
+    if wanted != "auto" and wanted not in ENGINES:
+        raise OptionError(f"engine {wanted!r} is unknown; choose auto, {', '.join(ENGINES)}")
+    if form in RUNNERS:
+        return _only(wanted, form)
     if wanted != "auto":
-        if wanted not in ENGINES:
-            raise OptionError(f"engine {wanted!r} is unknown; choose auto, {', '.join(ENGINES)}")
         if find_spec(wanted) is None:
             raise OptionError(f"engine {wanted} is not installed; {ENGINES[wanted]}")
         return Choice(wanted, "asked for")
@@ -48,12 +58,22 @@ def choose(wanted: str = "auto") -> Choice:
     raise OptionError(f"no engine is installed; {ENGINES['openvino']}")
 
 
+def _only(wanted: str, form: Form) -> Choice:
+    """The one engine that runs this form."""
+    name = RUNNERS[form][0]
+    if wanted not in ("auto", name):
+        raise OptionError(f"engine {wanted} does not run {form} files; choose auto or {name}")
+    if find_spec(name) is None:
+        raise OptionError(f"engine {name}, which alone runs {form} files, is not installed; {ENGINES[name]}")
+    return Choice(name, f"the one that runs {form} files")
+
+
 def load(name: str, path: Path, *, precision: str = "auto", threads: int | None = None) -> Engine:
     """Load a model into the engine of this name.
 
     Args:
         name: one of :data:`ENGINES`.
-        path: our ONNX; for torch also any other weights of ours.
+        path: our ONNX; for openvino also our IR; for torch also our TorchScript and any weights of ours.
         precision: one of :data:`PRECISIONS`.
         threads: most threads to use; None leaves it to the engine.
 
@@ -75,6 +95,10 @@ def load(name: str, path: Path, *, precision: str = "auto", threads: int | None 
         from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(path, precision, threads)
+    if form_of(path) == "torchscript":
+        from lucidbox.engines.torchscript import TorchScriptEngine
+
+        return TorchScriptEngine(path, precision, threads)
     from lucidbox.engines.torch import TorchEngine
 
     return TorchEngine(path, precision, threads)

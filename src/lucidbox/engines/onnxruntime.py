@@ -1,5 +1,6 @@
 """ONNX Runtime: where OpenVINO is not to be had."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,21 @@ class OnnxRuntimeEngine:
         except Exception as error:  # onnxruntime raises its own kinds, all of them Exception's children
             reason = " ".join(str(error).split())
             raise EngineError(f"{path}: onnxruntime cannot load this model: {reason}") from error
+        self._names = [port.name for port in self._session.get_outputs()]
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
+        outputs = self.outputs(images)
+        return Prediction(outputs["boxes"], outputs["scores"])
+
+    def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
+        """Everything the graph gives, by name.
+
+        Raises:
+            EngineError: the engine fails on this batch.
+        """
         try:
-            boxes, scores = self._session.run(["boxes", "scores"], {"pixels": images})
+            return dict(zip(self._names, self._session.run(self._names, {"pixels": images}), strict=True))
         except Exception as error:
-            raise EngineError(f"onnxruntime failed on a batch of shape {images.shape}: {error}") from error
-        return Prediction(boxes, scores)
+            reason = " ".join(str(error).split())
+            raise EngineError(f"onnxruntime failed on a batch of shape {images.shape}: {reason}") from error

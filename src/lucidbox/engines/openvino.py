@@ -4,6 +4,7 @@ import contextlib
 import sys
 import threading
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,10 @@ def automatic_precision() -> tuple[str, str]:
 
 
 class OpenVinoEngine:
-    """Runs our ONNX on OpenVINO's CPU plugin.
+    """Runs our ONNX or OpenVINO IR on OpenVINO's CPU plugin.
 
     Args:
-        path: an ONNX file of ours.
+        path: an ONNX file of ours, or the .xml of an IR whose .bin lies beside it.
         precision: "fp32", "bf16" or "fp16"; "auto" takes bf16 where the processor computes it natively.
         threads: most threads to use; None leaves it to OpenVINO.
         cached: keep the compiled model in the cache folder, where that can be written.
@@ -76,10 +77,20 @@ class OpenVinoEngine:
             self._model = _compiled(openvino, core, path, options, cached)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
+        self._names = [name for port in self._model.outputs for name in port.names]
         self._local = threading.local()
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
+        outputs = self.outputs(images)
+        return Prediction(outputs["boxes"], outputs["scores"])
+
+    def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
+        """Everything the graph gives, by name; overwritten by this thread's next call.
+
+        Raises:
+            EngineError: the engine fails on this batch.
+        """
         # A request holds its own memory for results; one a thread keeps threads out of each other's.
         request = getattr(self._local, "request", None)
         if request is None:
@@ -90,7 +101,7 @@ class OpenVinoEngine:
             raise EngineError(
                 f"openvino failed on a batch of shape {images.shape}: {_first_line(error)}"
             ) from error
-        return Prediction(outputs["boxes"], outputs["scores"])
+        return {name: outputs[name] for name in self._names}
 
 
 def _compiled(openvino: Any, core: Any, path: Path, options: dict[str, Any], cached: bool) -> Any:
@@ -118,7 +129,10 @@ def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> 
     """Where a compiled model is kept: by the model's content and by all that compiling depends on."""
     processor = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     depends = repr((version, processor, sorted(options.items())))
+    numbers = path.with_suffix(".bin")  # an IR keeps its weights there, and its .xml does not tell them apart
     try:
+        if path.suffix.lower() == ".xml" and numbers.exists():
+            depends += sha256_of(numbers)
         return cache_folder() / "openvino" / f"{sha256_of(path)[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
     except (OSError, OutputError):
         return None

@@ -80,7 +80,13 @@ def captions(explanation: "Explanation") -> list[str]:
     """What was explained and how, and what the figures say."""
     detection, side = explanation.detection, explanation.target.side
     what = f"{detection.labels[0]} {detection.scores[0]:.2f}"
-    about = f"why is its {side} side there" if side else "why this box"
+    limit = explanation.scene.detector.limits.conf
+    if side:
+        about = f"why is its {side} side there"
+    elif detection.scores[0] > limit:
+        about = "why this box"
+    else:
+        about = f"not above {limit:g}; what speaks for it"
     layers = " and ".join(explanation.layers)
     place = f", layer{'s' if len(explanation.layers) > 1 else ''} {layers}" if layers else ""
     head = f"{what}: {about}? method {explanation.method}{place}"

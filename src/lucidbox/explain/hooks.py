@@ -155,9 +155,9 @@ def record_images(network: Network, images: Float[Tensor, "1 3 h w"], layers: Se
     def keeper(layer: str) -> Any:
         def keep(module: nn.Module, inputs: Any, output: Any) -> None:
             if not isinstance(output, Tensor) or output.ndim != 4:
-                inner = [name for name in known if name.startswith(f"{layer}.") and name.count(".") == 1]
+                inner = _within(layer, known)
                 raise OptionError(
-                    f"layer {layer} puts out no single map; choose one in it: {', '.join(inner[-3:])}"
+                    f"layer {layer} puts out no single map; choose one in it: {', '.join(inner[-4:])}"
                 )
             # The twin's parameters ask for no gradients, so the first recorded output starts the graph:
             # nothing before it costs memory or time.
@@ -177,7 +177,7 @@ def record_images(network: Network, images: Float[Tensor, "1 3 h w"], layers: Se
             for handle in handles:
                 handle.remove()
     if silent := [layer for layer in layers if layer not in outputs]:
-        inner = [name for name in known if name.startswith(f"{silent[0]}.")]
+        inner = _within(silent[0], known)
         raise OptionError(f"layer {silent[0]} only holds others; choose one in it: {', '.join(inner[:4])}")
     return Recording(network, logits, outputs, images.shape[3])
 
@@ -221,6 +221,13 @@ def landmarks(network: Network) -> Landmarks:
         if network.architecture.startswith(beginning):
             return layers
     raise OptionError(f"architecture {network.architecture} has no default layer; name one")
+
+
+def _within(layer: str, known: dict[str, nn.Module]) -> list[str]:
+    """The outermost layers in a layer that put something out themselves."""
+    inner = [name for name in known if name.startswith(f"{layer}.") and not isinstance(known[name], nn.ModuleList)]
+    outermost = min((name.count(".") for name in inner), default=0)
+    return [name for name in inner if name.count(".") == outermost]
 
 
 def _near(layer: str, known: dict[str, nn.Module]) -> list[str]:

@@ -95,13 +95,13 @@ def _eigencam(recording: "Recording", layer: str, target: Target) -> Heat:
 
 
 METHODS = {
+    "odam": Method("each cell's own say in one detection, gradient times activation", (OWN_LEVEL,), True, _odam),
     "odam-fine": Method(
         "odam, where an early layer's cells count too: finer, and nearer the outline",
         (OWN_LEVEL, EARLY),
         True,
         _fine,
     ),
-    "odam": Method("each cell's own say in one detection, gradient times activation", (OWN_LEVEL,), True, _odam),
     "gradcam": Method("channels weighed by their say in one detection", (OWN_LEVEL,), True, _gradcam),
     "gradcam-class": Method(
         "channels weighed by their say in a class, all over P3", (FINEST_LEVEL,), False, _class_gradcam
@@ -110,8 +110,8 @@ METHODS = {
     "drise": Method("what the detection needs, found by hiding parts; any engine", (), False, None),
 }
 
-DEFAULT = "odam-fine"
-"""The method measured most faithful: docs/explain.md."""
+DEFAULT = "odam"
+"""The method measured most faithful: docs/explain.md. On pictures not chosen on, odam-fine was no better."""
 
 
 class Reasons(NamedTuple):

@@ -44,11 +44,11 @@ class Near:
         """Plain values for JSON."""
         return {
             "anchor": self.anchor,
-            "score": round(self.score, 5),
+            "score": float(f"{self.score:.4g}"),
             "box": [round(side, 2) for side in self.box],
             "iou": round(self.iou, 4),
             "best": self.best,
-            "best_score": round(self.best_score, 5),
+            "best_score": float(f"{self.best_score:.4g}"),
             "fate": self.fate,
             "suppressor": None if self.suppressor is None else [round(side, 2) for side in self.suppressor],
         }
@@ -112,7 +112,7 @@ def _fate(
     if rank is not None:
         return ("detected", None) if rank < limits.max_det else (f"beyond the best {limits.max_det} boxes", None)
     if scores[class_id] <= limits.conf:
-        return f"score {scores[class_id]:.3f} is not above {limits.conf:g}", None
+        return f"score {spelled(scores[class_id])} is not above {limits.conf:g}", None
     if limits.classes is not None and class_id not in limits.classes:
         return "its class is not among those asked for", None
     if int(scores.argmax()) != class_id:
@@ -123,6 +123,11 @@ def _fate(
     rival = int(np.asarray(rivals)[over[0]])
     score = float(scene.scores[rival].max() if limits.agnostic else scene.scores[rival, class_id])
     return f"suppressed by a box that overlaps it and scores {score:.3f}", rival
+
+
+def spelled(score: float) -> str:
+    """A score in three decimals, or, where these would all be 0, by its power of ten."""
+    return f"{score:.3f}" if score >= 0.0005 else f"{score:.0e}"
 
 
 def _text(place: Sequence[float] | Float[np.ndarray, " 4"]) -> str:

@@ -1,5 +1,6 @@
 """Leaving out of one part of a data set what cannot be learnt from, and saying so. Files are never changed."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,7 +30,9 @@ def check_files(dataset: DataSet, watch: Watch = unwatched) -> Checked:
 
     Only first bytes are read: damage further on is met when the picture is.
     """
-    problems = [replace(one, left_out=True) for one in check_pictures(dataset, decode=False, watch=watch)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of odd metadata and large pictures: read_image judges those
+        problems = [replace(one, left_out=True) for one in check_pictures(dataset, decode=False, watch=watch)]
     bad = {problem.place for problem in problems}
     kept = [index for index in range(len(dataset)) if str(dataset.path(index)) not in bad]
     dataset = dataset.keep_pictures(np.array(kept, np.int64))

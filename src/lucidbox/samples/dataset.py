@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lucidbox.data.dataset import DataSet, Reading
+from lucidbox.data.dataset import DataSet
 from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.problems import Problem
-from lucidbox.data.reading import read
-from lucidbox.errors import DataError, OptionError
+from lucidbox.errors import OptionError
 from lucidbox.samples.classes import agree
-from lucidbox.samples.cleaning import check_files, clip, refuse_unsound
-from lucidbox.samples.pictures import FilePictures, Pictures, PictureSamples
+from lucidbox.samples.cleaning import clip, refuse_unsound
+from lucidbox.samples.opening import open_files, open_hub
+from lucidbox.samples.pictures import Pictures, PictureSamples
 from lucidbox.shapes import UInt8
 
 
@@ -51,9 +51,9 @@ class TrainingData:
     train_pictures: Pictures
     val_pictures: Pictures
 
-    def samples(self, size: int, memory_bytes: int = 0) -> PictureSamples:
+    def samples(self, size: int) -> PictureSamples:
         """The train part, scaled so that longer sides are ``size`` pixels; see :class:`PictureSamples`."""
-        return PictureSamples(self.train, size, self.train_pictures, memory_bytes)
+        return PictureSamples(self.train, size, self.train_pictures)
 
     def read_val(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
         """A picture of the val part by its number there: RGB, upright, full size.
@@ -62,18 +62,6 @@ class TrainingData:
             ImageError: it cannot be read.
         """
         return self.val_pictures[index]
-
-
-@dataclass(frozen=True, eq=False)
-class _Opened:
-    """Both parts as they were found, and what was found wrong or decided on the way."""
-
-    train: DataSet
-    val: DataSet
-    train_pictures: Pictures
-    val_pictures: Pictures
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...]
 
 
 def open_data(
@@ -103,11 +91,11 @@ def open_data(
         SourceError: an ``hf:`` data set cannot be had.
     """
     if str(path).startswith("hf:"):
-        opened = _open_hub(str(path), boxes, watch)
+        opened = open_hub(str(path), boxes, watch)
     elif boxes != "auto":
         raise OptionError(f"boxes {boxes}: goes with hf: data sets; in {path} the form of boxes is known")
     else:
-        opened = _open_files(path, watch)
+        opened = open_files(path, watch)
     agreed = agree(opened.train, opened.val, classes)
     clipped = clip(agreed.train.keep_objects(~agreed.train.crowds))
     train, val = clipped.dataset, agreed.val
@@ -138,50 +126,6 @@ def describe(data: TrainingData) -> str:
     part = data.train
     classes = f"{len(part.names)} classes" if len(part.names) > 1 else f"1 class, {part.names[0]}"
     return f"{len(part)} pictures, {len(part.classes)} objects, {classes}"
-
-
-def _open_files(path: str | Path, watch: Watch) -> _Opened:
-    reading = read(path, watch=watch)
-    parts, problems = [], list(reading.problems)
-    for role in ("train", "val"):
-        part = _find_part(reading, role, path)
-        if len(part) and part.root is None:
-            raise DataError(
-                f"{part.source}: the folder of its pictures was not found; name it in a TOML: "
-                f'[{role}] annotations = "{Path(part.source).name}" images = "FOLDER"'
-            )
-        # The sizes of YOLO's pictures were read from the pictures, and those that cannot be read are out.
-        if reading.form == "coco":
-            checked = check_files(part, watch)
-            problems += checked.problems
-            part = checked.dataset
-        parts.append(part)
-    train, val = parts
-    return _Opened(train, val, FilePictures.of(train), FilePictures.of(val), tuple(problems), reading.notes)
-
-
-def _open_hub(argument: str, boxes: str, watch: Watch) -> _Opened:
-    from lucidbox.data.hub import open_hub
-
-    found = open_hub(argument, boxes, watch)
-    train, val = found.train, found.val
-    return _Opened(train.dataset, val.dataset, train.pictures, val.pictures, found.problems, found.notes)
-
-
-def _find_part(reading: Reading, role: str, path: str | Path) -> DataSet:
-    """The part called ``role``, or else the only one whose name begins so: train2017, valid, validation."""
-    alike = [part for part in reading.parts if part.name.lower().startswith(role)]
-    found = [part for part in alike if part.name == role] or alike
-    names = ", ".join(part.name for part in reading.parts)
-    if len(found) > 1:
-        raise OptionError(f"{path}: several parts could be meant for {role} ({names}); name one of them {role}")
-    if not found:
-        form = "toml" if reading.form == "coco" else "yaml"
-        raise OptionError(
-            f"{path}: has no part {role} (it has: {names}); make one with "
-            f"lucidbox data split {path} NEW --parts train=0.9,val=0.1 and give NEW/data.{form}"
-        )
-    return found[0]
 
 
 def _crowds(train: DataSet) -> tuple[str, ...]:

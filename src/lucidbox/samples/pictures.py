@@ -1,9 +1,6 @@
 """Annotated pictures read from where they are, one by one, and scaled for the network. No torch."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -13,6 +10,7 @@ from lucidbox.augment.sample import Sample
 from lucidbox.boxes import xywh_to_xyxy
 from lucidbox.data.dataset import DataSet
 from lucidbox.errors import DataError, ImageError
+from lucidbox.files import stamp_of
 from lucidbox.images import read_image
 from lucidbox.letterbox import Size, loaded_size
 from lucidbox.shapes import UInt8
@@ -80,12 +78,7 @@ class FilePictures:
 
     def stamp(self, index: int) -> str:
         """Path, length in bytes and time of the last change; the path alone where there is no file."""
-        path = Path(self.paths[index])
-        try:
-            status = path.stat()
-        except OSError:
-            return str(path)
-        return f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}"
+        return stamp_of(self.paths[index])
 
 
 class PictureSamples:
@@ -99,16 +92,12 @@ class PictureSamples:
             :func:`~lucidbox.samples.dataset.open_data`, which leaves them out.
         size: length of the longer side, pixels.
         pictures: the pixels of the part's pictures, in its order; by default its files.
-        memory_bytes: scaled pictures of up to this many bytes are kept in memory, the latest used ones. 0 for
-            none. Every process has its own.
 
     Raises:
         DataError: the folder of pictures or the size of one is not known, or there are not as many pictures.
     """
 
-    def __init__(
-        self, dataset: DataSet, size: int, pictures: Pictures | None = None, memory_bytes: int = 0
-    ) -> None:
+    def __init__(self, dataset: DataSet, size: int, pictures: Pictures | None = None) -> None:
         self.size = size
         self.pictures = FilePictures.of(dataset) if pictures is None else pictures
         if len(self.pictures) != len(dataset):
@@ -127,7 +116,6 @@ class PictureSamples:
         gains = np.tile(shown / dataset.sizes, 2)[dataset.pictures]
         self._boxes = np.clip(xywh_to_xyxy(dataset.boxes_xywh) * gains, 0, sides).astype(np.float32)
         self._classes = dataset.classes.astype(np.int64)
-        self._recent = _Recent(memory_bytes)
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -140,14 +128,10 @@ class PictureSamples:
             ImageError: it cannot be read, or is not of the size any more that its annotations state.
             IndexError: there is no such number.
         """
-        image = self._recent.get(index)
-        if image is None:
-            image = self.read(index)
-            self._recent.put(index, image)
-        return self.annotate(index, image)
+        return self.annotate(index, self.read(index))
 
     def read(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Pixels of one picture, scaled, whatever is in memory.
+        """Pixels of one picture, scaled; they cannot be written into.
 
         Raises:
             ImageError: it cannot be read, or is not of the size any more that its annotations state.
@@ -161,42 +145,14 @@ class PictureSamples:
             raise ImageError(f"{self.pictures.name(index)}: {found}; its boxes do not fit")
         if image.shape[:2] != (height, width):
             image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-        image.flags.writeable = False  # it may be in memory, or a cache's file: let a mistake be seen everywhere
+        image = image.view()  # whoever gave the picture may go on writing into it
+        image.flags.writeable = False  # as in a cache's file: a mistake is to be seen with and without one
         return image
 
     def annotate(self, index: int, image: UInt8[np.ndarray, "h w 3"]) -> Sample:
         """The objects of a picture put to its scaled pixels."""
         first, end = self._first[index], self._first[index + 1]
         return Sample(image, self._boxes[first:end].copy(), self._classes[first:end].copy())
-
-
-class _Recent:
-    """Scaled pictures by number, the latest used ones, up to so many bytes; copied without its pictures."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._images: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._lock = Lock()
-
-    def __reduce__(self) -> tuple[type["_Recent"], tuple[int]]:
-        return _Recent, (self._limit,)
-
-    def get(self, index: int) -> np.ndarray | None:
-        with self._lock:
-            if index in self._images:
-                self._images.move_to_end(index)
-            return self._images.get(index)
-
-    def put(self, index: int, image: np.ndarray) -> None:
-        with self._lock:
-            if index in self._images or image.nbytes > self._limit:
-                return
-            self._images[index] = image
-            self._used += image.nbytes
-            while self._used > self._limit:
-                _, oldest = self._images.popitem(last=False)
-                self._used -= oldest.nbytes
 
 
 def _checked(index: int, count: int) -> int:

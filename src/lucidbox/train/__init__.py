@@ -11,25 +11,25 @@ Example:
     >>> loss.total.backward()
 """
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lucidbox.train.assigner import Assignment, Rule, Truth, assign
-    from lucidbox.train.ciou import ciou
+    from lucidbox.train.complete_iou import ciou
     from lucidbox.train.learner import Learner
     from lucidbox.train.losses import Gains, Loss, Targets, detection_loss
     from lucidbox.train.recipe import Recipe, read_recipe
     from lucidbox.train.teacher import Teacher
-    from lucidbox.train.trainer import Outcome, Trainer, Watcher
+    from lucidbox.train.trainer import Trainer
+    from lucidbox.train.watching import Outcome, Watcher
 
 _HOMES = {
-    "Assignment": "assigner", "Rule": "assigner", "Truth": "assigner", "assign": "assigner", "ciou": "ciou",
+    "Assignment": "assigner", "Rule": "assigner", "Truth": "assigner", "assign": "assigner",
+    "ciou": "complete_iou",
     "Gains": "losses", "Loss": "losses", "Targets": "losses", "detection_loss": "losses",
     "Recipe": "recipe", "read_recipe": "recipe", "Learner": "learner", "Teacher": "teacher",
-    "Outcome": "trainer", "Trainer": "trainer", "Watcher": "trainer",
+    "Outcome": "watching", "Trainer": "trainer", "Watcher": "watching",
 }  # fmt: skip
 
 __all__ = [
@@ -50,17 +50,6 @@ __all__ = [
     "detection_loss",
     "read_recipe",
 ]
-
-
-class _Package(ModuleType):
-    """The function ``ciou`` is called like its file, which Python's import would put in the function's place."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        is_file_of_it = name in _HOMES and isinstance(value, ModuleType)
-        super().__setattr__(name, getattr(value, name) if is_file_of_it else value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

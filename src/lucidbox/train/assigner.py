@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from lucidbox.model.decode import Predictions
 from lucidbox.shapes import Bool, Float, Int
-from lucidbox.train.ciou import ciou
+from lucidbox.train.complete_iou import ciou
 
 FAINT = 1e-9
 """Added to a box's best alignment: where even that one is fainter, the box asks for next to nothing."""

@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -50,16 +49,6 @@ class Average:
         # torch's own takes all tensors in one call, which on graphics cards is a few kernels instead of hundreds.
         follow = get_ema_multi_avg_fn(self._decay_now())  # type: ignore[no-untyped-call]
         follow([own for own, _ in floats], [theirs for _, theirs in floats], None)
-
-    def load(self, tensors: Mapping[str, Tensor], updates: int) -> None:
-        """Go on from a checkpoint.
-
-        Args:
-            tensors: ``average.network.state_dict()`` of then.
-            updates: ``average.updates`` of then.
-        """
-        self.network.load_state_dict(tensors)
-        self.updates = updates
 
     def _decay_now(self) -> float:
         return self._decay * (1 - math.exp(-self.updates / self._ramp)) if self._ramp else self._decay

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lucidbox.errors import DataError
+from lucidbox.errors import DataError, OptionError
 from lucidbox.files import atomic_path
 from lucidbox.train.recipe import Recipe
 
@@ -26,6 +26,7 @@ class Progress:
 
     Attributes:
         batches: done so far, over all epochs.
+        epochs: concluded: validated and logged.
         pending: batches whose gradients wait for the next optimiser step.
         updates: optimiser steps, which the average of weights counts.
         best_ap: best AP so far, from 0 to 1; -1 before the first validation.
@@ -35,6 +36,7 @@ class Progress:
     """
 
     batches: int = 0
+    epochs: int = 0
     pending: int = 0
     updates: int = 0
     best_ap: float = -1.0
@@ -73,7 +75,7 @@ class Checkpoint:
         identity: what it trains on what.
         progress: how far it is.
         tensors: see the module.
-        notes: anything else to be kept, such as the optimiser that "auto" chose.
+        notes: anything else to be kept, such as where the data set is.
     """
 
     recipe: Recipe
@@ -135,6 +137,23 @@ def load(path: Path) -> Checkpoint:
         raise DataError(f"{path}: {error.strerror or 'no such checkpoint'}") from error
 
 
+def refuse_other(kept: Checkpoint, found: Identity) -> None:
+    """A training goes on with what it began with.
+
+    Raises:
+        OptionError: it would not; names the difference.
+    """
+    for part, what in (
+        ("architecture", "network"), ("options", "network's options"), ("names", "classes"),
+        ("processes", "number of processes"), ("data_summary", "data set"), ("data", "content of the data set"),
+    ):  # fmt: skip
+        before, now = getattr(kept.identity, part), getattr(found, part)
+        if before != now:
+            if part == "data":
+                before, now = "other pictures or objects", "as many, but not the same"
+            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}")
+
+
 def collect(network: nn.Module, average: nn.Module, optimizer: Optimizer, *, pending: bool) -> dict[str, Tensor]:
     """Tensors of a training; gradients only where some wait for a step."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -171,7 +190,9 @@ def _learning(optimizer: Optimizer) -> list[nn.Parameter]:
 
 def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """A tensor in the parameter's order in memory, if of its shape: fused optimisers take that for granted."""
-    return torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
+    if tensor.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(tensor)
+    return tensor.to(parameter.device)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

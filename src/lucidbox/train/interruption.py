@@ -12,19 +12,22 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 @dataclass
 class Interruption:
-    """Whether someone asked to stop; asked twice, the program ends at once."""
+    """Whether someone asked to stop; a second Ctrl-C ends the program at once.
+
+    Other signals may well come in pairs: a terminal that closes and its shell both send one.
+    """
 
     wanted: bool = False
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.wanted:
+        if self.wanted and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.wanted = True
 
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """In the block, Ctrl-C and SIGTERM only leave word of themselves; in the main thread, that is."""
+    """In the block, Ctrl-C, SIGTERM and SIGHUP only leave word of themselves; in the main thread, that is."""
     asked = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -34,4 +37,4 @@ def interruptible() -> Iterator[Interruption]:
         yield asked
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

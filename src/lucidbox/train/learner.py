@@ -55,7 +55,7 @@ class Learner:
     Args:
         network: it will be trained in place, on the processes' device.
         recipe: how.
-        steps: batches of the whole training, by which "auto" chooses the optimiser.
+        steps: of the optimiser in the whole training, by which "auto" chooses it.
         processes: those that train together.
         teacher: whose answers are learnt besides, or None.
 
@@ -77,6 +77,7 @@ class Learner:
         self.network = network.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self.network, recipe.freeze)
         self.optimizer, self.optimization = make_optimizer(self.network, recipe, steps=steps)
+        processes.agree(self.network.state_dict().values())
         self.average = Average(self.network, recipe.ema_decay, recipe.ema_ramp)
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=self.precision == "fp16")
         self.gains = Gains(recipe.box_gain, recipe.class_gain, recipe.dfl_gain)
@@ -135,13 +136,14 @@ class Learner:
         self.processes.sum_in_place(gradients)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(learning, self.recipe.clip or math.inf)
-        # In fp16 the scaler itself leaves out such a step, and scales less from then on.
-        if self.precision != "fp16" and not math.isfinite(norm.item()):
+        if math.isfinite(norm.item()):
+            self.scaler.step(self.optimizer)
+            self.average.update(self.network)
+        elif self.precision != "fp16" or self.scaler.get_scale() < 1:
             return False
-        self.scaler.step(self.optimizer)
+        # In fp16 gradients overflow now and then: the step is left out, and the scale is lower from then on.
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self.average.update(self.network)
         self.pending = 0
         return True
 

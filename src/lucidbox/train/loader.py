@@ -1,13 +1,13 @@
-"""Batches in an order that a seed fixes, whatever the number of workers, the process, or where a run was resumed.
+"""Batches as tensors, prepared ahead by worker processes. :mod:`lucidbox.train.plan` says of which pictures."""
 
-Every picture of every batch has a number of its own, its place in the whole training; what happens to it is drawn
-from (seed, place). So any worker of any process can prepare it, at any time, with the same result.
-"""
-
+import atexit
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,15 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.sample import Sample
-from lucidbox.errors import DataError, ImageError, OptionError
-from lucidbox.shapes import Int, UInt8
+from lucidbox.errors import DataError, ImageError
+from lucidbox.shapes import UInt8
+from lucidbox.train.interruption import SIGNALS
 from lucidbox.train.losses import Targets
+from lucidbox.train.plan import Place, Plan, Prepared, prepare
 
 _NAME = f"{ImageError.__module__}.{ImageError.__qualname__}"
-
-ORDER, AUGMENTATION = 0, 1
-"""Streams of random numbers: the order of an epoch's pictures, and what is done to each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,84 +47,6 @@ class Batch:
         return Batch(self.images.pin_memory(), targets, self.indices, self.failures)
 
 
-class Place(NamedTuple):
-    """One picture's place in a training.
-
-    Attributes:
-        epoch: from 0.
-        position: in the epoch.
-        picture: its number in the data set.
-        mixing: whether it may be mixed with others (mosaic, mixup, copy-paste).
-    """
-
-    epoch: int
-    position: int
-    picture: int
-    mixing: bool
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which picture is seen when.
-
-    An epoch is a new random order of all pictures; its last batch is filled up from its beginning.
-
-    Attributes:
-        pictures: of the data set.
-        batch: pictures of a batch, over all processes.
-        epochs: of the whole training.
-        mixed_epochs: the first so many may mix pictures.
-        seed: of the order and of augmentation.
-        rank: which process this is.
-        processes: how many there are; each takes an equal part of every batch.
-
-    Raises:
-        OptionError: the batch cannot be shared equally.
-    """
-
-    pictures: int
-    batch: int
-    epochs: int
-    mixed_epochs: int
-    seed: int
-    rank: int = 0
-    processes: int = 1
-
-    def __post_init__(self) -> None:
-        if self.batch % self.processes:
-            raise OptionError(f"batch {self.batch} cannot be shared equally by {self.processes} processes")
-
-    @property
-    def batches(self) -> int:
-        """Batches of an epoch."""
-        return -(-self.pictures // self.batch)
-
-    def order(self, epoch: int) -> Int[np.ndarray, "batches b"]:
-        """Pictures of each batch of an epoch, over all processes."""
-        shuffled = np.random.default_rng((self.seed, ORDER, epoch)).permutation(self.pictures)
-        return np.resize(shuffled, (self.batches, self.batch))
-
-    def places(self, first: int) -> Iterator[list[Place]]:
-        """This process's part of every batch, from the ``first`` batch of the training on."""
-        share = self.batch // self.processes
-        mine = slice(self.rank * share, (self.rank + 1) * share)
-        for epoch in range(first // self.batches, self.epochs):
-            order = self.order(epoch)
-            positions = np.arange(order.size).reshape(order.shape)
-            start = first % self.batches if epoch == first // self.batches else 0
-            for row in range(start, self.batches):
-                pairs = zip(positions[row, mine].tolist(), order[row, mine].tolist(), strict=True)
-                yield [Place(epoch, *pair, mixing=epoch < self.mixed_epochs) for pair in pairs]
-
-
-class Prepared(NamedTuple):
-    """A sample, the picture it is of, and what could not be read on the way."""
-
-    sample: Sample
-    picture: int
-    failures: tuple[str, ...]
-
-
 class Preparing(Dataset[Prepared]):
     """Pictures by place, prepared for the network."""
 
@@ -136,22 +56,8 @@ class Preparing(Dataset[Prepared]):
         self.seed = seed
 
     def __getitem__(self, place: Place) -> Prepared:
-        """One picture; where it or one that is mixed in cannot be read, the next takes its place.
-
-        A file that breaks in the middle of a week's training must not end it, but never goes unsaid.
-
-        Raises:
-            ImageError: ten in a row cannot be read: the disk, not a file, is broken.
-        """
-        failures: list[str] = []
-        for attempt in range(10):
-            index = (place.picture + attempt) % self.pictures
-            random = np.random.default_rng((self.seed, AUGMENTATION, place.epoch, place.position, attempt))
-            try:
-                return Prepared(self.augmenter(index, random, mixing=place.mixing), index, tuple(failures))
-            except ImageError as error:
-                failures.append(str(error))
-        raise ImageError(f"ten pictures in a row cannot be read; the last: {failures[-1]}")
+        """See :func:`lucidbox.train.plan.prepare`."""
+        return prepare(self.augmenter, place, self.pictures, self.seed)
 
 
 class _From(Sampler[list[Place]]):
@@ -178,7 +84,6 @@ def load(
 
     Raises:
         ImageError: so many pictures in a row cannot be read that the disk must be broken.
-        DataError: a worker died.
     """
     options: dict[str, Any] = {"worker_init_fn": _begin_worker, "prefetch_factor": 3} if workers else {}
     loader = DataLoader(
@@ -189,13 +94,43 @@ def load(
         pin_memory=pin,
         **options,
     )
+    before = set(active_children())
+    batches = iter(loader)
+    with _ended_at_exit(set(active_children()) - before):
+        try:
+            yield from batches
+        except ImageError as error:
+            # From a worker it comes with the worker's traceback before it.
+            raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
+
+
+@contextmanager
+def _ended_at_exit(workers: set[BaseProcess]) -> Iterator[None]:
+    """See to it that Python's end, which ends its children and waits for them, finds none that do not hear."""
+
+    def end() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take their end for an accident
+        for worker in workers:
+            worker.kill()
+
+    atexit.register(end)
     try:
-        yield from loader
-    except ImageError as error:
-        # From a worker it comes with the worker's traceback before it.
-        raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
+        yield
+    finally:
+        atexit.unregister(end)
+
+
+@contextmanager
+def deaths_in_words() -> Iterator[None]:
+    """Turn torch's word of a worker's death, which may come at any moment while the block runs, into ours.
+
+    Raises:
+        DataError: a worker died.
+    """
+    try:
+        yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker (pid" not in str(error):
             raise
         raise DataError(
             f"a process that prepares pictures died ({str(error).splitlines()[0]}); if memory ran out, use fewer"
@@ -220,10 +155,10 @@ def collate(prepared: Sequence[Prepared]) -> Batch:
 
 
 def _begin_worker(worker: int) -> None:
-    """A worker is one thread, and leaves Ctrl-C to its parent, which ends it when all is saved."""
+    """A worker is one thread. Who stops a training signals all its processes: their parent alone decides."""
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _parts(targets: Targets) -> tuple[Tensor, Tensor, Tensor]:

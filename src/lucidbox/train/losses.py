@@ -16,7 +16,7 @@ from lucidbox.model.decode import Anchors, Decoder, Predictions, anchor_points
 from lucidbox.model.network import BINS, STRIDES, Logits
 from lucidbox.shapes import Float, Int
 from lucidbox.train.assigner import Assignment, Truth, assign
-from lucidbox.train.ciou import ciou
+from lucidbox.train.complete_iou import ciou
 
 
 @dataclass(frozen=True)

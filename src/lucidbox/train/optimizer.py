@@ -17,7 +17,7 @@ KINDS = ("weights", "norms", "biases")
 """What the groups hold, in their order; each group has its own under "kind". Only weights decay."""
 
 LONG_RUN = 10_000
-"""Batches beyond which "auto" takes SGD."""
+"""Steps beyond which "auto" takes SGD."""
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
 _NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
@@ -88,7 +88,7 @@ def choose_optimization(recipe: Recipe, *, steps: int, classes: int) -> Optimiza
 
     Args:
         recipe: its ``learning_rate`` and ``momentum`` are set aside by "auto".
-        steps: batches of the whole run.
+        steps: of the optimiser in the whole run.
         classes: number of classes; "auto" gives AdamW a lower rate where there are many.
     """
     if recipe.optimizer == "sgd":
@@ -111,7 +111,7 @@ def make_optimizer(network: Network, recipe: Recipe, *, steps: int) -> tuple[Opt
             of gradients and of restored state.
         recipe: "auto" is resolved here. Weight decay is scaled by the pictures of a step over ``nominal_batch``,
             which is 1 where batches add up to that evenly.
-        steps: batches of the whole run.
+        steps: of the optimiser in the whole run.
 
     Raises:
         OptionError: every parameter is frozen.

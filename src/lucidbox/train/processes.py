@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor, distributed
 
 from lucidbox.errors import OptionError
 from lucidbox.shapes import Float
+
+PATIENCE = timedelta(hours=12)
+"""How long processes wait for each other: the first may be making a cache of pictures."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,20 @@ class Processes:
         for part, summed in zip(parts, torch.split(flat, lengths), strict=True):
             part.copy_(summed.view_as(part))
 
+    def agree(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the first one's numbers in these tensors."""
+        if self.count > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
+
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
+        """Whether it is so in any process; all of them wait here."""
+        if self.count == 1:
+            return flag
         return bool(self.sum(torch.tensor([float(flag)], device=self.device))[0] > 0)
 
     def gather(self, rows: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "m k"]:
-        """The rows of all processes, in the order of ranks, in every one of them."""
+        """The rows of all processes as float64, in the order of ranks, in every one of them."""
         if self.count == 1:
             return rows
         mine = torch.from_numpy(np.ascontiguousarray(rows, np.float64)).to(self.device)
@@ -90,7 +102,12 @@ def join(device: str = "auto") -> Processes:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     if count > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        backend = "nccl" if chosen.type == "cuda" else "gloo"
+        try:
+            distributed.init_process_group(backend, timeout=PATIENCE)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise OptionError(f"{count} processes do not find each other ({reason}); use torchrun") from error
     return Processes(rank, count, chosen)
 
 

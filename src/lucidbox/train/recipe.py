@@ -1,5 +1,6 @@
 """Everything that decides how a network is trained, in one frozen, checked, storable value."""
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -68,7 +69,7 @@ class Recipe:
         freeze_norms: keep the statistics of all batch norms as they are.
         workers: processes that prepare pictures; 0 prepares them between steps.
         cache_gb: gigabytes of decoded pictures that may be kept on disk, memory-mapped.
-        seed: of everything random. The same seed, recipe and machine give the same weights.
+        seed: of everything random. On one processor the same seed and recipe give the same weights.
         teacher: ONNX file of a YOLOX detector whose answers are learnt besides; "" for none. It knows COCO's 80
             classes; those to be learnt must be some of them, by name.
         teacher_gain: weight of that.
@@ -224,7 +225,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False)  # a basic string of TOML but for one control character
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return repr(value)

@@ -1,6 +1,7 @@
 """What is written down as a training goes: every batch, every epoch."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ class Records:
 
     def close(self) -> None:
         """End all logs."""
-        self._losses.close()
-        for log in self._logs:
-            log.close()
+        with ExitStack() as stack:  # all are closed, also where one fails
+            for log in self._logs:
+                stack.callback(log.close)
+            stack.callback(self._losses.close)

@@ -22,7 +22,7 @@ class Rates:
     Attributes:
         learning_rate: of weights and norms.
         bias_rate: learning rate of biases.
-        momentum: of SGD; the first beta of AdamW.
+        momentum: of SGD; AdamW's betas do not change.
         accumulate: batches whose gradients make one optimiser step.
     """
 
@@ -78,9 +78,8 @@ def apply(optimizer: Optimizer, rates: Rates) -> None:
     """Set rates and momentum of an optimiser of :func:`lucidbox.train.optimizer.make_optimizer`."""
     for group in optimizer.param_groups:
         group["lr"] = rates.bias_rate if group["kind"] == "biases" else rates.learning_rate
-        if "betas" in group:
-            group["betas"] = (rates.momentum, group["betas"][1])
-        else:
+        # AdamW corrects its running means for one constant beta: that one is left as it is.
+        if "momentum" in group:
             group["momentum"] = rates.momentum
 
 

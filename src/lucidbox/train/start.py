@@ -82,13 +82,15 @@ def _transfer(trained: dict[str, Tensor], network: Network, weights: Weights, na
     """Copy what fits, class by class where rows are classes; returns how many tensors keep random numbers."""
     pairs = [(new, weights.names.index(name)) for new, name in enumerate(names) if name in weights.names]
     to, origin = ([pair[side] for pair in pairs] for side in (0, 1))
-    fresh = 0
-    for name, tensor in network.state_dict().items():
-        old = trained[name]
-        by_class = len(old) == len(weights.names) and len(tensor) == len(names) if tensor.dim() else False
-        if by_class and old.shape[1:] == tensor.shape[1:] and _is_last(name):
-            tensor[to] = old[origin]
-            fresh += len(to) < len(names)
+    state, fresh = network.state_dict(), 0
+    for name, tensor in state.items():
+        old, layer = trained[name], f"{name.rpartition('.')[0]}.weight"
+        if _rows_are_classes(name):
+            # A branch may be as wide as its classes are many: then its biases mean nothing without its weights.
+            kept = trained[layer].shape[1:] == state[layer].shape[1:]
+            if kept:
+                tensor[to] = old[origin]
+            fresh += not kept or len(to) < len(names)
         elif old.shape == tensor.shape:
             tensor.copy_(old)
         else:
@@ -96,17 +98,23 @@ def _transfer(trained: dict[str, Tensor], network: Network, weights: Weights, na
     return fresh
 
 
-def _is_last(name: str) -> bool:
-    """Whether a tensor's rows are classes: the last convolution of a class branch, of either family."""
+def _rows_are_classes(name: str) -> bool:
+    """Whether a tensor is of the last convolution of a class branch, of either family."""
     return ("class_branches" in name and ".predict." in name) or ".cls_branch.2." in name
 
 
 def _folded(network: nn.Module, path: Path) -> tuple[str, ...]:
     """A note where batch norms were folded into convolutions: statistics of batches would wreck such a network."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    if norms and all(norm.running_mean is not None and not norm.running_mean.any() for norm in norms):
+    if norms and all(_does_nothing(norm) for norm in norms):
         return (
             f"{path.name}: its batch norms are folded away; training with them in use would first destroy what it"
             " has learnt: set freeze_norms=true",
         )
     return ()
+
+
+def _does_nothing(norm: nn.BatchNorm2d) -> bool:
+    """Whether a norm only adds its bias, as those of our ONNX files do. One never trained has a variance of 1."""
+    mean, variance = norm.running_mean, norm.running_var
+    return mean is not None and variance is not None and not mean.any() and bool((variance < 1).all())

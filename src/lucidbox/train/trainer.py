@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from lucidbox import weights as weights_files
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Samples
 from lucidbox.augment.settings import Augmentation
-from lucidbox.errors import LucidboxError, OptionError
+from lucidbox.errors import ImageError, LucidboxError, OptionError, OutputError
 from lucidbox.files import cache_folder
 from lucidbox.model import Network
 from lucidbox.samples.cache import build_cache
@@ -25,7 +25,8 @@ from lucidbox.train.checkpoint import Checkpoint, Identity, Progress
 from lucidbox.train.clock import Clock
 from lucidbox.train.interruption import Interruption, interruptible
 from lucidbox.train.learner import Learner, Losses
-from lucidbox.train.loader import Batch, Plan, load
+from lucidbox.train.loader import Batch, deaths_in_words, load
+from lucidbox.train.plan import Plan
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.records import Records, Row
@@ -33,49 +34,13 @@ from lucidbox.train.results import BEST, LAST, Origin, Results
 from lucidbox.train.schedule import Rates, rates
 from lucidbox.train.teacher import Teacher
 from lucidbox.train.validating import Validator
+from lucidbox.train.watching import SILENT, Outcome, Watcher
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 
 
 class TrainingError(LucidboxError):
     """A training cannot go on; what was saved stays."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended.
-
-    Attributes:
-        folder: of its files.
-        epochs: done.
-        best_ap: best AP on the validation pictures, from 0 to 1; -1 before the first validation.
-        best_epoch: whose that was, from 1.
-        ending: "done", "patience" or "interrupted".
-        seconds: of all sittings.
-    """
-
-    folder: Path
-    epochs: int
-    best_ap: float
-    best_epoch: int
-    ending: str
-    seconds: float
-
-
-class Watcher:
-    """Told how a training goes, in the first of several processes; this one does nothing."""
-
-    def say(self, message: str) -> None:
-        """Something for the user to know."""
-
-    def batch(self, done: int, total: int, losses: Losses) -> None:
-        """``done`` of ``total`` batches of the whole training are learnt."""
-
-    def epoch(self, row: Row) -> None:
-        """An epoch is done."""
-
-
-SILENT = Watcher()
 
 
 class Trainer:
@@ -130,8 +95,9 @@ class Trainer:
             processes=processes.count,
         )
         teacher = Teacher(Path(recipe.teacher), data.names) if recipe.teacher else None
-        self.learner = Learner(network, recipe, self.plan.batches * recipe.epochs, processes, teacher)
-        self.validator = Validator(data, recipe.size, recipe.batch, self.learner.precision, processes)
+        steps = -(-len(data.train) // max(recipe.batch, recipe.nominal_batch)) * recipe.epochs
+        self.learner = Learner(network, recipe, steps, processes, teacher)
+        self.validator = Validator(data, recipe.size, self.learner.precision, processes)
         self.identity = Identity(
             network.architecture,
             dict(network.options),
@@ -152,9 +118,11 @@ class Trainer:
         Raises:
             OptionError: it is of another network, data set or number of processes; names the difference.
         """
-        _refuse_other(kept, self.identity)
+        checkpoints.refuse_other(kept, self.identity)
         learner = self.learner
         checkpoints.restore(kept.tensors, learner.network, learner.average.network, learner.optimizer)
+        if not self.processes.leads:  # the first process has the sum of all
+            learner.optimizer.zero_grad(set_to_none=False)
         self.progress = replace(kept.progress)
         self._resumed = True
         learner.pending, learner.average.updates = kept.progress.pending, kept.progress.updates
@@ -175,36 +143,51 @@ class Trainer:
             f" {self.plan.batches} batches an epoch"
         )
         with ExitStack() as stack:
-            if self.processes.leads:
-                if not self._resumed:
-                    self.results.begin(self.recipe)
-                self._records = stack.enter_context(closing(self._open_records()))
+            self._open(stack)
             self.samples = self._open_samples()
-            self._began = time.monotonic() - self.progress.seconds
-            if not self._resumed:
-                self._save()  # whenever it is killed, it can be resumed
+            stack.enter_context(deaths_in_words())
             ending = self._train(stack.enter_context(interruptible()))
-        if self.processes.leads and ending != "interrupted":
+        if ending != "interrupted":
             self._finish()
         return Outcome(
             self.results.folder,
-            self.progress.batches // self.plan.batches,
+            self.progress.epochs,
             self.progress.best_ap,
             self.progress.best_epoch + 1,
             ending,
             self.progress.seconds,
         )
 
+    def _open(self, stack: ExitStack) -> None:
+        """Make the folder, or go on in it. Where the first process fails, all do: none waits for it for ever."""
+        self._began = time.monotonic() - self.progress.seconds
+        failure: LucidboxError | None = None
+        try:
+            if self.processes.leads:
+                if not self._resumed:
+                    self.results.begin(self.recipe)
+                self._records = stack.enter_context(closing(self._open_records()))
+                if not self._resumed:
+                    self._save()  # whenever it is killed from now on, it can be resumed
+        except LucidboxError as error:
+            failure = error
+        if self.processes.any(failure is not None):
+            raise failure or TrainingError("the first process cannot begin")
+
     def _train(self, asked: Interruption) -> str:
         """Batch after batch; returns how it ended."""
-        clock = Clock()
+        if self._tired():  # it ended so before it was resumed
+            return "patience"
+        if self.progress.batches == (self.progress.epochs + 1) * self.plan.batches:
+            self._end_epoch(Clock())  # it was stopped while validating
         self.learner.begin()
+        clock = Clock()
         for batch in self._batches():
             clock.arrived()
             self._learn(batch)
-            clock.learnt()
             stop = self.processes.any(asked.wanted)
             if self.progress.batches % self.plan.batches == 0:
+                clock.learnt()
                 self._end_epoch(clock)
                 if self._tired():
                     return "patience"
@@ -213,7 +196,7 @@ class Trainer:
                 self._save()
             if stop:
                 return "interrupted"
-            clock.ready()
+            clock.waits()
         return "done"
 
     def _batches(self) -> Iterator[Batch]:
@@ -257,19 +240,22 @@ class Trainer:
 
     def _open_records(self) -> Records:
         done = self.progress.batches if self._resumed else None
-        epochs = None if done is None else done // self.plan.batches
+        epochs = None if done is None else self.progress.epochs
         return Records(self.results.folder, self._notes["logs"], self.recipe.to_dict(), done, epochs)
 
     def _finish(self) -> None:
-        """Pictures of how it went, and the model that predict uses."""
+        """The model that predict uses, and pictures of how it went."""
+        if not self.validator.shown:  # a resumed training that had ended already
+            self.validator(self.learner.average.network)
+        if not self.processes.leads:
+            return
         folder = self.results.folder
+        self.results.export_best()
         try:
             training_curves(folder / "metrics.csv", folder / "curves.png")
-        except OptionError as error:  # matplotlib is not installed: no reason to lose the rest
-            self._say(str(error))
-        self.validator.draw(folder / "predictions.png")
-        if self.progress.best_epoch >= 0:
-            self.results.export_best()
+            self.validator.draw(folder / "predictions.png")
+        except (OptionError, ImageError) as error:  # matplotlib is not installed, a picture is gone
+            self._say(f"no picture of this training: {error}")
 
     def _rates(self, number: int) -> Rates:
         return rates(self.recipe, self.learner.optimization, number, self.plan.batches)
@@ -278,6 +264,7 @@ class Trainer:
         """Validate, log, save: weights first, so that a checkpoint never speaks of weights that are not there."""
         epoch = self.progress.batches // self.plan.batches
         self.learner.share_statistics()
+        self._save()  # validating may fail; learning must not be lost by it
         due = epoch % self.recipe.validate_every == 0 or epoch == self.plan.epochs
         summary = self.validator(self.learner.average.network) if due else None
         ap, ap50 = (float(summary.stats[0]), float(summary.stats[1])) if summary else (math.nan, math.nan)
@@ -289,18 +276,20 @@ class Trainer:
         boxes, classes, distributions, teacher = (
             total / self.plan.batches for total in self.progress.epoch_losses
         )
-        self.progress.epoch_losses = (0.0, 0.0, 0.0, 0.0)
-        clock.validated()
+        self.progress.epoch_losses, self.progress.epochs = (0.0, 0.0, 0.0, 0.0), epoch
+        for unread in self.validator.failures:
+            self._say(f"validation goes on without a picture: {unread}")
         if self.processes.leads:
             rate = self._rates(self.progress.batches - 1).learning_rate
             speed = clock.pictures_per_second(self.recipe.batch)
             row = Row(
                 epoch, boxes, classes, distributions, teacher, ap, ap50, rate, clock.seconds, speed, clock.waiting
             )
-            for failure in self._records.epoch(row):
-                self._say(f"{failure}; training goes on without this log")
-            self.watcher.epoch(row)
+            for broken in self._records.epoch(row):
+                self._say(f"{broken}; training goes on without this log")
         self._save()
+        if self.processes.leads:
+            self.watcher.epoch(row)
 
     def _save_weights(self, better: bool, ap: float, epoch: int) -> None:
         words = f"lucidbox train: {self.identity.data_summary}, {epoch} epochs from {self._origin.provenance}"
@@ -311,7 +300,7 @@ class Trainer:
 
     def _tired(self) -> bool:
         """Whether it has been no better for so long that the recipe gives up."""
-        epoch = self.progress.batches // self.plan.batches - 1
+        epoch = self.progress.epochs - 1
         patience, best = self.recipe.patience, self.progress.best_epoch
         return bool(patience) and best >= 0 and epoch - best >= patience and epoch + 1 < self.plan.epochs
 
@@ -346,32 +335,18 @@ class Trainer:
             TrainingError: always.
         """
         number = self.progress.batches + 1
-        saved = self.results.save_refused(batch, number, self.processes.rank)
+        try:
+            saved = f"is in {self.results.save_refused(batch, number, self.processes.rank)}"
+        except OutputError as failure:
+            saved = f"could not be saved ({failure})"
         pictures = ", ".join(self.data.train_pictures.name(index) for index in batch.indices[:4])
         raise TrainingError(
             f"batch {number}: loss or gradients are not finite (boxes {losses.boxes:g}, classes"
             f" {losses.classes:g}, distributions {losses.distributions:g}, teacher {losses.teacher:g}); the batch"
-            f" is in {saved}, with pictures such as {pictures}. The last checkpoint stays: go on from it with"
+            f" {saved}, with pictures such as {pictures}. The last checkpoint stays: go on from it with"
             " --resume, or train anew with a lower learning_rate"
         )
 
     def _say(self, message: str) -> None:
         if self.processes.leads:
             self.watcher.say(message)
-
-
-def _refuse_other(kept: Checkpoint, found: Identity) -> None:
-    """A training goes on with what it began with.
-
-    Raises:
-        OptionError: it would not; names the difference.
-    """
-    for field, what in (
-        ("architecture", "network"), ("options", "network's options"), ("names", "classes"),
-        ("processes", "number of processes"), ("data_summary", "data set"), ("data", "content of the data set"),
-    ):  # fmt: skip
-        before, now = getattr(kept.identity, field), getattr(found, field)
-        if before != now:
-            if field == "data":
-                before, now = "other pictures or objects", "as many, but not the same"
-            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}")

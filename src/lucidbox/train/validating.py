@@ -11,6 +11,7 @@ from lucidbox.data.truth import to_truth
 from lucidbox.detections import Detections
 from lucidbox.detector import Detector
 from lucidbox.engines.torch import TorchEngine
+from lucidbox.errors import ImageError
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.summary import Summary, evaluate
 from lucidbox.letterbox import parse_size
@@ -19,6 +20,9 @@ from lucidbox.samples.dataset import TrainingData
 from lucidbox.train.charts import prediction_sheet
 from lucidbox.train.processes import Processes
 from lucidbox.validation import Numbered, answers, exact_detections
+
+BATCH = 16
+"""Pictures of one inference: whatever trains, the same share a padded shape, and memory stays small."""
 
 SHOWN_SCORE = 0.25
 """Detections above it are drawn: validation itself keeps nearly all."""
@@ -36,30 +40,30 @@ class Validator:
     Args:
         data: whose validation part is used.
         size: longer side of the network's input, pixels.
-        batch: pictures of one inference.
         precision: "fp32", "bf16" or "fp16".
         processes: those that share the work.
 
     Attributes:
         shown: detections of the first pictures, by number of the picture, from the last validation.
+        failures: pictures that this process could not read in it.
     """
 
-    def __init__(self, data: TrainingData, size: int, batch: int, precision: str, processes: Processes) -> None:
-        self.data, self.size, self.batch, self.precision, self.processes = data, size, batch, precision, processes
+    def __init__(self, data: TrainingData, size: int, precision: str, processes: Processes) -> None:
+        self.data, self.size, self.precision, self.processes = data, size, precision, processes
         self.truth = to_truth(data.val)
         self.shown: dict[int, Detections] = {}
+        self.failures: list[ImageError] = []
 
     def __call__(self, network: Network) -> Summary:
         """COCO's numbers of a network, the same in every process; the network stays as it is.
 
         Raises:
-            ImageError: a picture cannot be read.
             EngineError: the network answers with what is no number.
         """
         engine = TorchEngine.of(network, self.precision, str(self.processes.device))
-        detector = Detector(engine, self.data.names, size=parse_size(self.size), batch=self.batch)
+        detector = Detector(engine, self.data.names, size=parse_size(self.size), batch=BATCH)
         categories = self.data.val.category_ids
-        self.shown = {}
+        self.shown, self.failures = {}, []
         rows = [np.zeros((0, 7))]
         for answer in answers(detector, self._groups()):
             found = exact_detections(detector, answer)
@@ -99,7 +103,14 @@ class Validator:
         """This process's share of the pictures, by number, in groups of one inference."""
         sizes = self.data.val.sizes
         order = np.argsort(sizes[:, 1] / np.maximum(sizes[:, 0], 1), kind="stable")
-        starts = range(0, len(order), self.batch)
+        starts = range(0, len(order), BATCH)
         for start in list(starts)[self.processes.rank :: self.processes.count]:
-            numbers = order[start : start + self.batch].tolist()
-            yield [(number, self.data.read_val(number)) for number in numbers]
+            numbers = order[start : start + BATCH].tolist()
+            group: list[Numbered] = []
+            for number in numbers:
+                try:
+                    group.append((number, self.data.read_val(number)))
+                except ImageError as error:  # its objects count as missed
+                    self.failures.append(error)
+            if group:
+                yield group

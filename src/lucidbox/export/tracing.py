@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lucidbox import weights as weights_files
+from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import OpenVinoEngine
 from lucidbox.errors import WeightsError
 from lucidbox.files import atomic_path
@@ -32,7 +33,7 @@ BOX_TOLERANCE = 0.05
 SCORE_TOLERANCE = 1e-4
 
 
-class _FromPixels(nn.Module):
+class FromPixels(nn.Module):
     """The fused network behind whole pixel values, so that no caller can prepare them wrongly.
 
     The division by 255 goes into the first convolution. Whole numbers up to 255 have eight significant bits,
@@ -47,6 +48,7 @@ class _FromPixels(nn.Module):
         self.detecting = Detecting(fused)
 
     def forward(self, pixels: UInt8[Tensor, "b h w 3"]) -> tuple[Float[Tensor, "b a 4"], Float[Tensor, "b a c"]]:
+        """Boxes, xyxy in pixels, and scores."""
         boxes, scores = self.detecting(pixels.permute(0, 3, 1, 2).float())
         return boxes, scores
 
@@ -63,7 +65,7 @@ def export_onnx(weights: Weights, path: Path) -> None:
         OutputError: the file cannot be written.
     """
     network = weights_files.network(weights)
-    module = _FromPixels(fuse(network)).eval()
+    module = FromPixels(fuse(network)).eval()
     with atomic_path(path) as temporary:
         _write(module, weights_files.to_metadata(weights), temporary)
         _check(network, temporary)
@@ -77,7 +79,7 @@ def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
     sides = {0: Dim("b"), 1: 32 * Dim("h"), 2: 32 * Dim("w")}
     # Two pictures of unequal sides: a batch of one, or equal sides, would be taken for constants.
     example = torch.zeros(2, 96, 160, 3, dtype=torch.uint8)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             module,
             (example,),
@@ -111,7 +113,7 @@ def _name_every_tensor(model: Any, module: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter prints and warns about its own inner life; errors still rise."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
@@ -124,19 +126,30 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def noise(shape: tuple[int, int, int]) -> UInt8[np.ndarray, "b h w 3"]:
+    """Pictures of noise, the same every time: batch, height, width."""
+    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def answer(network: Network, pixels: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+    """What the network itself says, unfused and in fp32: what every artefact is held to."""
+    with torch.inference_mode():
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        found = Detecting(network)(images)
+    return Prediction(found.boxes.numpy(), found.scores.numpy())
+
+
 def _check(network: Network, path: Path) -> None:
     """Compare the file with the unfused network on noise, at a shape it was not traced with.
 
     Raises:
         WeightsError: they differ by more than the tolerances.
     """
-    pixels = np.random.default_rng(0).integers(0, 256, (1, 128, 224, 3), dtype=np.uint8)
-    with torch.inference_mode():
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        expected = Detecting(network)(images)
+    pixels = noise((1, 128, 224))
+    expected = answer(network, pixels)
     found = OpenVinoEngine(path, "fp32", cached=False)(pixels)
-    box_error = float(np.abs(found.boxes - expected.boxes.numpy()).max())
-    score_error = float(np.abs(found.scores - expected.scores.numpy()).max())
+    box_error = float(np.abs(found.boxes - expected.boxes).max())
+    score_error = float(np.abs(found.scores - expected.scores).max())
     # Written so that a NaN fails too.
     if not (box_error <= BOX_TOLERANCE and score_error <= SCORE_TOLERANCE):
         raise WeightsError(

@@ -1,0 +1,155 @@
+"""``lucidbox export``: files for where people deploy, each checked against the network."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lucidbox.errors import EngineError, OptionError, OutputError
+
+if TYPE_CHECKING:
+    from lucidbox.export import Check, Request
+
+DESCRIPTION = """\
+Write a network for where it is to run. Every file takes uint8 RGB pixels "pixels" (batch, height, width, 3), gives
+"boxes" (xyxy, pixels of that input) and "scores", and carries class names, licence and provenance. It is run and
+held to the network before it gets its name; docs/export.md says how closely.
+
+  onnx         NAME.onnx          for every engine; any shape unless --size fixes it
+  openvino     NAME.xml and .bin  for OpenVINO without its ONNX reader
+  torchscript  NAME.torchscript   for libtorch; fp32, any shape
+  tensorrt     NAME.engine        on the NVIDIA card it is made on, where tensorrt is installed
+"""
+
+EXAMPLES = """\
+examples:
+  lucidbox export yolo11n.pt --to onnx --precision fp16
+  lucidbox export yolo11n.pt --to openvino --size 640 --out deploy/yolo11n.xml
+  lucidbox export yolo11n.pt --to onnx --suppress --conf 0.3 --max-det 100
+  lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
+"""
+
+LIMITS = ("conf", "iou", "max_det")
+
+COMPANIONS = {"openvino": (".bin",), "tensorrt": (".json",)}
+"""Suffixes of files that are written beside the artefact."""
+
+
+def register(subparsers: Any) -> None:
+    """Add the verb and its options."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write ONNX, OpenVINO IR, TorchScript, TensorRT",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("weights", metavar="WEIGHTS", type=Path, help="a weights file: .pt, .safetensors or .onnx")
+    # Checked by the request, like every value that Python callers may give, too.
+    parser.add_argument("--to", required=True, metavar="FORM", help="onnx, openvino, torchscript or tensorrt")
+    parser.add_argument(
+        "--precision", default="fp32", help="fp32 (default), or fp16: kernels stored in half the bytes"
+    )
+    parser.add_argument(
+        "--size", metavar="N|H,W", help="fix the input to this size (default: any multiples of 32)"
+    )
+    parser.add_argument("--batch", type=int, metavar="N", help="with --size: fix the batch, too (1)")
+    parser.add_argument("--suppress", action="store_true", help="suppression inside the graph (onnx, openvino)")
+    parser.add_argument("--conf", type=float, metavar="C", help="with --suppress: least score (0.25)")
+    parser.add_argument("--iou", type=float, metavar="T", help="with --suppress: most overlap in a class (0.7)")
+    parser.add_argument("--max-det", type=int, metavar="N", help="with --suppress: most boxes of a picture (300)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=Path, help="file to write (default: beside WEIGHTS, named after what it is)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the artefact, and say how close it is to the network."""
+    try:
+        from lucidbox.export import export
+    except ModuleNotFoundError as error:
+        raise EngineError(f"exporting needs {error.name}; pip install 'lucidbox[train]'") from error
+    from lucidbox.door import read_info
+
+    request = _request(arguments)
+    target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
+    _check_target(target, request, arguments)
+    check = export(arguments.weights, target, request, lambda words: print(f"lucidbox: {words}", file=sys.stderr))
+    licence = read_info(arguments.weights).licence
+    print(f"{target}: {_described(target, request, check)}; licence: {licence}")
+    return 0
+
+
+def _request(arguments: argparse.Namespace) -> "Request":
+    from dataclasses import asdict
+
+    from lucidbox.artefacts import Suppression
+    from lucidbox.export import Request
+    from lucidbox.letterbox import parse_size
+    from lucidbox.nms import Limits
+
+    given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
+    if given and not arguments.suppress:
+        raise OptionError(f"--{next(iter(given)).replace('_', '-')} has a meaning with --suppress only")
+    if arguments.batch is not None and arguments.size is None:
+        raise OptionError("--batch fixes the graph's shape and needs --size")
+    suppression = Suppression(**given) if arguments.suppress else None
+    if suppression:
+        Limits(**asdict(suppression))  # says what is out of range
+    shape = None
+    if arguments.size is not None:
+        shape = (1 if arguments.batch is None else arguments.batch, *parse_size(arguments.size))
+    return Request(arguments.to, arguments.precision, shape, suppression)
+
+
+def _name(stem: str, request: "Request") -> str:
+    """A file name that says what differs from the plain export."""
+    from lucidbox.export import FORMS
+
+    parts = [stem]
+    if request.precision != "fp32":
+        parts.append(request.precision)
+    if request.shape:
+        parts.append("x".join(map(str, request.shape)))
+    if request.suppression:
+        parts.append("suppressed")
+    return "-".join(parts) + FORMS[request.form]
+
+
+def _check_target(target: Path, request: "Request", arguments: argparse.Namespace) -> None:
+    """Refuse before the work what would be refused after it.
+
+    Raises:
+        OptionError: the suffix is not the form's, or the file is the source itself.
+        OutputError: something is there already.
+    """
+    from lucidbox.export import FORMS
+    from lucidbox.files import output_error
+
+    if target.suffix != FORMS[request.form]:
+        raise OptionError(f"{target}: the name of a {request.form} file ends in {FORMS[request.form]}")
+    try:
+        for path in (target, *_companions(target, request)):
+            if path.exists() and arguments.weights.exists() and path.samefile(arguments.weights):
+                raise OptionError(f"{path}: would replace the weights it is made from; name another with --out")
+            if path.exists() and not arguments.force:
+                raise OutputError(f"{path}: exists already; choose another name, or replace it with --force")
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def _described(target: Path, request: "Request", check: "Check") -> str:
+    shape = "×".join(map(str, request.shape)) if request.shape else "any shape"
+    size = sum(path.stat().st_size for path in (target, *_companions(target, request))) / 1e6
+    inside = ", suppression inside" if request.suppression else ""
+    engines = " and ".join(check.engines)
+    return (
+        f"{request.precision}, {shape}{inside}, {size:.1f} MB; run by {engines} it differs from"
+        f" the network by at most {check.boxes:.2g} px and {check.scores:.2g} in score"
+    )
+
+
+def _companions(target: Path, request: "Request") -> list[Path]:
+    return [target.with_suffix(suffix) for suffix in COMPANIONS.get(request.form, ())]

@@ -1,0 +1,56 @@
+"""TorchScript on a processor, as exported. Imports torch when built, not before."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from lucidbox.engines.base import Prediction
+from lucidbox.errors import EngineError
+from lucidbox.shapes import UInt8
+
+
+class TorchScriptEngine:
+    """Runs a TorchScript file of ours, which is a program: load only files that you trust.
+
+    Args:
+        path: what ``lucidbox export --to torchscript`` wrote.
+        precision: "auto" or "fp32".
+        threads: most threads to use; None leaves it to torch, which has one such setting for the process.
+
+    Raises:
+        EngineError: torch is not installed, another precision is asked for, or the file cannot be loaded.
+    """
+
+    name = "torch"
+    precision = "fp32"
+
+    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
+        if precision not in ("auto", "fp32"):
+            raise EngineError(f"our TorchScript computes in fp32, not {precision}; choose --precision fp32")
+        if threads is not None:
+            torch.set_num_threads(threads)
+        try:
+            with warnings.catch_warnings():
+                # Torch calls TorchScript deprecated; that is for who exports to know, not for who runs.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise EngineError(f"{path}: torch cannot load this TorchScript: {reason}") from error
+
+    def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """See :class:`lucidbox.engines.base.Engine`."""
+        import torch
+
+        try:
+            with torch.inference_mode():
+                boxes, scores = self._module(torch.from_numpy(np.ascontiguousarray(images)))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise EngineError(f"torch failed on a batch of shape {images.shape}: {reason}") from error
+        return Prediction(boxes.numpy(), scores.numpy())

@@ -1,0 +1,177 @@
+"""Is a new artefact the network? Asked of every one, by running it, before it gets its name.
+
+Graphs are run on pictures of noise by every engine here that can, and held to the network in torch, unfused, in
+fp32. Suppression inside a graph must be exact: alone on made-up boxes, and behind the graph on that graph's own
+answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lucidbox.artefacts import Suppression
+from lucidbox.engines.adapters import GraphEngine, SuppressedEngine, one_hot
+from lucidbox.engines.base import Engine, Prediction
+from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
+from lucidbox.engines.openvino import OpenVinoEngine, import_openvino
+from lucidbox.errors import WeightsError
+from lucidbox.export.variants import suppression_alone
+from lucidbox.nms import Limits, detect
+from lucidbox.shapes import Float32, UInt8
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Largest difference from the network: of a box side, in pixels, and of a score. All anchors count."""
+
+    boxes: float
+    scores: float
+
+
+TOLERANCES = {"fp32": Tolerance(0.05, 1e-4), "fp16": Tolerance(1.0, 0.005)}
+"""By precision. Boxes of anchors that see nothing are the ones that move; those found move far less."""
+
+HALF_ARITHMETIC = Tolerance(8.0, 0.03)
+"""For a TensorRT engine that computes in fp16: a guess, no such engine was ever at hand."""
+
+EXACT = Tolerance(0.01, 1e-4)
+"""Between a graph and the same graph with suppression behind it: an engine may fuse the two differently."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was compared, and how far apart it was at most.
+
+    Attributes:
+        engines: that ran the artefact.
+        boxes: largest difference of a box side from the network's, in pixels.
+        scores: largest difference of a score.
+    """
+
+    engines: tuple[str, ...]
+    boxes: float
+    scores: float
+
+
+def graph_engines(path: Path) -> list[GraphEngine]:
+    """Every engine here that runs this ONNX or OpenVINO IR, in fp32."""
+    engines: list[GraphEngine] = [OpenVinoEngine(path, "fp32", cached=False)]
+    if path.suffix == ".onnx" and find_spec("onnxruntime"):
+        engines.append(OnnxRuntimeEngine(path, "fp32"))
+    return engines
+
+
+def check_answers(
+    engines: Sequence[Engine], pixels: UInt8[np.ndarray, "b h w 3"], expected: Prediction, tolerance: Tolerance
+) -> Check:
+    """Hold engines to the network's answer.
+
+    Args:
+        engines: the artefact in each engine.
+        pixels: what the network was asked.
+        expected: what it said.
+        tolerance: largest difference.
+
+    Raises:
+        WeightsError: an engine's answer is further away, or is no number.
+    """
+    boxes = scores = 0.0
+    for engine in engines:
+        found = engine(pixels)
+        if found.boxes.shape != expected.boxes.shape or found.scores.shape != expected.scores.shape:
+            raise WeightsError(f"the exported graph answers {engine.name} in the shape {found.boxes.shape}")
+        box_error = float(np.abs(found.boxes - expected.boxes).max())
+        score_error = float(np.abs(found.scores - expected.scores).max())
+        # Written so that a NaN fails too.
+        if not (box_error <= tolerance.boxes and score_error <= tolerance.scores):
+            raise WeightsError(
+                f"the exported graph, run by {engine.name}, differs from the network by {box_error:.3g} px and"
+                f" {score_error:.3g} in score; please report this with the weights' architecture"
+            )
+        boxes, scores = max(boxes, box_error), max(scores, score_error)
+    return Check(tuple(engine.name for engine in engines), boxes, scores)
+
+
+def check_suppression(
+    plain: GraphEngine,
+    suppressed: Iterable[GraphEngine],
+    pixels: UInt8[np.ndarray, "b h w 3"],
+    suppression: Suppression,
+    classes: int,
+) -> None:
+    """Hold the suppression in a graph to ours.
+
+    Args:
+        plain: the graph without suppression, checked before.
+        suppressed: the artefact in each engine.
+        pixels: what to ask.
+        suppression: what was asked for.
+        classes: number of classes.
+
+    Raises:
+        WeightsError: they keep other boxes.
+    """
+    limits = Limits(**asdict(suppression))
+    _check_alone(suppression, limits, classes)
+    expected = plain(pixels)
+    for engine in suppressed:
+        _compare(SuppressedEngine(engine, classes)(pixels), expected, limits, engine.name)
+
+
+def _check_alone(suppression: Suppression, limits: Limits, classes: int) -> None:
+    """The part that suppresses, on made-up boxes: on noise a good network finds nothing to suppress."""
+    random = np.random.default_rng(0)
+    centres, sides = random.uniform(0, 300, (2, 400, 2)), random.uniform(20, 120, (2, 400, 2))
+    boxes = np.concatenate([centres - sides / 2, centres + sides / 2], axis=2).astype(np.float32)
+    # One class stands out at each anchor, as networks answer; in a quarter of them two are equal.
+    scores = random.uniform(0, 0.1, (2, 400, classes)).astype(np.float32)
+    best = random.uniform(0, 1, (2, 400)).astype(np.float32)
+    picked = random.integers(0, min(classes, 4), (2, 400, 1))
+    np.put_along_axis(scores, picked, best[..., None], axis=2)
+    scores[:, ::4, -1] = scores[:, ::4].max(axis=2)
+    for name, outputs in _run_alone(suppression, boxes, scores):
+        found = Prediction(outputs["boxes"], one_hot(outputs["scores"], outputs["classes"], classes))
+        _compare(found, Prediction(boxes, scores), limits, name)
+
+
+def _run_alone(
+    suppression: Suppression, boxes: Float32[np.ndarray, "b a 4"], scores: Float32[np.ndarray, "b a c"]
+) -> Iterable[tuple[str, Any]]:
+    """The suppressing part in every engine here: its name and outputs."""
+    content = suppression_alone(suppression, scores.shape[2]).SerializeToString()
+    inputs = {"all_boxes": boxes, "all_scores": scores}
+    core = import_openvino().Core()
+    model = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    yield "openvino", model(inputs)
+    if find_spec("onnxruntime"):
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        yield "onnxruntime", dict(zip(("boxes", "scores", "classes"), session.run(None, inputs), strict=True))
+
+
+def _compare(found: Prediction, expected: Prediction, limits: Limits, engine: str) -> None:
+    """Both after our own suppression, which changes nothing in what is suppressed already.
+
+    Raises:
+        WeightsError: they differ.
+    """
+    for row in range(len(expected.boxes)):
+        boxes, kept = detect(found.boxes[row], found.scores[row], limits)
+        expected_boxes, expected_kept = detect(expected.boxes[row], expected.scores[row], limits)
+        raw = int((found.scores[row] > 0).sum())
+        same = (
+            raw == len(kept.scores) == len(expected_kept.scores)
+            and np.array_equal(kept.classes, expected_kept.classes)
+            and np.allclose(boxes, expected_boxes, rtol=0, atol=EXACT.boxes)
+            and np.allclose(kept.scores, expected_kept.scores, rtol=0, atol=EXACT.scores)
+        )
+        if not same:
+            raise WeightsError(
+                f"the suppression in the graph, run by {engine}, keeps other boxes than ours: {raw} instead of"
+                f" {len(expected_kept.scores)}; please report this with the options"
+            )

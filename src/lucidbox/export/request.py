@@ -1,0 +1,53 @@
+"""What is asked of an export, refused at once where it cannot be had."""
+
+from dataclasses import dataclass
+
+from lucidbox.artefacts import Suppression
+from lucidbox.errors import OptionError
+from lucidbox.letterbox import parse_size
+
+FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript", "tensorrt": ".engine"}
+"""Forms that can be written, and the suffix of each."""
+
+PRECISIONS = ("fp32", "fp16", "int8")
+LARGEST_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """One artefact to be made.
+
+    Attributes:
+        form: one of :data:`FORMS`.
+        precision: "fp32"; "fp16" stores the kernels in half the bytes (TensorRT: computes with them, too).
+        shape: batch, height and width that the graph is fixed to; None for any.
+        suppression: what the graph suppresses by itself; None for the network's own answer.
+
+    Raises:
+        OptionError: there is no such artefact; the message names what there is.
+    """
+
+    form: str
+    precision: str = "fp32"
+    shape: tuple[int, int, int] | None = None
+    suppression: Suppression | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMS:
+            raise OptionError(f"form {self.form!r} is unknown; choose one of {', '.join(FORMS)}")
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision {self.precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
+        if self.precision == "int8":
+            raise OptionError(
+                "int8 needs a quantised model, which lucidbox cannot make yet; choose --precision fp16"
+            )
+        if self.shape:
+            if not 1 <= self.shape[0] <= LARGEST_BATCH:
+                raise OptionError(f"batch {self.shape[0]} is not between 1 and {LARGEST_BATCH}")
+            parse_size(self.shape[1:])
+        if self.form == "torchscript" and (self.precision != "fp32" or self.shape):
+            raise OptionError(
+                "TorchScript is written in fp32 and for every shape; leave --precision, --size and --batch out"
+            )
+        if self.suppression and self.form in ("torchscript", "tensorrt"):
+            raise OptionError(f"suppression inside the graph is for onnx and openvino, not for {self.form}")

@@ -1,0 +1,67 @@
+"""``lucidbox export``: names, refusals, and one file made."""
+
+import pytest
+
+from lucidbox import door
+from lucidbox.cli import main
+
+
+@pytest.fixture
+def export(small_onnx, tmp_path, capsys):
+    """Function that runs the verb on a copy of the small ONNX: exit code, standard output, standard error."""
+    source = tmp_path / "small.onnx"
+    source.write_bytes(small_onnx.read_bytes())
+
+    def run(*options):
+        try:
+            code = main(["export", str(source), *options])
+        except SystemExit as stop:
+            code = stop.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_a_file_is_named_after_what_it_is_and_described(export, tmp_path):
+    code, out, _ = export("--to", "onnx", "--precision", "fp16", "--size", "96,160", "--suppress", "--conf", "0.3")
+    path = tmp_path / "small-fp16-1x96x160-suppressed.onnx"
+    assert code == 0
+    assert f"{path}: fp16, 1×96×160, suppression inside" in out
+    assert "run by openvino and onnxruntime it differs" in out
+    assert "licence: CC0-1.0" in out
+    info = door.read_info(path)
+    assert (info.shape, info.suppression.conf) == ((1, 96, 160), 0.3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--to", "coreml"), "'coreml' is unknown"),
+        (("--to", "onnx", "--precision", "int8"), "int8 needs a quantised model"),
+        (("--to", "onnx", "--conf", "0.3"), "--conf has a meaning with --suppress only"),
+        (("--to", "onnx", "--suppress", "--conf", "3"), "conf 3.0 is not between 0 and 1"),
+        (("--to", "onnx", "--batch", "2"), "--batch fixes the graph's shape and needs --size"),
+        (("--to", "onnx", "--out", "model.xml"), "ends in .onnx"),
+        (
+            (
+                "--to",
+                "onnx",
+            ),
+            "would replace the weights",
+        ),
+        (("--to", "onnx", "--force"), "would replace the weights"),
+    ],
+)
+def test_wrong_usage_is_one_line(options, words, export):
+    code, out, err = export(*options)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_what_is_there_is_not_replaced_unasked(export, tmp_path):
+    (tmp_path / "model.bin").write_text("precious")
+    code, _, err = export("--to", "openvino", "--out", str(tmp_path / "model.xml"))
+    assert (code, (tmp_path / "model.bin").read_text()) == (2, "precious")
+    assert "model.bin: exists already" in err

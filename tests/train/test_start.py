@@ -1,0 +1,146 @@
+"""The networks that trainings start with."""
+
+import numpy as np
+import pytest
+import torch
+
+from lucidbox import weights
+from lucidbox.errors import OptionError, WeightsError
+from lucidbox.model import build
+from lucidbox.train.start import random_start, start_from
+
+
+def written(network, names, path, **statements):
+    weights.write(weights.from_network(network, names, **statements), path)
+    return path
+
+
+def scrambled(network):
+    """A network of which no two rows are alike, and whose norms have seen something."""
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.1)
+    return network
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A notebook's weights of three classes, in a file."""
+    network = scrambled(build("notebook", 3, base_channels=2))
+    names = ("red", "green", "blue")
+    return written(network, names, tmp_path / "n.safetensors", licence="CC-BY-4.0", provenance="my own")
+
+
+def same(first, second):
+    return all(torch.equal(one, second[name]) for name, one in first.items())
+
+
+def test_random_weights_follow_from_the_seed_and_touch_no_other_random_numbers():
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    first, again, other = (random_start("yolo11n", ["a", "b"], seed).network.state_dict() for seed in (4, 4, 5))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert same(first, again)
+    assert not same(first, other)
+
+
+def test_random_weights_have_nobodys_licence():
+    start = random_start("yolo11n", ["a"], 7)
+    assert (start.licence, start.provenance, start.notes) == (weights.NOT_STATED, "random weights (seed 7)", ())
+    assert (start.network.classes, start.network.training) == (1, True)
+    with pytest.raises(OptionError, match="architecture 'yolo12' is unknown"):
+        random_start("yolo12", ["a"], 0)
+
+
+def test_the_same_classes_keep_all_weights(small_weights):
+    start = start_from(small_weights, ("red", "green", "blue"), seed=0, architecture="yolo11n")
+    kept = weights.read(small_weights).tensors
+    assert {name: tensor.shape for name, tensor in start.network.state_dict().items()} == {
+        name: array.shape for name, array in kept.items()
+    }
+    assert all(np.array_equal(tensor.numpy(), kept[name]) for name, tensor in start.network.state_dict().items())
+    assert (start.licence, start.provenance) == ("CC0-1.0", "small.safetensors (random numbers)")
+    assert start.notes == ()
+
+
+def by_class(names):
+    """Those tensors whose rows are classes."""
+    return [
+        name for name in names if ("class_branches" in name and ".predict." in name) or ".cls_branch.2." in name
+    ]
+
+
+@pytest.mark.parametrize("family", ["small_weights", "notebook"])
+def test_classes_of_the_same_name_keep_what_was_learnt(family, request):
+    path = request.getfixturevalue(family)
+    names = ("blue", "violet", "red", "brown")
+    old = {name: torch.from_numpy(array) for name, array in weights.read(path).tensors.items()}
+    torch.manual_seed(55)
+    before = torch.get_rng_state()
+    start = start_from(path, names, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    new = start.network.state_dict()
+    rows = by_class(new)
+    assert len(rows) == 6  # weights and biases at three levels
+    for name in rows:
+        assert torch.equal(new[name][0], old[name][2])
+        assert torch.equal(new[name][2], old[name][0])
+    # Everything else fits as it is.
+    assert all(torch.equal(new[name], old[name]) for name in new if name not in rows)
+    options = weights.read(path).options
+    fresh = random_start_of(weights.read(path).architecture, names, 3, options)
+    for name in rows:
+        assert torch.equal(new[name][[1, 3]], fresh[name][[1, 3]])
+    assert start.notes == (f"{path.name} knows 2 of the 4 classes; 6 tensors begin anew in whole or in part",)
+    assert start.network.classes == 4
+
+
+def random_start_of(architecture, names, seed, options):
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return build(architecture, len(names), **options).state_dict()
+
+
+def test_no_class_in_common_keeps_all_but_the_classes(notebook):
+    start = start_from(notebook, ("cat",), seed=3)
+    old, new = weights.read(notebook).tensors, start.network.state_dict()
+    rows = by_class(new)
+    assert all(np.array_equal(new[name].numpy(), old[name]) for name in new if name not in rows)
+    fresh = random_start_of("notebook", ("cat",), 3, {"base_channels": 2})
+    assert all(torch.equal(new[name], fresh[name]) for name in rows)
+    assert "knows 0 of the 1 classes; 6 tensors begin anew" in start.notes[0]
+
+
+def test_biases_begin_anew_where_the_weights_before_them_do(tmp_path):
+    """Class branches of 80 classes are 80 channels wide, of 2 classes 64: their weights do not fit."""
+    names = [f"thing {number}" for number in range(80)]
+    path = written(scrambled(build("yolo11n", 80)), names, tmp_path / "many.safetensors")
+    start = start_from(path, ("thing 5", "thing 6"), seed=3)
+    new, fresh = start.network.state_dict(), random_start_of("yolo11n", ("a", "b"), 3, {})
+    assert all(torch.equal(new[name], fresh[name]) for name in by_class(new))
+    old = weights.read(path).tensors
+    assert all(np.array_equal(new[name].numpy(), old[name]) for name in new if name.startswith("backbone"))
+
+
+def test_another_architecture_is_refused(notebook, tmp_path):
+    with pytest.raises(OptionError, match=r"--model yolo11s: .*n\.safetensors is of notebook; leave --model out"):
+        start_from(notebook, ("red", "green", "blue"), 0, "yolo11s")
+    with pytest.raises(WeightsError, match=r"none.pt"):
+        start_from(tmp_path / "none.pt", ("red",), 0)
+
+
+def test_licence_and_provenance_are_passed_on(notebook):
+    for names in (("red", "green", "blue"), ("cat",)):
+        start = start_from(notebook, names, 0)
+        assert (start.licence, start.provenance) == ("CC-BY-4.0", "n.safetensors (my own)")
+
+
+def test_folded_norms_are_told(small_onnx, notebook, tmp_path):
+    (note,) = start_from(small_onnx, ("red", "green", "blue"), 0).notes
+    assert note.startswith(f"{small_onnx.name}: its batch norms are folded away; ")
+    assert note.endswith("set freeze_norms=true")
+    # Norms that have seen nothing yet have no means either, but are in use.
+    untrained = written(build("notebook", 2, base_channels=2), ("a", "b"), tmp_path / "untrained.safetensors")
+    assert start_from(untrained, ("a", "b"), 0).notes == ()

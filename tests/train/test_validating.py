@@ -1,0 +1,65 @@
+"""Validation shared by two processes measures what one process does."""
+
+import os
+import socket
+
+import numpy as np
+import torch
+from squares import NAMES, squares
+
+from lucidbox.samples import open_data
+from lucidbox.train.processes import Processes, join
+from lucidbox.train.validating import Validator
+from models import lively_network
+
+COUNT, SIZE = 40, 64  # three groups of one inference
+
+
+def measured(folder, processes):
+    """COCO's numbers, curves included, and how many pictures of the sheet this process has seen."""
+    network = lively_network("notebook", len(NAMES), base_channels=2)
+    validator = Validator(open_data(folder / "data.toml"), SIZE, "fp32", processes)
+    summary = validator(network)
+    predictions = summary.matching.predictions
+    columns = (predictions.image_ids, predictions.category_ids, predictions.boxes_xywh, predictions.scores)
+    return summary.stats, columns, sorted(validator.shown)
+
+
+def _one_of_two(rank, folder, port, results):
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0",
+        "RANK": str(rank), "WORLD_SIZE": "2",
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    processes = join("cpu")
+    results.put((rank, measured(folder, processes)))
+    processes.any(False)
+    processes.leave()
+
+
+def test_two_processes_measure_what_one_does(tmp_path):
+    squares(tmp_path, COUNT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = torch.multiprocessing.get_context("spawn")
+    results = context.Queue()
+    workers = [context.Process(target=_one_of_two, args=(rank, tmp_path, port, results)) for rank in (0, 1)]
+    for worker in workers:
+        worker.start()
+    found = dict(results.get(timeout=120) for _ in workers)
+    for worker in workers:
+        worker.join()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    stats, columns, shown = measured(tmp_path, Processes(0, 1, torch.device("cpu")))
+    torch.set_num_threads(threads)
+    assert len(columns[0]) > COUNT  # there is something to rank
+    for rank in (0, 1):
+        assert np.array_equal(found[rank][0], stats)
+        # Row for row, to the last bit: so every number that follows from them is equal, too.
+        assert all(np.array_equal(*pair) for pair in zip(found[rank][1], columns, strict=True))
+    # The first group, which has the pictures that are shown, was the first process's alone.
+    assert found[0][2] == shown == list(range(16))
+    assert found[1][2] == []
