@@ -42,8 +42,12 @@ class Screen(Watcher):
         parts = [f"{name} {part:.3f}" for name, part in zip(names, losses.parts, strict=True) if part]
         self._bar.set_postfix_str(" ".join([*parts, self._ap]), refresh=False)
         self._bar.update()
-        if done == total:
+
+    def end(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
     def epoch(self, row: Row) -> None:
         """A line."""
@@ -63,7 +67,10 @@ class Screen(Watcher):
         )
 
     def _print(self, line: str, stream: Any) -> None:
-        if self._bar is None:
-            print(line, file=stream, flush=True)
-        else:
-            self._bar.write(line, file=stream)
+        try:
+            if self._bar is None:
+                print(line, file=stream, flush=True)
+            else:
+                self._bar.write(line, file=stream)
+        except OSError:  # the reader has gone, a log's disk is full: days of training do not end for that
+            self.quiet = True

@@ -109,12 +109,13 @@ def assign(
 
 def inside(points: Float[Tensor, "a 2"], truth: Truth, reach: float) -> Bool[Tensor, "b t a"]:
     """Whether a box, its sides widened to ``reach`` if shorter, contains an anchor's centre; its edge does not."""
-    left_top, right_bottom = truth.boxes[:, :, None].chunk(2, dim=3)
+    left_top, right_bottom = truth.boxes.chunk(2, dim=2)
     narrow = right_bottom - left_top < reach
     centre = (left_top + right_bottom) / 2
-    left_top = torch.where(narrow, centre - reach / 2, left_top)
-    right_bottom = torch.where(narrow, centre + reach / 2, right_bottom)
-    contained = ((points > left_top) & (points < right_bottom)).all(dim=3)
+    left, top = torch.where(narrow, centre - reach / 2, left_top)[..., None].unbind(2)
+    right, bottom = torch.where(narrow, centre + reach / 2, right_bottom)[..., None].unbind(2)
+    x, y = points.T.contiguous()
+    contained: Tensor = (x > left) & (x < right) & (y > top) & (y < bottom)
     return contained & truth.present[..., None]
 
 
@@ -141,18 +142,26 @@ def choose(alignments: Float[Tensor, "b t a"], choices: int) -> Bool[Tensor, "b 
     """
     choices = min(choices, alignments.shape[2])
     least = alignments.topk(choices, dim=2).values[..., -1:]
+    chosen = (alignments >= least) & (alignments > 0)
+    if not (chosen.sum(dim=2) > choices).any():
+        return chosen
+    # Several anchors are level with the last that fits, which is rare: room is left for the first of them.
     better = alignments > least
-    level = alignments == least
     room = choices - better.sum(dim=2, keepdim=True)
+    level = alignments == least
     return (better | (level & (level.cumsum(dim=2) <= room))) & (alignments > 0)
 
 
 def resolve(chosen: Bool[Tensor, "b t a"], overlaps: Float[Tensor, "b t a"]) -> Int[Tensor, "b a"]:
     """The one box of each anchor, -1 for none."""
     claims = chosen.sum(dim=1)
+    boxes = torch.arange(chosen.shape[1], device=chosen.device)[:, None]
+    # Where one box claims an anchor, the sum of all claimants' numbers is its number.
+    owners = (chosen * boxes).sum(dim=1).masked_fill(claims == 0, -1)
+    picture, anchor = (claims > 1).nonzero(as_tuple=True)
     # argmax gives the first of equal values.
-    owners = torch.where(claims > 1, overlaps.argmax(dim=1), chosen.byte().argmax(dim=1))
-    return owners.masked_fill(claims == 0, -1)
+    owners[picture, anchor] = overlaps[picture, :, anchor].argmax(dim=1)
+    return owners
 
 
 def strengths(

@@ -59,8 +59,7 @@ def open_logs(
         "tensorboard": lambda: TensorBoardLog(folder / "tensorboard", keep_until),
         "mlflow": lambda: MlflowLog(folder, recipe, keep_until),
     }
-    for name in names:
-        _require(name)
+    check_logs(names)
     with ExitStack() as stack:
         logs = []
         for name in dict.fromkeys(names):
@@ -138,9 +137,15 @@ class StepLog:
         self._table.close()
 
 
-def _require(name: str) -> None:
-    if name not in _PACKAGES:
-        raise OptionError(f"log {name!r} is not one of {', '.join(LOGS)}")
-    for package in _PACKAGES[name]:
-        if find_spec(package) is None:
-            raise OptionError(f"{package} is not installed; pip install 'lucidbox[{name}]'")
+def check_logs(names: Sequence[str]) -> None:
+    """See that :func:`open_logs` will know these names and find what they need.
+
+    Raises:
+        OptionError: a name is unknown, or the package that it needs is not installed.
+    """
+    for name in names:
+        if name not in _PACKAGES:
+            raise OptionError(f"log {name!r} is not one of {', '.join(LOGS)}")
+        for package in _PACKAGES[name]:
+            if find_spec(package) is None:
+                raise OptionError(f"{package} is not installed; pip install 'lucidbox[{name}]'")

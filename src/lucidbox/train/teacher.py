@@ -115,7 +115,10 @@ def distillation_loss(
     predictions: Predictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes[:, :0]), *size)
     grids = [(size[0] // stride, size[1] // stride) for stride in strides]
     anchors = anchor_points(grids, strides, logits.boxes.device)
-    return assigned_loss(logits, predictions.boxes, anchors, _lesson(answers), gains, sum_over_processes)
+    agreement = (logits.classes * answers.scores.transpose(1, 2)).sum()
+    return assigned_loss(
+        logits, predictions.boxes, anchors, _lesson(answers), agreement, gains, sum_over_processes
+    )
 
 
 def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> Predictions:

@@ -26,6 +26,7 @@ from lucidbox.train.clock import Clock
 from lucidbox.train.interruption import Interruption, interruptible
 from lucidbox.train.learner import Learner, Losses
 from lucidbox.train.loader import Batch, deaths_in_words, load
+from lucidbox.train.logs import check_logs
 from lucidbox.train.plan import Plan
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
@@ -64,7 +65,8 @@ class Trainer:
         remember: kept in checkpoints, such as where the data is, for who resumes.
 
     Raises:
-        OptionError: network and data have different numbers of classes, or the recipe cannot be followed here.
+        OptionError: network and data have different numbers of classes, a log is unknown or not installed, or the
+            recipe cannot be followed here.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Trainer:
     ) -> None:
         if network.classes != len(data.names):
             raise OptionError(f"the network has {network.classes} classes, the data set has {len(data.names)}")
+        check_logs(logs)
         self.data, self.recipe, self.processes, self.watcher = data, recipe, processes, watcher
         self.results = Results(folder)
         self.plan = Plan(
@@ -143,6 +146,7 @@ class Trainer:
             f" {self.plan.batches} batches an epoch"
         )
         with ExitStack() as stack:
+            stack.callback(self.watcher.end)
             self._open(stack)
             self.samples = self._open_samples()
             stack.enter_context(deaths_in_words())

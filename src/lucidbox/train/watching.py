@@ -40,6 +40,9 @@ class Watcher:
     def epoch(self, row: Row) -> None:
         """An epoch is done."""
 
+    def end(self) -> None:
+        """No more batches come, for whatever reason."""
+
 
 SILENT = Watcher()
 """One that does nothing."""
