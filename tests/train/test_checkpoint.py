@@ -59,7 +59,7 @@ def test_gradients_are_kept_only_where_some_wait(tmp_path):
 
 def test_everything_else_comes_back_too(tmp_path):
     recipe = Recipe(epochs=7, freeze=("backbone",), teacher="a.onnx")
-    progress = Progress(11, 2, 5, 0.25, 3, 1.5, (1.0, 2.0, 3.0, float("inf")))
+    progress = Progress(11, 1, 2, 5, 0.25, 3, 1.5, (1.0, 2.0, 3.0, float("inf")))
     save(Checkpoint(recipe, IDENTITY, progress, {}, {"data": "x"}), tmp_path / "c")
     kept = load(tmp_path / "c")
     assert (kept.recipe, kept.identity, kept.progress, kept.notes) == (recipe, IDENTITY, progress, {"data": "x"})

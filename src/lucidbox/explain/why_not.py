@@ -112,7 +112,7 @@ def _fate(
     if rank is not None:
         return ("detected", None) if rank < limits.max_det else (f"beyond the best {limits.max_det} boxes", None)
     if scores[class_id] <= limits.conf:
-        return f"score {spelled(scores[class_id])} is not above {limits.conf:g}", None
+        return f"score {spelled(float(scores[class_id]))} is not above {limits.conf:g}", None
     if limits.classes is not None and class_id not in limits.classes:
         return "its class is not among those asked for", None
     if int(scores.argmax()) != class_id:

@@ -96,28 +96,19 @@ def load(
     )
     before = set(active_children())
     batches = iter(loader)
-    with _ended_at_exit(set(active_children()) - before):
-        try:
-            yield from batches
-        except ImageError as error:
-            # From a worker it comes with the worker's traceback before it.
-            raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
-
-
-@contextmanager
-def _ended_at_exit(workers: set[BaseProcess]) -> Iterator[None]:
-    """See to it that Python's end, which ends its children and waits for them, finds none that do not hear."""
-
-    def end() -> None:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take their end for an accident
-        for worker in workers:
-            worker.kill()
-
-    atexit.register(end)
+    atexit.register(_end, set(active_children()) - before)
     try:
-        yield
-    finally:
-        atexit.unregister(end)
+        yield from batches
+    except ImageError as error:
+        # From a worker it comes with the worker's traceback before it.
+        raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
+
+
+def _end(workers: set[BaseProcess]) -> None:
+    """At Python's end, which would ask workers that are left to terminate, and wait: they do not hear."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take their end for an accident
+    for worker in workers:
+        worker.kill()
 
 
 @contextmanager
