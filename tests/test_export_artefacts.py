@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from lucidbox import Detector, door, engines, export, validation, weights
-from lucidbox.artefacts import Suppression
+from lucidbox.artefacts import Suppression, form_of
 from lucidbox.errors import EngineError, OptionError, WeightsError
 from lucidbox.export import Request, checking, variants
 from lucidbox.nms import Limits, detect
@@ -98,6 +98,13 @@ def test_every_onnx_variant_is_still_weights(made, small_onnx):
         assert (found.names, found.licence) == (expected.names, "CC0-1.0")
         for name, array in expected.tensors.items():
             assert np.allclose(found.tensors[name].astype(np.float32), array, rtol=1e-3, atol=1e-4), name
+
+
+@pytest.mark.parametrize("length", [0x08, 0x0108, 0x010808])
+def test_weights_whose_header_is_as_long_as_onnx_begins_are_weights(length, tmp_path):
+    path = tmp_path / "made.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + b'{"'.ljust(length))
+    assert form_of(path) == "weights"
 
 
 def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_smaller_batches(made, small_onnx, pictures):

@@ -50,7 +50,9 @@ def form_of(path: Path) -> Form:
     """
     with path.open("rb") as file:
         start = file.read(64)
-    if start[:1] == b"\x08":  # an ONNX file's first field is the version of its form
+    # An ONNX file's first field is the version of its form. A safetensors file begins with the length of its
+    # header, eight bytes that may begin alike, and the header's brace.
+    if start[:1] == b"\x08" and not (start[4:8] == bytes(4) and start[8:9] == b"{"):
         return "onnx"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"<?xml", b"<net")):
         return "openvino"

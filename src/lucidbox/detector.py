@@ -169,7 +169,7 @@ class Detector:
         """
         chosen = self._limits(limits)
         several = isinstance(pictures, (list, tuple))
-        images = [_pixels(picture, color) for picture in (pictures if several else [pictures])]
+        images = [pixels_of(picture, color) for picture in (pictures if several else [pictures])]
         found: list[Detections | None] = [None] * len(images)
         for rows in self._groups([self.frame(image) for image in images]):
             batch = [images[row] for row in rows]
@@ -319,7 +319,7 @@ def _pictures(source: Any) -> Iterator[Picture | Failure]:
             )
 
 
-def _pixels(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
+def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
     """RGB pixels of whatever a caller calls a picture."""
     if isinstance(picture, (str, Path, bytes)):
         return read_image(picture)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pair import pair
 from squares import QUICK, squares
 
 from lucidbox.augment.pipeline import Augmenter
@@ -158,53 +159,26 @@ def test_bf16_learns_in_fp32_weights(batches):
     assert {parameter.dtype for parameter in made.network.parameters()} == {torch.float32}
 
 
-def _one_of_two(rank, folder, port, results):
-    """A gloo process of two: its gradients after its half of a batch, summed."""
-    import os
-
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0",
-        "RANK": str(rank), "WORLD_SIZE": "2",
-    }  # fmt: skip
-    torch.set_num_threads(1)
-    from lucidbox.train.processes import join
-
-    processes = join("cpu")
-    data = open_data(folder / "data.toml")
-    augmenter = Augmenter(data.samples(64), 64, plain())
+def half_of_a_batch(processes, folder):
+    """What one of two processes makes of its half: losses, summed gradients, and rows of both."""
+    augmenter = Augmenter(open_data(folder / "data.toml").samples(64), 64, plain())
     made = learner(processes, freeze_norms=True, clip=0.0)
-    batch = next(load(augmenter, Plan(12, 8, 1, 0, 0, rank, 2)))
+    batch = next(load(augmenter, Plan(12, 8, 1, 0, 0, processes.rank, 2)))
     losses = made.learn(batch, 0, Rates(0.1, 0.1, 0.0, accumulate=9))
-    made.processes.sum_in_place([parameter.grad for parameter in made.network.parameters()])
-    gathered = processes.gather(np.full((rank + 1, 2), float(rank)))
-    results.put(
-        (rank, losses.parts, [parameter.grad.numpy() for parameter in made.network.parameters()], gathered)
-    )
-    processes.any(False)
-    processes.leave()
+    processes.sum_in_place([parameter.grad for parameter in made.network.parameters()])
+    gathered = processes.gather(np.full((processes.rank + 1, 2), float(processes.rank)))
+    return losses.parts, [parameter.grad.numpy() for parameter in made.network.parameters()], gathered
 
 
 def test_two_processes_give_the_gradients_of_one(tmp_path):
-    import socket
-
     squares(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = torch.multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [context.Process(target=_one_of_two, args=(rank, tmp_path, port, results)) for rank in (0, 1)]
-    for worker in workers:
-        worker.start()
-    found = sorted((results.get(timeout=120) for _ in workers), key=lambda result: result[0])
-    for worker in workers:
-        worker.join()
+    found = pair(__file__, "half_of_a_batch", tmp_path)
 
     data = open_data(tmp_path / "data.toml")
     made = learner(freeze_norms=True, clip=0.0)
     batch = next(load(Augmenter(data.samples(64), 64, plain()), Plan(12, 8, 1, 0, 0)))
     losses = made.learn(batch, 0, Rates(0.1, 0.1, 0.0, accumulate=9))
-    for _, parts, gradients, gathered in found:
+    for parts, gradients, gathered in found:
         assert parts == pytest.approx(losses.parts, rel=1e-5)
         assert gathered.tolist() == [[0, 0], [1, 1], [1, 1]]
         for parameter, gradient in zip(made.network.parameters(), gradients, strict=True):

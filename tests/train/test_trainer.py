@@ -14,18 +14,20 @@ import pytest
 import torch
 from squares import NAMES, QUICK, squares
 
-from lucidbox import weights
+from lucidbox import Detector, weights
+from lucidbox.data import to_truth
 from lucidbox.errors import OptionError, OutputError
-from lucidbox.evaluate import evaluate
+from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
 from lucidbox.samples import open_data
 from lucidbox.train.checkpoint import load
 from lucidbox.train.learner import Learner, Losses
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.results import Results
-from lucidbox.train.trainer import Trainer, TrainingError, Watcher
-from lucidbox.train.validating import Validator
-from models import unchecked_shapes
+from lucidbox.train.trainer import ALONE, Trainer, TrainingError, Watcher
+from lucidbox.train.validating import BATCH, Validator
+from lucidbox.validation import answers, exact_detections, files_of, read_files
+from models import lively_network, unchecked_shapes
 
 
 def network(seed=0):
@@ -97,8 +99,6 @@ def test_what_a_training_leaves(tmp_path, data, exported):
 
 
 def test_predict_uses_what_comes_out(tmp_path, data, exported):
-    from lucidbox import Detector
-
     trainer(tmp_path / "out", data, epochs=1).run()
     detector = Detector.load(tmp_path / "out" / "best.onnx")
     assert detector.names == NAMES
@@ -334,12 +334,22 @@ def test_only_the_same_is_resumed(tmp_path, data, difference):
         fresh.restore(kept)
 
 
-def test_validation_is_what_evaluate_says(data):
+def test_validation_is_that_of_the_predict_path(tmp_path, data):
+    """A network in training is measured as its file would be: the same boxes, to the last bit."""
     opened = open_data(data)
-    made = network().eval()
-    from lucidbox.train.trainer import ALONE
+    made = lively_network("notebook", 3, base_channels=2).train()
+    found = Validator(opened, 64, "fp32", ALONE)(made).matching.predictions
+    assert made.training
 
-    first = Validator(opened, 64, "fp32", ALONE)(made)
-    assert evaluate(first.matching.truth, first.matching.predictions).stats.tolist() == first.stats.tolist()
-    assert made.training is False
-    assert os.environ.get("WORLD_SIZE") is None
+    path = tmp_path / "weights.safetensors"
+    weights.write(weights.from_network(made, NAMES, size=64), path)
+    detector = Detector.load(path, engine="torch", precision="fp32")
+    truth = to_truth(opened.val)
+    groups = read_files(files_of(truth, tmp_path / "data" / "images"), BATCH, print)
+    evaluator = CocoEvaluator(truth)
+    for answer in answers(detector, groups):
+        evaluator.add(answer.image_id, exact_detections(detector, answer))
+    expected = evaluator.summary().matching.predictions
+    assert len(found) > len(opened.val)
+    for column in ("image_ids", "category_ids", "boxes_xywh", "scores"):
+        assert np.array_equal(getattr(found, column), getattr(expected, column)), column

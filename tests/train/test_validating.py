@@ -1,21 +1,19 @@
 """Validation shared by two processes measures what one process does."""
 
-import os
-import socket
-
 import numpy as np
 import torch
+from pair import pair
 from squares import NAMES, squares
 
 from lucidbox.samples import open_data
-from lucidbox.train.processes import Processes, join
+from lucidbox.train.processes import Processes
 from lucidbox.train.validating import Validator
 from models import lively_network
 
 COUNT, SIZE = 40, 64  # three groups of one inference
 
 
-def measured(folder, processes):
+def measured(processes, folder):
     """COCO's numbers, curves included, and how many pictures of the sheet this process has seen."""
     network = lively_network("notebook", len(NAMES), base_channels=2)
     validator = Validator(open_data(folder / "data.toml"), SIZE, "fp32", processes)
@@ -25,35 +23,13 @@ def measured(folder, processes):
     return summary.stats, columns, sorted(validator.shown)
 
 
-def _one_of_two(rank, folder, port, results):
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": "0",
-        "RANK": str(rank), "WORLD_SIZE": "2",
-    }  # fmt: skip
-    torch.set_num_threads(1)
-    processes = join("cpu")
-    results.put((rank, measured(folder, processes)))
-    processes.any(False)
-    processes.leave()
-
-
 def test_two_processes_measure_what_one_does(tmp_path):
     squares(tmp_path, COUNT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = torch.multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [context.Process(target=_one_of_two, args=(rank, tmp_path, port, results)) for rank in (0, 1)]
-    for worker in workers:
-        worker.start()
-    found = dict(results.get(timeout=120) for _ in workers)
-    for worker in workers:
-        worker.join()
+    found = pair(__file__, "measured", tmp_path)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    stats, columns, shown = measured(tmp_path, Processes(0, 1, torch.device("cpu")))
+    stats, columns, shown = measured(Processes(0, 1, torch.device("cpu")), tmp_path)
     torch.set_num_threads(threads)
     assert len(columns[0]) > COUNT  # there is something to rank
     for rank in (0, 1):

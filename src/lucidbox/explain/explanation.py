@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lucidbox.detections import Detections
-from lucidbox.detector import Color, Detector, _pixels
+from lucidbox.detector import Color, Detector, pixels_of
 from lucidbox.errors import OptionError
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, curves, likeness, points_inside, share_inside
@@ -197,7 +197,7 @@ def explain_each(
         raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
     if checked_method(method, layer, side).heat is not None:
         network = network or network_of(detector, method)
-    scene = look(detector, _pixels(picture, color))
+    scene = look(detector, pixels_of(picture, color))
     return explain_targets(
         scene,
         list(detections),

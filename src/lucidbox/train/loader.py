@@ -96,7 +96,8 @@ def load(
     )
     before = set(active_children())
     batches = iter(loader)
-    atexit.register(_end, set(active_children()) - before)
+    if workers:
+        atexit.register(_end, set(active_children()) - before)
     try:
         yield from batches
     except ImageError as error:
@@ -106,7 +107,8 @@ def load(
 
 def _end(workers: set[BaseProcess]) -> None:
     """At Python's end, which would ask workers that are left to terminate, and wait: they do not hear."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take their end for an accident
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take their end for an accident
     for worker in workers:
         worker.kill()
 
