@@ -1,5 +1,7 @@
 """``lucidbox explain`` in this process: what it writes, says and refuses."""
 
+import argparse
+import dataclasses
 import json
 
 import numpy as np
@@ -7,15 +9,15 @@ import pytest
 from PIL import Image
 
 from lucidbox.cli.explain import EXAMPLES
+from lucidbox.cli.explain_report import say_near
 from lucidbox.explain import DEFAULT, METHODS
+from lucidbox.explain.why_not import Near
 from lucidbox.files import sha256_of
 
 
 @pytest.fixture
 def command(small_weights, tmp_path, monkeypatch, capsys):
     """Function that runs the verb: exit code, standard output, standard error."""
-    import argparse
-
     from lucidbox.cli import explain
     from lucidbox.errors import LucidboxError
 
@@ -137,7 +139,10 @@ def test_why_is_it_not_found(command, noise, tmp_path):
         (("--at", "1,2,3,4", "--class", "mauve"), "is not in the model"),
         (("--at", "1,2,3,4", "--class", "red", "--side", "left"), "leave it out with --at"),
         (("--box", "1", "--all"), "choose one of --box, --class, --all"),
-        (("--masks", "9"), "--masks belongs to --method drise"),
+        (("--masks", "9"), "--masks and --seed belong to --method drise"),
+        (("--seed", "9"), "--masks and --seed belong to --method drise"),
+        (("--seed", "-1", "--method", "drise"), "seed -1 is less than 0"),
+        (("--layer", ""), "layer '' does not exist"),
         (("--annotations", "x.json"), "belong to --measure"),
         (("--measure", "x"), "give one picture, or --measure"),
         (("--conf", "1.5"), "conf 1.5 is not between"),
@@ -148,8 +153,30 @@ def test_bad_input_takes_one_line_and_leaves_nothing(options, message, command, 
     assert code == 2
     assert message in err
     assert "\n" not in err.strip()
-    assert out == "" or "--layer" in options
-    assert not list(tmp_path.glob("runs/explain/*"))
+    assert out == ""
+    assert not (tmp_path / "runs" / "explain").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_any_work(command, noise, tmp_path, monkeypatch):
+    from lucidbox.explain import explanation
+
+    monkeypatch.setattr(explanation, "heat_maps", lambda *_: pytest.fail("worked in vain"))
+    (tmp_path / "file").write_text("mine")
+    for options in ((), ("--at", "20,20,90,80", "--class", "green")):
+        code, _, err = command(noise(), "--save", tmp_path / "file" / "out", *options)
+        assert code == 2
+        assert "a file of this name is in the way" in err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_suppressed_a_box_is_shown(capsys):
+    near = Near(7, 0.5, (1.0, 2.0, 3.0, 4.0), 0.9, "red", 0.5, "suppressed by another", (5.0, 6.0, 7.0, 8.0))
+    freed = dataclasses.replace(near, fate="detected", suppressor=None)
+    asked = argparse.Namespace(json=False, picture="a.jpg", at="1,2,3,4")
+    say_near(asked, [near, freed], "red")
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first == "  score 0.500  IoU 0.90  box 1,2,3,4  suppressed by another: box 5,6,7,8"
+    assert second.endswith("  detected")
 
 
 def test_no_detections(command, noise):
@@ -244,13 +271,6 @@ def test_help_knows_every_method():
     assert all(f"  {name:<14} {method.summary}" in EXAMPLES for name, method in METHODS.items())
     assert EXAMPLES.count("(default)") == 1
     assert f"{METHODS[DEFAULT].summary} (default)" in EXAMPLES
-
-
-def test_without_weights(noise, capsys):
-    from lucidbox.cli import main
-
-    assert main(["explain", str(noise())]) == 2
-    assert "no weights given" in capsys.readouterr().err
 
 
 def test_measure_without_annotations(command, tmp_path):

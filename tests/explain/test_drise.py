@@ -81,9 +81,13 @@ def test_what_is_left_by_brute_force():
     scores = np.array([[0.2, 0.9], [0.6, 0.1], [1.0, 1.0]], np.float32)
     targets = [Target(0, 0, (0, 0, 10, 10)), Target(0, 1, (0, 0, 10, 10)), Target(0, 0, (80, 80, 90, 90))]
     assert np.allclose(left_of(boxes, scores, targets), [0.2, 0.9, 0])  # 0.6 · IoU 1/3 is also 0.2
+    # What was missed may have scored next to nothing, and still more or less.
+    assert np.allclose(left_of(boxes, scores * np.float32(1e-5), targets[:2]), [0.2e-5, 0.9e-5], rtol=1e-5)
 
 
-@pytest.mark.parametrize("change", [{"masks": 0}, {"cells": 0}, {"batch": 0}, {"shown": 1.0}, {"shown": 0.0}])
+@pytest.mark.parametrize(
+    "change", [{"masks": 0}, {"cells": 0}, {"batch": 0}, {"shown": 1.0}, {"shown": 0.0}, {"seed": -1}]
+)
 def test_values_out_of_range(change):
     with pytest.raises(OptionError, match=f"{next(iter(change))} "):
         Masking(**change)

@@ -290,6 +290,14 @@ def test_an_empty_map_says_so_instead_of_dividing_by_zero(small):
     assert "the map is empty" in captions(silent)[1]
 
 
+def test_a_score_next_to_nothing_is_told_by_its_power_of_ten(small):
+    network, detector, picture, _ = small
+    scene = look(detector, picture)
+    faint = Detections(np.array([[1, 1, 9, 9]], np.float32), np.array([2e-6], np.float32), np.array([0]), NAMES)
+    (why,) = explain_targets(scene, [faint], [target_at(scene, 7, 0)], network=network)
+    assert captions(why)[0].startswith("red 2e-06: not above 0.25")
+
+
 def test_paths_and_arrays_are_the_same_picture(small, tmp_path):
     from PIL import Image
 

@@ -67,6 +67,14 @@ def test_best_first_and_no_more_than_there_are(scene):
     assert ranking == sorted(ranking, reverse=True)
 
 
+def test_an_anchor_that_fits_comes_before_a_sure_neighbour(scene):
+    """The last box scores 0.26 and is the only one to overlap the place by half."""
+    near = near_anchors(scene, (0, 0, 40, 19), 0, scene.detector.limits)
+    assert [one.anchor for one in near[:2]] == [4, 0]
+    assert [round(one.iou, 3) for one in near[:2]] == [0.633, 0.475]
+    assert near[0].score * near[0].iou < near[1].score * near[1].iou
+
+
 def test_where_no_score_is_above_zero_the_best_overlap_is_nearest(scene):
     """Dogs score 0 at the first, third and fifth anchor."""
     near = near_anchors(scene, (100, 0, 140, 30), 1, scene.detector.limits)

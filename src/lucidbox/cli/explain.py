@@ -53,7 +53,7 @@ def register(verbs: Any) -> None:
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
     )
     how.add_argument("--masks", type=int, metavar="N", help="masks of drise (1000)")
-    how.add_argument("--seed", type=int, default=0, help="of drise's masks (0)")
+    how.add_argument("--seed", type=int, metavar="N", help="of drise's masks, and of --sample (0)")
     how.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
     how.add_argument("--precision", default="auto", help="auto (default), fp32, bf16, fp16")
     how.add_argument("--size", metavar="N|H,W", help="longer side of the network's input")
@@ -110,13 +110,14 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.at and arguments.side:
         raise OptionError("--side belongs to a detection; leave it out with --at")
-    if arguments.masks is not None and not arguments.measure and arguments.method != "drise":
-        raise OptionError("--masks belongs to --method drise")
+    random = arguments.masks is not None or arguments.seed is not None
+    if random and not arguments.measure and arguments.method != "drise":
+        raise OptionError("--masks and --seed belong to --method drise")
 
 
 def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     """A panel for each chosen detection."""
-    from lucidbox.cli.explain_report import save
+    from lucidbox.cli.explain_report import new_folder, save
     from lucidbox.explain import explain_each
     from lucidbox.images import read_image
 
@@ -135,9 +136,10 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
         if arguments.json:
             print("[]")
         return 1
-    explanations = explain_each(detector, picture, found[chosen], side=arguments.side, **options)
     stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
-    save(arguments, stems, explanations)
+    with new_folder(arguments) as folder:
+        explanations = explain_each(detector, picture, found[chosen], side=arguments.side, **options)
+        save(arguments, folder, stems, explanations)
     return 0
 
 
@@ -167,7 +169,7 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     """What the nearest anchors said, and the map of the score that was too low."""
     import numpy as np
 
-    from lucidbox.cli.explain_report import save, say_near
+    from lucidbox.cli.explain_report import new_folder, save, say_near
     from lucidbox.detections import Detections
     from lucidbox.explain.explanation import explain_targets
     from lucidbox.explain.methods import network_of
@@ -188,8 +190,9 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     )
     target = target_at(scene, best.anchor, class_id)
     network = None if options["method"] == "drise" else network_of(detector, options["method"])
-    explanations = explain_targets(scene, [shown], [target], network=network, **options)
-    save(arguments, [f"missed-{detector.names[class_id]}"], explanations, near)
+    with new_folder(arguments) as folder:
+        explanations = explain_targets(scene, [shown], [target], network=network, **options)
+        save(arguments, folder, [f"missed-{detector.names[class_id]}"], explanations, near)
     return 0
 
 

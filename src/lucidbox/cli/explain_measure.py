@@ -33,7 +33,7 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
     truth = load_truth(arguments.annotations)
     files = files_of(truth, Path(arguments.measure))
     conf = CONFIDENCE if arguments.conf is None else arguments.conf
-    groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, arguments.seed)
+    groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, masking.seed)
 
     def done(pictures: int) -> None:
         if pictures % 10 == 0:

@@ -4,7 +4,9 @@ import argparse
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,8 +23,8 @@ DEFAULT_FOLDER = "runs/explain"
 
 def masking_of(arguments: argparse.Namespace) -> Masking:
     """How drise hides, as asked for on the command line."""
-    given = {} if arguments.masks is None else {"masks": arguments.masks}
-    return Masking(**given, seed=arguments.seed)
+    asked = {"masks": arguments.masks, "seed": arguments.seed}
+    return Masking(**{name: value for name, value in asked.items() if value is not None})
 
 
 def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> None:
@@ -31,17 +33,34 @@ def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> 
     print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
     for one in near:
         box = ",".join(f"{side:.0f}" for side in one.box)
-        print(f"  score {spelled(one.score)}  IoU {one.iou:.2f}  box {box}  {one.fate}", file=out)
+        by = "" if one.suppressor is None else f": box {','.join(f'{side:.0f}' for side in one.suppressor)}"
+        print(f"  score {spelled(one.score)}  IoU {one.iou:.2f}  box {box}  {one.fate}{by}", file=out)
+
+
+@contextmanager
+def new_folder(arguments: argparse.Namespace) -> Iterator[Path]:
+    """Where results go: made before any work, which may take minutes, and gone again if nothing came of it.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    folder = numbered_folder(arguments.save or DEFAULT_FOLDER)
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # it holds something by now
+            folder.rmdir()
+        raise
 
 
 def save(
     arguments: argparse.Namespace,
+    folder: Path,
     stems: Sequence[str],
     explanations: Sequence[Explanation],
     near: Sequence[Near] = (),
 ) -> None:
     """Panel, map as array and as picture of each explanation, and what there is to say of it."""
-    folder = numbered_folder(arguments.save or DEFAULT_FOLDER)
     out, records = sys.stderr if arguments.json else sys.stdout, []
     for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
         save_image(folder / f"{stem}-panel.png", explanation.draw())

@@ -79,11 +79,12 @@ def panel(explanation: "Explanation") -> UInt8[np.ndarray, "h w 3"]:
 def captions(explanation: "Explanation") -> list[str]:
     """What was explained and how, and what the figures say."""
     detection, side = explanation.detection, explanation.target.side
-    what = f"{detection.labels[0]} {detection.scores[0]:.2f}"
+    score = float(detection.scores[0])
+    what = f"{detection.labels[0]} {f'{score:.2f}' if score >= 0.005 else f'{score:.0e}'}"
     limit = explanation.scene.detector.limits.conf
     if side:
         about = f"why is its {side} side there"
-    elif detection.scores[0] > limit:
+    elif score > limit:
         about = "why this box"
     else:
         about = f"not above {limit:g}; what speaks for it"

@@ -44,6 +44,8 @@ class Masking:
                 raise OptionError(f"{name} {getattr(self, name)} is less than 1")
         if not 0 < self.shown < 1:
             raise OptionError(f"shown {self.shown} is not between 0 and 1")
+        if self.seed < 0:
+            raise OptionError(f"seed {self.seed} is less than 0")
 
 
 def drise(
@@ -106,11 +108,7 @@ def left_of(
     left = np.zeros(len(targets), np.float32)
     for class_id in {target.class_id for target in targets}:
         rows = [row for row, target in enumerate(targets) if target.class_id == class_id]
-        # A product is at most its score: an anchor below a thousandth can say nothing worth hearing.
-        heard = np.flatnonzero(scores[:, class_id] > 1e-3)
-        if heard.size:
-            overlaps = pairwise_iou(wanted[rows], boxes[heard])
-            left[rows] = (overlaps * scores[heard, class_id]).max(axis=1)
+        left[rows] = (pairwise_iou(wanted[rows], boxes) * scores[:, class_id]).max(axis=1)
     return left
 
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from lucidbox.detections import Detections
 from lucidbox.detector import Color, Detector, pixels_of
 from lucidbox.errors import OptionError
+from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.drise import Masking
-from lucidbox.explain.faithfulness import Faithfulness, curves, likeness, points_inside, share_inside
+from lucidbox.explain.faithfulness import Faithfulness, figures
 from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of
-from lucidbox.explain.scene import Scene, Target, look, target_of, to_picture, to_unit
+from lucidbox.explain.scene import Scene, Target, look, target_of, to_input, to_picture
 from lucidbox.shapes import Float32, UInt8
 
 if TYPE_CHECKING:
@@ -84,22 +84,10 @@ class Explanation:
     @cached_property
     def faithfulness(self) -> Faithfulness:
         """Whether the map can be trusted; computed when first asked for, with some 25 inferences."""
-        height, width = self.heatmap.shape
-        left, top, right, bottom = (float(side) for side in self.detection.boxes[0])
-        seen = self.seen(self.heat)
-        deletion, insertion = curves(self.scene.detector.engine, self.scene.pixels, seen, self.target)
-        return Faithfulness(
-            inside=share_inside(self.heatmap, (left, top, right, bottom)),
-            area=(right - left) * (bottom - top) / (height * width),
-            pointing=points_inside(self.heatmap, (left, top, right, bottom)),
-            deletion=deletion,
-            insertion=insertion,
-            randomised=None if self.control is None else likeness(seen, self.seen(self.control.heats[self.row])),
-        )
-
-    def seen(self, heat: Heat) -> Float32[np.ndarray, "h w"]:
-        """A map at the size of the network's input, 0 to 1."""
-        return to_unit(cv2.resize(heat, self.scene.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+        scene, control = self.scene, None if self.control is None else self.control.heats[self.row]
+        canvas = canvas_of(scene.detector.engine, scene.pixels)
+        (areas,) = curves(scene.detector.engine, canvas, to_input(self.heat, scene), [self.target])
+        return figures(scene, self.detection, self.heat, areas, control)
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Picture with its box, heat map and overlay side by side, and below them the figures in plain words."""
@@ -112,6 +100,8 @@ class Explanation:
         figures = self.faithfulness
         return {
             **self.detection.to_dicts()[0],
+            # Of what was missed the score may be next to nothing.
+            "score": float(f"{self.detection.scores[0]:.4g}"),
             "method": self.method,
             "layers": list(self.layers),
             "side": self.target.side,
@@ -221,8 +211,9 @@ def explain_targets(
 ) -> list[Explanation]:
     """:func:`explain_each` where the anchors are known: also of scores too low to be detections."""
     found = heat_maps(method, scene, targets, network, layer, masking)
-    seeing = network is not None and METHODS[method].heat is not None
-    control = Control(method, layer, scene, targets, network) if seeing and network else None
+    control = None
+    if network is not None and METHODS[method].heat is not None:
+        control = Control(method, layer, scene, targets, network)
     return [
         Explanation(detection, method, reasons.layers, target, scene, reasons.heat, control, row)
         for row, (detection, target, reasons) in enumerate(zip(detections, targets, found, strict=True))

@@ -1,6 +1,6 @@
 """Whether a heat map can be trusted: is it on the object, does the score follow it, does it follow the weights.
 
-Arrays and an engine go in, numbers come out; no torch.
+No torch here.
 """
 
 from collections.abc import Sequence
@@ -9,25 +9,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.engines import Engine
-from lucidbox.explain.drise import left_of
-from lucidbox.explain.scene import Target
-from lucidbox.letterbox import PADDING
-from lucidbox.shapes import Float, Float32, UInt8
-
-STEPS = 12
-"""Steps of the deletion and insertion curves."""
+from lucidbox.detections import Detections
+from lucidbox.explain.scene import Scene, to_input, to_picture
+from lucidbox.shapes import Float, Float32
 
 SAME = 0.8
 """Rank correlation with the map of shuffled weights from which a map is flagged."""
-
-COLD = 0.01
-"""Share of the largest heat below which a pixel counts as without heat in the curves."""
-
-BATCH = 4
-"""Changed pictures that share one inference."""
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -77,6 +64,33 @@ class Faithfulness:
         return [*lines, f"with random weights it looks different (likeness {self.randomised:.2f})"]
 
 
+def figures(
+    scene: Scene,
+    detection: Detections,
+    heat: Float[np.ndarray, "h w"],
+    areas: tuple[float, float],
+    control: Float[np.ndarray, "h2 w2"] | None = None,
+) -> Faithfulness:
+    """All figures of one map.
+
+    Args:
+        scene: the picture.
+        detection: the one box that is explained, in the picture's own pixels.
+        heat: its map of the network's input, at any resolution.
+        areas: under its deletion and insertion curves.
+        control: the map of a network with shuffled weights, or None.
+    """
+    own, box = to_picture(heat, scene.frame), detection.boxes[0].tolist()
+    return Faithfulness(
+        inside=share_inside(own, box),
+        area=(box[2] - box[0]) * (box[3] - box[1]) / own.size,
+        pointing=points_inside(own, box),
+        deletion=areas[0],
+        insertion=areas[1],
+        randomised=None if control is None else likeness(to_input(heat, scene), to_input(control, scene)),
+    )
+
+
 def share_inside(heat: Float[np.ndarray, "h w"], box: Sequence[float]) -> float:
     """Share of the heat inside a box (xyxy, same pixels); pixels cut by its border count in part."""
     total = float(heat.sum(dtype=np.float64))
@@ -89,46 +103,6 @@ def points_inside(heat: Float[np.ndarray, "h w"], box: Sequence[float]) -> bool:
     y, x = divmod(int(heat.argmax()), heat.shape[1])
     inside = box[0] <= x + 0.5 <= box[2] and box[1] <= y + 0.5 <= box[3]
     return bool(heat[y, x] > 0) and inside
-
-
-def curves(
-    engine: Engine,
-    pixels: UInt8[np.ndarray, "h w 3"],
-    heat: Float[np.ndarray, "h w"],
-    target: Target,
-    steps: int = STEPS,
-) -> tuple[float, float]:
-    """Areas under the deletion and the insertion curve, over the share of pixels changed.
-
-    Shares grow quadratically: a box is a small part of the picture, and most happens within it. Pixels
-    without heat follow by their distance to those with heat; what is still equal, in a fixed random order.
-
-    Args:
-        engine: any.
-        pixels: the network's input.
-        heat: at the same size.
-        target: the detection.
-        steps: of each curve, one inference each.
-
-    Returns:
-        Deletion and insertion; scores are divided by that of the unchanged picture.
-    """
-    shares = (np.arange(steps + 1) / steps) ** 2
-    ranks = _ranks(heat)
-    hidden = np.full_like(pixels, PADDING)
-    # A third of an object's usual size: no outline is left, the light is.
-    blurred = cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape[:2]) / 32)
-    changed = [np.where(ranks < share, hidden, pixels) for share in shares]
-    changed += [np.where(ranks < share, pixels, blurred) for share in shares[:-1]]
-    scores: list[float] = []
-    for start in range(0, len(changed), BATCH):
-        predicted = engine(np.stack(changed[start : start + BATCH]))
-        scores += [
-            float(left_of(b, s, [target])[0]) for b, s in zip(predicted.boxes, predicted.scores, strict=True)
-        ]
-    unchanged = max(scores[0], 1e-6)
-    deleted, inserted = np.array(scores[: steps + 1]), np.array([*scores[steps + 1 :], scores[0]])
-    return float(np.trapezoid(deleted, shares) / unchanged), float(np.trapezoid(inserted, shares) / unchanged)
 
 
 def centred_gaussian(height: int, width: int, box: Sequence[float]) -> Float32[np.ndarray, "h w"]:
@@ -173,21 +147,3 @@ def _cover(start: float, end: float, length: int) -> Float[np.ndarray, " k"]:
     places = np.arange(length, dtype=np.float64)
     covered: Float[np.ndarray, " k"] = np.clip(np.minimum(end, places + 1) - np.maximum(start, places), 0, 1)
     return covered
-
-
-def _ranks(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w 1"]:
-    """Each pixel's place from hottest, 0, to coldest, below 1.
-
-    Pixels of less than :data:`COLD` of the largest heat have no order of their own to speak of: those
-    nearest to warm ones come first.
-    """
-    warm = heat > COLD * max(float(heat.max()), float(np.finfo(np.float32).tiny))
-    away = cv2.distanceTransform((~warm).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    if not warm.any():  # no distance to nothing
-        away = np.zeros_like(away)
-    key = np.where(warm, -heat.astype(np.float64), away.astype(np.float64)).ravel()
-    shuffle = np.random.default_rng(0).permutation(key.size)
-    order = shuffle[np.argsort(key[shuffle], kind="stable")]
-    ranks = np.empty(key.size)
-    ranks[order] = np.arange(key.size) / key.size
-    return ranks.reshape(*heat.shape, 1)

@@ -13,10 +13,10 @@ from lucidbox.detector import Detector
 from lucidbox.errors import DataError, ImageError
 from lucidbox.evaluate.truth import Truth
 from lucidbox.explain.drise import Masking
-from lucidbox.explain.explanation import explain_targets
-from lucidbox.explain.faithfulness import Faithfulness, centred_gaussian, curves, points_inside, share_inside
+from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.methods import METHODS
-from lucidbox.explain.scene import Scene, Target, look, target_of
+from lucidbox.explain.scene import look
+from lucidbox.explain.together import GAUSSIAN, networks_of, picture_figures
 from lucidbox.images import read_image
 from lucidbox.shapes import Int
 
@@ -29,16 +29,13 @@ CONFIDENCE = 0.5
 THRESHOLD = 0.5
 """IoU with an object of its class from which a detection is right."""
 
-GAUSSIAN = "(gaussian)"
-"""Stands for the map that knows the box and nothing of the network."""
-
 
 @dataclass(frozen=True)
 class Measured:
     """Means of one method's figures over detections.
 
     Attributes:
-        method: a key of :data:`~lucidbox.explain.methods.METHODS`, or :data:`GAUSSIAN`.
+        method: a key of :data:`~lucidbox.explain.methods.METHODS`, or :data:`~lucidbox.explain.together.GAUSSIAN`.
         detections: how many.
         inside, pointing, deletion, insertion: as in :class:`~lucidbox.explain.faithfulness.Faithfulness`.
         beats_gaussian: share of detections for which insertion minus deletion is higher than that of a
@@ -140,36 +137,18 @@ def measure(
     """
     if not groups:
         raise DataError("no detection matches an annotated object: nothing to measure")
-    figures: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
+    networks = networks_of(network)
+    rows: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
     for done, (path, found) in enumerate(groups, 1):
         scene = look(detector, read_image(path))
-        targets = [target_of(scene, one) for one in found]
-        figures[GAUSSIAN] += [gaussian_figures(scene, target) for target in targets]
-        for method in methods:
-            explained = explain_targets(
-                scene, list(found), targets, method=method, layer=layer, network=network, masking=masking
-            )
-            figures[method] += [one.faithfulness for one in explained]
+        for method, figured in picture_figures(scene, found, networks, tuple(rows), layer, masking).items():
+            rows[method] += figured
         on_picture(done)
-    return [_averaged(method, rows, figures[GAUSSIAN]) for method, rows in figures.items()]
+    return [averaged(method, figured, rows[GAUSSIAN]) for method, figured in rows.items()]
 
 
-def gaussian_figures(scene: Scene, target: Target) -> Faithfulness:
-    """Of the map that knows the box and nothing else; in pixels of the network's input."""
-    height, width = scene.pixels.shape[:2]
-    left, top, right, bottom = target.box
-    heat = centred_gaussian(height, width, target.box)
-    deletion, insertion = curves(scene.detector.engine, scene.pixels, heat, target)
-    return Faithfulness(
-        inside=share_inside(heat, target.box),
-        area=(right - left) * (bottom - top) / (height * width),
-        pointing=points_inside(heat, target.box),
-        deletion=deletion,
-        insertion=insertion,
-    )
-
-
-def _averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[Faithfulness]) -> Measured:
+def averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[Faithfulness]) -> Measured:
+    """The means of one method's figures; those of the Gaussian are of the same detections."""
     known = [row.randomised for row in rows if row.randomised is not None]
     better = [one.gained > other.gained for one, other in zip(rows, gaussian, strict=True)]
     return Measured(

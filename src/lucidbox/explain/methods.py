@@ -145,6 +145,7 @@ def heat_maps(
     network: "Network | None",
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    recording: "Recording | None" = None,
 ) -> list[Reasons]:
     """A map for each target, from one forward pass (of drise: from the same masked pictures).
 
@@ -156,6 +157,7 @@ def heat_maps(
         layer: name of a layer, "own" for the one the head reads at the target's level, "early" for the
             backbone's at 8 pixels a cell, None for the method's default.
         masking: of drise.
+        recording: of this network, if several methods share one (:func:`recorded`).
 
     Raises:
         OptionError: the method or layer is unknown, cannot do this, or there is no network.
@@ -166,16 +168,26 @@ def heat_maps(
         return [Reasons(heat) for heat in drise(scene.detector.engine, scene.pixels, targets, masking)]
     if network is None:
         raise OptionError(no_network(name))
-    from lucidbox.explain.hooks import record
-
-    wanted = (layer,) if layer else method.layers
+    recording = recording or recorded([name], scene, network, layer)
+    wanted = method.layers if layer is None else (layer,)
     known = {one: layers_for(network, one) for one in wanted}
-    recording = record(network, scene.pixels, sorted({layer for layers in known.values() for layer in layers}))
     found = []
     for target in targets:
         layers = tuple(recording.own_layer(target) if one == OWN_LEVEL else known[one][0] for one in wanted)
         found.append(Reasons(agreed([method.heat(recording, one, target) for one in layers]), layers))
     return found
+
+
+def recorded(names: Sequence[str], scene: Scene, network: "Network", layer: str | None = None) -> "Recording":
+    """One forward pass that keeps all that these methods look at; drise looks at nothing.
+
+    Raises:
+        OptionError: the layer does not exist, or puts out no single map.
+    """
+    from lucidbox.explain.hooks import record
+
+    wanted = {one for name in names for one in METHODS[name].layers} if layer is None else {layer}
+    return record(network, scene.pixels, sorted({name for one in wanted for name in layers_for(network, one)}))
 
 
 def agreed(heats: Sequence[Heat]) -> Heat:

@@ -126,6 +126,11 @@ def to_picture(heat: Float[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarr
     return to_unit(own)
 
 
+def to_input(heat: Float[np.ndarray, "h w"], scene: Scene) -> Float32[np.ndarray, "h2 w2"]:
+    """A map of the whole network input, at any resolution, at the size of that input, 0 to 1."""
+    return to_unit(cv2.resize(heat, scene.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+
+
 def to_unit(heat: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     """Negative values become 0, the largest 1; no heat stays none."""
     positive = np.maximum(heat, 0).astype(np.float32)

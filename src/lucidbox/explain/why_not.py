@@ -15,6 +15,9 @@ from lucidbox.shapes import Float
 NEAREST = 5
 """Anchors told of."""
 
+FITTING = 0.5
+"""IoU with the place from which an anchor's box may be meant for the object there."""
+
 
 @dataclass(frozen=True)
 class Near:
@@ -57,7 +60,9 @@ class Near:
 def near_anchors(
     scene: Scene, place: Sequence[float], class_id: int, limits: Limits, count: int = NEAREST
 ) -> list[Near]:
-    """The anchors that came nearest to finding an object: first the one of highest score × IoU.
+    """The anchors that came nearest to finding an object, by score × IoU; first those that fit the place.
+
+    So that a sure neighbour, whose box reaches into the place, does not hide the anchors that saw the object.
 
     Args:
         scene: the picture.
@@ -85,7 +90,7 @@ def near_anchors(
     ranks = {(int(a), int(c)): rank for rank, (a, c) in enumerate(zip(kept.anchors, kept.classes, strict=True))}
     nearest = []
     # Scores may be exactly 0 in bfloat16: then the better overlap is nearer.
-    for anchor in np.lexsort((-overlaps, -nearness))[:count].tolist():
+    for anchor in np.lexsort((-overlaps, -nearness, overlaps < FITTING))[:count].tolist():
         best = int(scene.scores[anchor].argmax())
         rivals = kept.anchors if limits.agnostic else kept.anchors[kept.classes == class_id]
         fate, suppressor = _fate(scene, anchor, class_id, ranks.get((anchor, class_id)), rivals, limits)

@@ -1,0 +1,121 @@
+"""Deletion and insertion: what is left of a detection while a map's hottest pixels go first, or come back first.
+
+After Petsiuk et al., RISE, arXiv 1806.07421. Arrays and an engine go in, numbers come out; no torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from lucidbox.engines import Engine
+from lucidbox.explain.drise import left_of
+from lucidbox.explain.scene import Target
+from lucidbox.letterbox import PADDING
+from lucidbox.shapes import Bool, Float, Float32, UInt8
+
+STEPS = 12
+"""Steps of the deletion and insertion curves."""
+
+COLD = 0.01
+"""Share of the largest heat below which a pixel counts as without heat in the curves."""
+
+BATCH = 4
+"""Changed pictures that share one inference."""
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A picture and the two that stand in for its pixels, with the engine's answers: the ends of all its curves.
+
+    Attributes:
+        whole: the network's input.
+        hidden: all of it the letterbox's grey.
+        blurred: no outline is left, the light is.
+        boxes: xyxy of every anchor in these three, in this order.
+        scores: probability of each class at every anchor.
+    """
+
+    whole: UInt8[np.ndarray, "h w 3"]
+    hidden: UInt8[np.ndarray, "h w 3"]
+    blurred: UInt8[np.ndarray, "h w 3"]
+    boxes: Float32[np.ndarray, "3 a 4"]
+    scores: Float32[np.ndarray, "3 a c"]
+
+
+def canvas_of(engine: Engine, pixels: UInt8[np.ndarray, "h w 3"]) -> Canvas:
+    """What the curves of every map of one picture share; three inferences."""
+    hidden = np.full_like(pixels, PADDING)
+    # A third of an object's usual size.
+    blurred = cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape[:2]) / 32)
+    predicted = engine(np.stack([pixels, hidden, blurred]))
+    # Copies: an engine's arrays live until its next call.
+    return Canvas(pixels, hidden, blurred, predicted.boxes.copy(), predicted.scores.copy())
+
+
+def curves(
+    engine: Engine, canvas: Canvas, heat: Float[np.ndarray, "h w"], targets: Sequence[Target]
+) -> list[tuple[float, float]]:
+    """Areas under the deletion and the insertion curve of one map, over the share of pixels changed.
+
+    Shares grow quadratically: a box is a small part of the picture, and most happens within it. Pixels
+    without heat follow by their distance to those with heat; what is still equal, in a fixed random order.
+
+    Args:
+        engine: any.
+        canvas: the picture, by the same engine.
+        heat: at the same size.
+        targets: detections that have this map: they share its :data:`STEPS` - 1 inferences a curve.
+
+    Returns:
+        Deletion and insertion of each target; scores are divided by that of the unchanged picture.
+    """
+    shares = (np.arange(STEPS + 1) / STEPS) ** 2
+    ranks = _ranks(heat)
+    whole, hidden, blurred = (left_of(b, s, targets) for b, s in zip(canvas.boxes, canvas.scores, strict=True))
+    deletion = [_changed(canvas.whole, canvas.hidden, ranks < share) for share in shares[1:-1]]
+    insertion = [_changed(canvas.blurred, canvas.whole, ranks < share) for share in shares[1:-1]]
+    deleted = np.array([whole, *_left(engine, deletion, targets), hidden], np.float64)
+    inserted = np.array([blurred, *_left(engine, insertion, targets), whole], np.float64)
+    # Of a score of 0, which bfloat16 may give, no share can be left: the areas are 0.
+    unchanged = np.where(deleted[0] > 0, deleted[0], np.inf)
+    areas = [np.trapezoid(scores / unchanged, shares, axis=0).tolist() for scores in (deleted, inserted)]
+    return list(zip(*areas, strict=True))
+
+
+def _left(
+    engine: Engine, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], targets: Sequence[Target]
+) -> list[Float32[np.ndarray, " n"]]:
+    """What is left of each target in each picture."""
+    left = []
+    for start in range(0, len(pictures), BATCH):
+        predicted = engine(np.stack(pictures[start : start + BATCH]))
+        left += [left_of(b, s, targets) for b, s in zip(predicted.boxes, predicted.scores, strict=True)]
+    return left
+
+
+def _changed(
+    under: UInt8[np.ndarray, "h w 3"], over: UInt8[np.ndarray, "h w 3"], where: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """One picture with some pixels of another."""
+    mixed: UInt8[np.ndarray, "h w 3"] = cv2.copyTo(over, where.astype(np.uint8), under.copy())
+    return mixed
+
+
+def _ranks(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """Each pixel's place from hottest, 0, to coldest, below 1.
+
+    Pixels of less than :data:`COLD` of the largest heat have no order of their own to speak of: those
+    nearest to warm ones come first.
+    """
+    warm = heat > COLD * max(float(heat.max()), float(np.finfo(np.float32).tiny))
+    away = cv2.distanceTransform((~warm).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    if not warm.any():  # no distance to nothing
+        away = np.zeros_like(away)
+    key = np.where(warm, -heat.astype(np.float64), away.astype(np.float64)).ravel()
+    shuffle = np.random.default_rng(0).permutation(key.size)
+    order = shuffle[np.argsort(key[shuffle], kind="stable")]
+    ranks = np.empty(key.size)
+    ranks[order] = np.arange(key.size) / key.size
+    return ranks.reshape(heat.shape)
