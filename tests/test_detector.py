@@ -1,5 +1,6 @@
 """The path, with an engine whose answers are known: it finds red rectangles."""
 
+import gc
 import threading
 
 import numpy as np
@@ -8,10 +9,10 @@ from PIL import Image
 
 from lucidbox import Detector, Limits
 from lucidbox.detections import Detections
-from lucidbox.detector import _pictures
+from lucidbox.detector import MANY, _unread
 from lucidbox.engines import Prediction
-from lucidbox.errors import EngineError, ImageError, OptionError, WeightsError
-from lucidbox.sources import open_sources
+from lucidbox.errors import EngineError, ImageError, OptionError
+from lucidbox.sources import Picture, open_sources
 from models import RedFinder, picture
 
 
@@ -77,11 +78,6 @@ def test_limits_of_a_call_do_not_stay(detector):
 def test_bad_limits_are_named(detector, limits, message):
     with pytest.raises(OptionError, match=message):
         detector(picture(8, 8, (0, 0, 4, 4)), **limits)
-
-
-def test_no_weights_says_how_to_get_some():
-    with pytest.raises(WeightsError, match=r"pass --weights .*downloads nothing"):
-        Detector.load()
 
 
 def test_an_answer_that_is_no_number_is_refused(detector):
@@ -157,7 +153,7 @@ def test_streams_take_pictures_and_refuse_what_is_none(detector, tmp_path):
     assert [len(result.detections) for result in detector.stream(pictures)] == [1]
     assert [len(result.detections) for result in detector.stream([tmp_path / "a.png", *pictures])] == [1, 1]
     with pytest.raises(OptionError, match="not ndarray; for arrays call the detector"):
-        list(_pictures([pictures[0].pixels]))
+        list(_unread([pictures[0].pixels]))
 
 
 def test_nan_at_one_level_only_is_found(detector):
@@ -176,3 +172,181 @@ def test_wrong_numbers_are_refused_before_a_model_is_converted(limits, monkeypat
     monkeypatch.setattr("lucidbox.door.through", lambda *_: pytest.fail("converted first"))
     with pytest.raises(OptionError):
         Detector.load("any.pt", **limits)
+
+
+class ManyRedFinder(RedFinder):
+    """One that several threads may call at once with profit."""
+
+    def for_many(self):
+        return self
+
+
+def threads_of_streams():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("lucidbox")]
+
+
+def reds(folder, count):
+    """Pictures of two shapes, each with another box; every seventh cannot be read."""
+    for index in range(count):
+        path = folder / f"{index}.png"
+        if index % 7 == 3:
+            path.write_bytes(b"not a picture")
+        else:
+            Image.fromarray(picture(40 + 40 * (index % 2), 80, (1, 1, 5 + index, 20))).save(path)
+    return folder
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("workers", [2, 5])
+def test_several_at_once_answer_as_one_by_one(batch, workers, tmp_path):
+    def everything(count, engine=RedFinder):
+        """Pictures and failures in the order in which they were told."""
+        told = []
+        detector = Detector(engine(), ("blue", "red"), batch=batch, workers=count)
+        for result in detector.stream(reds(tmp_path, 45), on_failure=lambda failure: told.append(failure.source)):
+            told.append((result.picture.source, result.detections))
+        return told
+
+    alone = everything(1)
+    assert len(alone) == 45
+    assert [one if isinstance(one, str) else one[0] for one in alone] == [
+        str(tmp_path / f"{index}.png") for index in range(45)
+    ]
+    assert everything(workers) == alone
+    assert everything(workers, ManyRedFinder) == alone
+    assert threads_of_streams() == []
+
+
+def test_a_stream_holds_few_pictures_and_waits_for_who_takes_them():
+    handed, held = 0, []
+
+    def pictures():
+        nonlocal handed
+        for index in range(200):
+            handed += 1
+            yield Picture(picture(40, 60, (1, 1, 20, 20)), f"{index}", "made")
+
+    detector = Detector(RedFinder(), ("blue", "red"), workers=3)
+    for taken, _ in enumerate(detector.stream(pictures()), start=1):
+        held.append(handed - taken)
+    # Three being read, four being answered, and the one between.
+    assert max(held) <= 8
+    assert handed == 200
+
+
+def test_an_engine_that_fails_is_told_in_its_place_and_leaves_no_thread(tmp_path):
+    class Failing(RedFinder):
+        def __call__(self, images):
+            if images[0, ..., 0].max() > 250:
+                raise EngineError("red is too much")
+            return super().__call__(images)
+
+    pictures = [Picture(np.full((40, 60, 3), shade, np.uint8), "made", "made") for shade in (9, 8, 255, 7, 6)]
+    results = Detector(Failing(), ("blue", "red"), workers=3).stream(pictures)
+    assert [int(next(results).picture.pixels[0, 0, 0]) for _ in range(2)] == [9, 8]
+    with pytest.raises(EngineError, match="red is too much"):
+        next(results)
+    assert threads_of_streams() == []
+
+
+def test_leaving_a_stream_early_ends_its_threads_and_closes_its_source():
+    closed = []
+
+    def pictures():
+        try:
+            while True:
+                yield Picture(picture(40, 60, (1, 1, 20, 20)), "made", "made")
+        finally:
+            closed.append(True)
+
+    results = Detector(RedFinder(), ("blue", "red"), workers=3).stream(pictures())
+    next(results)
+    assert threads_of_streams()
+    results.close()
+    gc.collect()
+    assert threads_of_streams() == []
+    assert closed == [True]
+
+
+def test_an_item_that_is_no_picture_is_refused_after_the_results_before_it():
+    good = Picture(picture(40, 60, (1, 1, 20, 20)), "made", "made")
+    results = Detector(RedFinder(), ("blue", "red"), workers=3).stream(iter([good, good, good.pixels, good]))
+    assert len([next(results) for _ in range(2)]) == 2
+    with pytest.raises(OptionError, match="not ndarray"):
+        next(results)
+
+
+def test_a_long_stream_goes_over_to_the_engine_for_many_and_a_short_one_does_not():
+    class Scaled(RedFinder):
+        made = 0
+
+        def for_many(self):
+            type(self).made += 1
+            self.many = RedFinder()
+            return self.many
+
+    good = Picture(picture(40, 60, (1, 1, 20, 20)), "made", "made")
+    detector = Detector(Scaled(), ("blue", "red"), workers=3)
+    few = [result.detections for result in detector.stream([good] * MANY)]
+    assert Scaled.made == 0
+    many = [result.detections for result in detector.stream([good] * (MANY + 5))]
+    assert Scaled.made == 1
+    assert (len(detector.engine.shapes), len(detector.engine.many.shapes)) == (2 * MANY, 5)
+    list(detector.stream([good] * 3))
+    assert len(detector.engine.many.shapes) == 8
+    assert len({len(one) for one in few + many}) == 1
+    list(Detector(Scaled(), ("blue", "red"), workers=1).stream([good] * (MANY + 5)))
+    assert Scaled.made == 1
+
+
+def test_no_workers_are_refused():
+    with pytest.raises(OptionError, match="workers 0"):
+        Detector(RedFinder(), ("blue", "red"), workers=0)
+
+
+def test_of_a_camera_the_newest_frame_is_next(monkeypatch):
+    """While the first is worked on, the camera goes on to its last."""
+    from lucidbox.sources import Sources
+
+    finished = threading.Event()
+
+    class Camera:
+        kind, name, count, live = "camera", "camera:0", None, True
+
+        def __iter__(self):
+            for index in range(20):
+                yield Picture(picture(40, 60, (1, 1, 20, 20)), "camera:0", "camera", index, 0.0)
+            finished.set()
+
+    results = Detector(RedFinder(), ("blue", "red"), workers=3).stream(Sources((Camera(),)))
+    frames = [next(results).picture.frame]
+    assert finished.wait(60)
+    frames += [result.picture.frame for result in results]
+    assert frames[-1] == 19
+    assert len(frames) <= 3
+    assert threads_of_streams() == []
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_real_pictures_have_the_same_answers_alone_and_in_a_stream(batch, small_onnx, tmp_path):
+    """Bit for bit, with both forms of the engine, at the precision that users get."""
+    random = np.random.default_rng(0)
+    for index in range(MANY + 12):
+        shape = (96 + 32 * (index % 3), 160, 3)
+        Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / f"{index}.png")
+    detector = Detector.load(small_onnx, size=160, conf=0.3)
+    detector.batch = batch
+    results = list(detector.stream(tmp_path))
+    assert [result.detections for result in results] == [detector(result.picture.source) for result in results]
+    assert len(results) == MANY + 12
+    assert sum(len(result.detections) for result in results) > 50
+    assert detector.for_many() is not detector.engine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_150_pictures_have_the_same_answers_alone_and_in_a_stream(precision, reference_onnx, shared):
+    detector = Detector.load(reference_onnx, precision=precision, conf=0.05)
+    results = list(detector.stream(shared("data/coco-val-150/images")))
+    assert len(results) == 150
+    assert [detector(result.picture) for result in results] == [result.detections for result in results]

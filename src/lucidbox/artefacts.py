@@ -7,7 +7,7 @@ networks, engines, or how such files are made.
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -23,6 +23,9 @@ TORCHSCRIPT_SUFFIXES = (".torchscript", ".ts")
 EXTRA_FILE = "lucidbox.json"
 """The entry of a TorchScript archive that holds our metadata."""
 
+DEFAULT_CONF = 0.25
+"""The score above which a box is shown where neither its model nor a user says otherwise."""
+
 LARGEST_METADATA = 10_000_000
 """Most bytes of metadata that are read from an archive."""
 
@@ -37,7 +40,7 @@ class Suppression:
         max_det: most boxes of a picture.
     """
 
-    conf: float = 0.25
+    conf: float = DEFAULT_CONF
     iou: float = 0.7
     max_det: int = 300
 
@@ -105,6 +108,18 @@ def suppression_of(metadata: dict[str, str]) -> Suppression | None:
         return Suppression(float(stated["conf"]), float(stated["iou"]), int(stated["max_det"]))
     except (KeyError, TypeError) as error:
         raise ValueError("suppression is malformed") from error
+
+
+def conf_of(metadata: Mapping[str, str]) -> float:
+    """The score threshold that is stated, or the default.
+
+    Raises:
+        ValueError: the entry is malformed.
+    """
+    conf = float(metadata.get("conf", DEFAULT_CONF))
+    if not 0 <= conf <= 1:
+        raise ValueError("no score")
+    return conf
 
 
 def _of_ir(path: Path) -> dict[str, str]:

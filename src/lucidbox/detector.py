@@ -2,34 +2,36 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from lucidbox import door, engines
+from lucidbox import bundled, door, engines
 from lucidbox.detections import Detections
 from lucidbox.door import ModelInfo
 from lucidbox.engines import Engine
-from lucidbox.errors import EngineError, OptionError, WeightsError
+from lucidbox.errors import EngineError, OptionError
 from lucidbox.fixed import adapted, check_within, fixed_size
 from lucidbox.images import from_pillow, read_image, to_rgb
 from lucidbox.labels import class_ids
 from lucidbox.letterbox import Frame, Size, fit, parse_size
 from lucidbox.nms import Limits, detect
+from lucidbox.pipeline import cores, in_order
 from lucidbox.shapes import Float32, UInt8
-from lucidbox.sources import Failure, Picture, open_sources
-
-NO_WEIGHTS = (
-    "no weights given, and no model is bundled yet: pass --weights (in Python: Detector.load('yolo11n.pt')) with a"
-    " YOLO11 file you have, .pt, .safetensors or .onnx; lucidbox downloads nothing by itself"
-)
-
+from lucidbox.sources import Failure, Picture, Sources, Unread, open_sources
+from lucidbox.sources.picture import itself
 
 Color = Literal["rgb", "bgr"]
 """Channel order of an array."""
+
+MANY = 16
+"""Pictures after which a stream goes over to an engine made for many: about what making that one costs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,8 @@ class Result:
     Attributes:
         picture: the pixels and where they came from.
         detections: the boxes, in the picture's own pixels.
-        milliseconds: letterbox, inference and suppression; a batch's time is shared evenly.
+        milliseconds: from letterbox to suppression; a batch's time is shared evenly. Other pictures of the stream
+            may have had a share of the processor meanwhile, so these do not add up to the stream's time.
     """
 
     picture: Picture
@@ -58,6 +61,8 @@ class Detector:
         batch: most pictures that share one inference. Only pictures of equal letterboxed shape do, so that
             a picture gets the same answer alone and in company.
         square: pad every picture to ``size`` instead of to the next multiples of 32.
+        workers: pictures of a stream that are worked on at once; 1 works in the caller's thread alone. By default
+            one more than there are processor cores: while it waits for its inference, another decodes.
 
     Example:
         >>> detector = Detector.load("yolo11n.pt")
@@ -74,15 +79,20 @@ class Detector:
         limits: Limits | None = None,
         batch: int = 1,
         square: bool = False,
+        workers: int | None = None,
     ) -> None:
         if batch < 1:
             raise OptionError(f"batch {batch} is less than 1")
+        if workers is not None and workers < 1:
+            raise OptionError(f"workers {workers} is less than 1")
         self.engine = engine
         self.names = tuple(names)
         self.size = size
         self.limits = limits or Limits()
         self.batch = batch
         self.square = square
+        self.workers = workers or cores() + 1
+        self._engine_for_many: Engine | None = None  # made when the first long stream comes
         self.weights: Path | None = None  # the file it was loaded from; explanations read the network from it
         self.info: ModelInfo | None = None  # what that file says about itself
 
@@ -103,31 +113,31 @@ class Detector:
         """A detector for a weights file.
 
         Args:
-            weights: .pt, .safetensors, or an artefact of ours: ONNX, OpenVINO IR (.xml), TorchScript. Weights are
-                converted to ONNX once, which is kept in the cache. An artefact with a fixed shape or with
-                suppression inside keeps to those: other sizes and looser limits are refused.
+            weights: .pt, .safetensors, or an artefact of ours: ONNX, OpenVINO IR (.xml), TorchScript; None is the
+                model that comes with lucidbox. Weights are converted to ONNX once, which is kept in the cache. An
+                artefact with a fixed shape or with suppression inside keeps to those: other sizes and looser
+                limits are refused.
             engine: "auto", "openvino", "onnxruntime" or "torch".
             precision: "auto", "fp32", "bf16" or "fp16": which are to be had depends on engine and processor.
             size: longer side of the network's input, or height, width; by default what the model was trained for.
             batch: most pictures that share one inference.
             square: pad every picture to a square.
-            threads: most processor threads; None leaves it to the engine.
+            threads: most processor threads, and most pictures of a stream that are worked on at once; None leaves
+                it to the engine.
             say: told in a few words when something takes seconds.
             **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``.
 
         Raises:
-            WeightsError: no weights, or refused ones.
+            WeightsError: the weights are missing or refused.
             OptionError, EngineError: something asked for is not to be had.
         """
-        if weights is None:
-            raise WeightsError(NO_WEIGHTS)
         # What needs no model is checked before one is converted, which takes seconds.
         _changed(Limits(), {name: value for name, value in limits.items() if name != "classes"})
         if size is not None:
             parse_size(size)
         if batch < 1:
             raise OptionError(f"batch {batch} is less than 1")
-        path = Path(weights)
+        path = bundled.weights() if weights is None else Path(weights)
         form = door.form_of(path)
         choice = engines.choose(engine, form)
         # Torch runs the network as it is; the other engines run a graph.
@@ -142,9 +152,10 @@ class Detector:
             adapted(runner, info),
             info.names,
             size=fixed or parse_size(info.size if size is None else size),
-            limits=Limits(**dataclasses.asdict(info.suppression)) if info.suppression else None,
+            limits=_stated(info),
             batch=batch,
             square=square or fixed is not None,
+            workers=threads,
         )
         detector.info = info
         detector.limits = detector._limits(limits)
@@ -187,7 +198,11 @@ class Detector:
         on_failure: Callable[[Failure], None] | None = None,
         **limits: Any,
     ) -> Iterator[Result]:
-        """Detect in every picture of a source, in order, holding no more than one batch of pictures.
+        """Detect in every picture of a source, in order, as a call would, but several at a time.
+
+        Reading, letterbox, inference and suppression of one picture overlap with those of others; a video is
+        decoded ahead. Only a few pictures are in memory: who takes results slowly holds the stream up. Of a
+        camera, frames are worked on one by one, always the newest. Leaving the loop ends all threads.
 
         Args:
             source: file, folder, pattern, video, camera, URL, or what ``open_sources`` gives.
@@ -200,20 +215,18 @@ class Detector:
             ImageError: a picture cannot be read and ``on_failure`` is None.
         """
         chosen = self._limits(limits)
-        waiting: list[Picture] = []
-        for item in _pictures(source):
-            if isinstance(item, Failure):
-                yield from self._flush(waiting, chosen)
-                if on_failure is None:
-                    raise item.error
-                on_failure(item)
-                continue
-            if waiting and self.frame(waiting[0].pixels).shape != self.frame(item.pixels).shape:
-                yield from self._flush(waiting, chosen)
-            waiting.append(item)
-            if len(waiting) == self.batch:
-                yield from self._flush(waiting, chosen)
-        yield from self._flush(waiting, chosen)
+        if isinstance(source, (str, Path)):
+            source = open_sources(source)
+        live = isinstance(source, Sources) and source.live
+        answers = self._one_by_one if live or self.workers == 1 else self._overlapping
+        with closing(_unread(source)) as unread, closing(answers(unread, chosen)) as answered:
+            for answer in answered:
+                if not isinstance(answer, Failure):
+                    yield from answer
+                elif on_failure is None:
+                    raise answer.error
+                else:
+                    on_failure(answer)
 
     def frame(self, image: UInt8[np.ndarray, "h w 3"]) -> Frame:
         """Where this picture sits in the network's input."""
@@ -226,19 +239,24 @@ class Detector:
         Raises:
             EngineError: the network answers with something that is not a number.
         """
-        predicted = self.engine(np.stack([frame.apply(i) for i, frame in zip(images, frames, strict=True)]))
-        _check(predicted, len(self.names))
-        return predicted
+        return self._infer(self.engine, images, frames)
 
     def predict(
         self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame], limits: Limits
     ) -> list[Detections]:
         """The path itself, for pictures whose frames share one shape: letterbox, engine, suppress, restore."""
-        predicted = self.infer(images, frames)
-        return [
-            self.finish(boxes, scores, frame, limits)
-            for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True)
-        ]
+        return self._predict(self.engine, images, frames, limits)
+
+    @property
+    def callers(self) -> int:
+        """Threads of a stream that call the engine: one where each call takes all cores, as torch does."""
+        return self.workers if isinstance(self.engine, engines.Scalable) else 1
+
+    def for_many(self) -> Engine:
+        """The engine as long streams use it: made at the first call, and kept."""
+        if self._engine_for_many is None:
+            self._engine_for_many = engines.for_many(self.engine)
+        return self._engine_for_many
 
     def finish(
         self,
@@ -251,18 +269,86 @@ class Detector:
         kept_boxes, kept = detect(boxes, scores, limits)
         return Detections(frame.restore(kept_boxes), kept.scores, kept.classes, self.names)
 
-    def _flush(self, waiting: list[Picture], limits: Limits) -> Iterator[Result]:
-        """Detect in the waiting pictures, which share one shape, and forget them."""
-        if not waiting:
-            return
-        pictures = waiting[:]
-        waiting.clear()
+    def _infer(
+        self, engine: Engine, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame]
+    ) -> engines.Prediction:
+        fitted = [frame.apply(image) for image, frame in zip(images, frames, strict=True)]
+        predicted = engine(fitted[0][None] if len(fitted) == 1 else np.stack(fitted))
+        _check(predicted, len(self.names))
+        return predicted
+
+    def _predict(
+        self,
+        engine: Engine,
+        images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        frames: Sequence[Frame],
+        limits: Limits,
+    ) -> list[Detections]:
+        predicted = self._infer(engine, images, frames)
+        return [
+            self.finish(boxes, scores, frame, limits)
+            for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True)
+        ]
+
+    def _one_by_one(
+        self, unread: Iterable[Unread], limits: Limits
+    ) -> Generator[list[Result] | Failure, None, None]:
+        """Answers in the order of the items, without any thread."""
+        yield from map(partial(self._answer, limits), self._companies(map(_read, unread)))
+
+    def _overlapping(
+        self, unread: Iterable[Unread], limits: Limits
+    ) -> Generator[list[Result] | Failure, None, None]:
+        """The same answers in the same order, several pictures read and several companies answered at once."""
+        readers = ThreadPoolExecutor(self.workers, "lucidbox")
+        callers = readers if self.callers > 1 else ThreadPoolExecutor(1, "lucidbox")
+        with (
+            readers,
+            callers,
+            closing(in_order(readers, _read, unread, self.workers)) as items,
+            closing(self._companies(items)) as companies,
+            closing(in_order(callers, partial(self._answer, limits), companies, self.workers + 1)) as answers,
+        ):
+            yield from answers
+
+    def _companies(self, items: Iterable[Picture | Failure]) -> Generator["_Company | Failure", None, None]:
+        """Pictures that follow one another and have one shape, at most a batch of them; failures in between."""
+        waiting: list[Picture] = []
+        seen = 0
+        for item in items:
+            fits = isinstance(item, Picture) and (
+                not waiting or self.frame(waiting[0].pixels).shape == self.frame(item.pixels).shape
+            )
+            if waiting and not fits:
+                yield _Company(self._engine(seen), tuple(waiting))
+                waiting = []
+            if isinstance(item, Failure):
+                yield item
+                continue
+            waiting.append(item)
+            seen += 1
+            if len(waiting) == self.batch:
+                yield _Company(self._engine(seen), tuple(waiting))
+                waiting = []
+        if waiting:
+            yield _Company(self._engine(seen), tuple(waiting))
+
+    def _engine(self, seen: int) -> Engine:
+        """The engine for a picture of a stream: few pictures are not worth making the one for many."""
+        return self.for_many() if self.workers > 1 and seen > MANY else self._engine_for_many or self.engine
+
+    def _answer(self, limits: Limits, company: "_Company | Failure") -> list[Result] | Failure:
+        """Detect in pictures that share an inference; a failure stays one."""
+        if isinstance(company, Failure):
+            return company
         started = time.perf_counter()
-        images = [picture.pixels for picture in pictures]
-        found = self.predict(images, [self.frame(image) for image in images], limits)
-        milliseconds = (time.perf_counter() - started) * 1000 / len(pictures)
-        for picture, detections in zip(pictures, found, strict=True):
-            yield Result(picture, detections, milliseconds)
+        images = [picture.pixels for picture in company.pictures]
+        found = self._predict(company.engine, images, [self.frame(image) for image in images], limits)
+        milliseconds = (time.perf_counter() - started) * 1000 / len(images)
+        return [
+            Result(picture, detections, milliseconds)
+            for picture, detections in zip(company.pictures, found, strict=True)
+        ]
 
     def _groups(self, frames: Sequence[Frame]) -> Iterator[list[int]]:
         """Rows of pictures that may share an inference: equal shapes, at most ``batch`` at a time."""
@@ -285,6 +371,11 @@ class Detector:
         return limits
 
 
+def _stated(info: ModelInfo) -> Limits:
+    """The limits that a model brings."""
+    return Limits(**dataclasses.asdict(info.suppression)) if info.suppression else Limits(conf=info.conf)
+
+
 def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:
     """Limits with some changed; None means unchanged.
 
@@ -298,25 +389,39 @@ def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:
     return dataclasses.replace(limits, **given)
 
 
-def _pictures(source: Any) -> Iterator[Picture | Failure]:
-    """Pictures of whatever a caller calls a source.
+@dataclass(frozen=True, eq=False)
+class _Company:
+    """Pictures that share one inference, and the engine that makes it."""
+
+    engine: Engine
+    pictures: tuple[Picture, ...]
+
+
+def _unread(source: Any) -> Generator[Unread, None, None]:
+    """Items of whatever a caller calls a source, each to be read by a call.
 
     Raises:
         OptionError: an item is neither a picture nor the name of one.
     """
     if isinstance(source, (str, Path)):
-        yield from open_sources(source)
+        source = open_sources(source)
+    if isinstance(source, Sources):
+        yield from source.unread()
         return
     for item in source:
         if isinstance(item, (str, Path)):
-            yield from open_sources(item)
+            yield from open_sources(item).unread()
         elif isinstance(item, (Picture, Failure)):
-            yield item
+            yield itself(item)
         else:
             raise OptionError(
                 f"a stream takes names, pictures of lucidbox.sources, or what open_sources gives, not"
                 f" {type(item).__name__}; for arrays call the detector itself"
             )
+
+
+def _read(item: Unread) -> Picture | Failure:
+    return item()
 
 
 def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:

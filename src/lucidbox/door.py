@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lucidbox import artefacts
-from lucidbox.artefacts import Form, Suppression
+from lucidbox.artefacts import DEFAULT_CONF, Form, Suppression
 from lucidbox.errors import WeightsError
 from lucidbox.files import cache_folder, output_error, sha256_of
 
@@ -31,6 +31,7 @@ class ModelInfo:
         source_sha256: hash of the file they were converted from.
         shape: batch, height and width that the graph is fixed to; None where it takes any.
         suppression: what the graph suppresses by itself; None where it leaves that to us.
+        conf: the score above which its boxes are worth showing, unless a user says otherwise.
     """
 
     architecture: str
@@ -40,6 +41,7 @@ class ModelInfo:
     source_sha256: str
     shape: tuple[int, int, int] | None = None
     suppression: Suppression | None = None
+    conf: float = DEFAULT_CONF
 
 
 def through(weights: Path, say: Callable[[str], None] = lambda message: None) -> Path:
@@ -109,7 +111,9 @@ def read_info(path: Path) -> ModelInfo:
         from lucidbox import weights as weights_files
 
         read = weights_files.read(path)
-        return ModelInfo(read.architecture, read.names, read.size, read.licence, read.source_sha256)
+        return ModelInfo(
+            read.architecture, read.names, read.size, read.licence, read.source_sha256, conf=read.conf
+        )
     try:
         return _info(artefacts.read_metadata(path, form))
     except OSError as error:
@@ -135,4 +139,5 @@ def _info(metadata: dict[str, str]) -> ModelInfo:
         metadata.get("source_sha256", ""),
         artefacts.shape_of(metadata),
         artefacts.suppression_of(metadata),
+        artefacts.conf_of(metadata),
     )

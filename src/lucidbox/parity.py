@@ -221,6 +221,7 @@ def load_pair(
         )
         for path, engine in zip(paths, engines, strict=True)
     )
+    second.limits = first.limits  # models may state thresholds of their own
     if first.names != second.names:
         raise OptionError(f"{paths[0]} and {paths[1]} have different classes; nothing can be compared")
     if first.size != second.size:

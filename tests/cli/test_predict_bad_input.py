@@ -141,13 +141,6 @@ def test_no_source_is_wrong_usage(predict):
     assert "SOURCE" in err
 
 
-def test_without_weights_a_way_to_get_some_is_named(predict, noise):
-    code, _, err = predict(noise(), weights=None)
-    assert code == 2
-    assert "--weights" in err
-    assert "downloads nothing" in err
-
-
 def test_weights_that_are_none(predict, noise, tmp_path):
     (tmp_path / "fake.pt").write_text("hello")
     code, _, err = predict(noise(), weights=tmp_path / "fake.pt")

@@ -315,6 +315,19 @@ def test_another_data_set_is_not_resumed(train, begun, tmp_path):
     assert "now 11 pictures" in message
 
 
+def test_other_data_to_validate_on_are_not_resumed_with(train, begun, tmp_path):
+    shutil.copytree(begun.parent / "data", "moved")
+    part = 'annotations = "{}/instances.json"\nimages = "{}/images"\n'
+    squares(tmp_path / "other", count=11)
+    (tmp_path / "moved/data.toml").write_text(
+        "".join(
+            f"[{name}]\n" + part.format(folder, folder) for name, folder in (("train", "."), ("val", "../other"))
+        )
+    )
+    message = last_line(train("moved/data.toml", "--resume", begun))
+    assert "the data to validate on is another" in message
+
+
 def test_the_same_may_be_said_again_and_the_data_may_have_moved(train, begun, tmp_path, monkeypatch):
     monkeypatch.setattr(Results, "export_best", lambda self: None)
     shutil.copytree(begun, "out")

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -119,8 +122,6 @@ def test_a_damaged_model_is_one_line(name, small_onnx, tmp_path):
 
 def test_a_replaced_file_is_never_answered_by_the_old_model(small_onnx, noise, tmp_path):
     """OpenVINO's own cache goes by path, size and time, which a copy may keep."""
-    import os
-
     import onnx
     from onnx import numpy_helper
 
@@ -163,3 +164,100 @@ def test_a_kept_model_answers_bit_for_bit_as_the_compiled_one(small_onnx, noise,
     compiled, kept = (engines.load("openvino", small_onnx)(noise) for _ in range(2))
     assert np.array_equal(compiled.scores, kept.scores)
     assert np.array_equal(compiled.boxes, kept.boxes)
+
+
+@pytest.mark.parametrize(("name", "precision"), [*ON_OFFER, ("openvino", "auto")])
+def test_the_form_for_many_answers_bit_for_bit_from_many_threads(name, precision, small_onnx):
+    engine = engines.load(name, small_onnx, precision=precision)
+    random = np.random.default_rng(1)
+    pictures = [random.integers(0, 256, (1, 64 + 32 * (i % 3), 96, 3), dtype=np.uint8) for i in range(9)]
+    alone = [(found.boxes.copy(), found.scores.copy()) for found in map(engine, pictures)]
+    many = engines.for_many(engine)
+    wrong = []
+
+    def work(start):
+        for turn in range(18):
+            index = (start + turn) % 9
+            found = many(pictures[index])
+            same = np.array_equal(found.boxes, alone[index][0]) and np.array_equal(found.scores, alone[index][1])
+            wrong.extend([index] * (not same))
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert (many.name, many.precision) == (engine.name, engine.precision)
+    assert (many is engine) == (name == "torch")  # whose threads are the process's
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_the_form_for_many_is_of_the_model_that_was_loaded(name, small_onnx, noise, tmp_path):
+    """Whatever became of the file meanwhile, and whether the model came from the cache or not."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(small_onnx.read_bytes())
+    for _ in range(2):
+        engine = engines.load(name, path, precision="fp32")
+        expected = engine(noise).scores.copy()
+        whole = path.read_bytes()
+        path.write_bytes(b"something else")
+        assert np.array_equal(engines.for_many(engine)(noise).scores, expected)
+        path.write_bytes(whole)
+
+
+def test_two_processes_that_compile_at_once_both_answer_and_leave_one_whole_model(
+    small_onnx, noise, tmp_path, monkeypatch
+):
+    code = (
+        "import sys, numpy as np\nfrom pathlib import Path\nfrom lucidbox import engines\n"
+        "noise = np.random.default_rng(3).integers(0, 256, (2, 96, 160, 3), dtype=np.uint8)\n"
+        "engine = engines.load('openvino', Path(sys.argv[1]), precision='fp32')\n"
+        "np.save(sys.argv[2], engine(noise).scores)"
+    )
+    environment = {**os.environ, "LUCIDBOX_CACHE": str(tmp_path / "cache")}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, small_onnx, tmp_path / f"{index}.npy"], env=environment)
+        for index in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    first, second = (np.load(tmp_path / f"{index}.npy") for index in range(2))
+    assert np.array_equal(first, second)
+    (kept,) = (tmp_path / "cache" / "openvino").iterdir()
+    before = kept.stat().st_mtime_ns
+    monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "cache"))
+    assert np.array_equal(engines.load("openvino", small_onnx, precision="fp32")(noise).scores, first)
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_an_engine_of_a_network_leaves_the_network_as_it_is(small_weights, noise):
+    import torch
+
+    from lucidbox.engines.torch import TorchEngine
+
+    network = weights.network(weights.read(small_weights))
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    TorchEngine.of(network, "bf16", "cpu")(noise)
+    assert not any(module.inplace for module in network.modules() if isinstance(module, torch.nn.SiLU))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32, torch.int64}
+
+
+def test_a_signal_does_no_harm_after_an_engine_was_dropped_by_another_thread(small_onnx):
+    # OpenVINO's plugin lends its first thread a stack for signals; freed elsewhere, the next signal would crash.
+    script = f"""
+import gc, signal, subprocess, threading
+from pathlib import Path
+from lucidbox.engines.openvino import OpenVinoEngine
+
+signal.signal(signal.SIGCHLD, lambda number, frame: None)
+engines = [OpenVinoEngine(Path({str(small_onnx)!r}))]
+thread = threading.Thread(target=lambda: (engines.clear(), gc.collect()))
+thread.start()
+thread.join()
+del thread
+subprocess.run([{sys.executable!r}, "-c", ""])
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "alive\n", done

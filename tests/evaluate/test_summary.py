@@ -12,7 +12,7 @@ from test_equality import crowded_problem
 from lucidbox.errors import OptionError
 from lucidbox.evaluate import AreaRange, Predictions, Protocol, Truth, evaluate
 from lucidbox.evaluate.confusion import confusion
-from lucidbox.evaluate.operating import best_f1, cell, sweeps
+from lucidbox.evaluate.operating import best_f1, best_point, cell, sweeps, together
 
 
 def test_the_table_is_the_one_people_know():
@@ -105,6 +105,20 @@ def test_best_f1_is_the_best_of_all_thresholds(threshold):
         best = max(tried.values())
         assert point.f1 == pytest.approx(best)
         assert point.score == max(score for score, f1 in tried.items() if f1 == best)
+
+
+@pytest.mark.parametrize("threshold", [0, 5])
+def test_the_best_threshold_for_all_classes_is_the_best_of_all(threshold):
+    truth, predictions = crowded_problem(3)
+    matching = evaluate(truth, predictions).matching
+    fate, scores = cell(matching, threshold), matching.field.ranking.scores
+    tried = {}
+    for score in np.unique(scores):
+        hits, kept = (fate.true & (scores >= score)).sum(), (fate.counted & (scores >= score)).sum()
+        tried[score] = 2 * hits / (kept + matching.field.positives[0].sum())
+    point = best_point(together(matching, threshold))
+    assert point.f1 == pytest.approx(max(tried.values()))
+    assert point.score == max(score for score, f1 in tried.items() if f1 == max(tried.values()))
 
 
 def test_sweeps_end_at_the_recall_of_the_curves():

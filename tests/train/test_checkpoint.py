@@ -14,7 +14,7 @@ from lucidbox.train.checkpoint import Checkpoint, Identity, Progress, collect, l
 from lucidbox.train.optimizer import make_optimizer
 from lucidbox.train.recipe import Recipe
 
-IDENTITY = Identity("notebook", {"base_channels": 2}, ("a", "b"), "f00", "3 pictures", 2)
+IDENTITY = Identity("notebook", {"base_channels": 2}, ("a", "b"), "f00", "3 pictures", "f01", "", 2)
 
 
 def trained(optimizer, steps=3):
@@ -102,7 +102,7 @@ from lucidbox.train.checkpoint import *
 from lucidbox.train.recipe import Recipe
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-identity = Identity("n", {}, (), "", "")
+identity = Identity("n", {}, (), "", "", "", "")
 try:
     save(Checkpoint(Recipe(), identity, Progress(9), {"network.a": torch.zeros(1_000_000)}), Path(sys.argv[1]))
 except OutputError as error:

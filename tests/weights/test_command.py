@@ -72,6 +72,30 @@ def test_convert_a_checkpoint_with_names(tmp_path, capsys):
     assert read(target).source_sha256 == read(source).source_sha256
 
 
+def test_convert_to_half_the_bytes_with_a_threshold(small, tmp_path, capsys):
+    target = tmp_path / "half.safetensors"
+    assert run(capsys, "convert", small, target, "--fp16", "--conf", "0.3", "--size", "320")[0] == 0
+    assert target.stat().st_size < 0.6 * small.stat().st_size
+    assert (read(small).conf, read(target).conf) == (0.25, 0.3)
+    assert (read(small).size, read(target).size) == (640, 320)
+    assert "threshold      0.3" in run(capsys, "show", target)[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--conf", "1.5"], "conf 1.5 is not between 0 and 1"),
+        (["--size", "300"], "300"),
+        (["--fp16"], "--fp16 is for safetensors"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(options, message, small, tmp_path, capsys):
+    target = tmp_path / "out.onnx"
+    code, _, errors = run(capsys, "convert", small, target, *options)
+    assert (code, target.exists()) == (2, False)
+    assert message in errors
+
+
 def test_a_wrong_number_of_names_writes_nothing(small, tmp_path, capsys):
     (tmp_path / "names.txt").write_text("nut\n")
     code, output, errors = run(

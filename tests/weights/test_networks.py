@@ -8,7 +8,7 @@ import torch
 
 from lucidbox.errors import WeightsError
 from lucidbox.model import build, fuse
-from lucidbox.weights import describe, from_network, network, renamed
+from lucidbox.weights import describe, from_network, halved, network, renamed
 
 
 def made(classes=2):
@@ -75,6 +75,20 @@ def test_names_can_be_replaced_by_as_many():
     for wrong in ([], ["x"], ["x", "y", "z"]):
         with pytest.raises(WeightsError, match=rf"{len(wrong)} class names for 2 classes"):
             renamed(made(), wrong)
+
+
+def test_half_kernels_are_near_and_what_is_not_a_kernel_is_equal():
+    whole = made()
+    half = halved(whole)
+    for name, array in whole.tensors.items():
+        if array.ndim > 1:
+            assert half.tensors[name].dtype == np.float16
+            assert np.allclose(half.tensors[name], array, rtol=1e-3, atol=1e-7)
+        else:
+            assert half.tensors[name] is array
+    first = next(name for name, array in whole.tensors.items() if array.ndim > 1)
+    with pytest.raises(WeightsError, match=rf"tensor {first} has numbers too large for float16"):
+        halved(replace(whole, tensors=whole.tensors | {first: whole.tensors[first] + 70_000}))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ VERBS = {
     "weights": "show and convert weights files",
     "export": "write ONNX, OpenVINO IR, TorchScript, TensorRT",
     "parity": "do two artefacts of one network find the same?",
+    "benchmark": "how fast, in which part, and how sure",
     "doctor": "what is installed, and which engine and precision will be used",
 }
 

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def examine() -> dict[str, Any]:
     """Facts about this installation; needs no network and no weights."""
-    from lucidbox import engines
+    from lucidbox import bundled, engines
     from lucidbox.errors import OptionError, OutputError
     from lucidbox.files import cache_folder
 
@@ -76,6 +76,7 @@ def examine() -> dict[str, Any]:
         "engine_reason": why,
         "precision": precision,
         "precision_reason": why_precision,
+        "bundled_model": str(bundled.ONNX) if bundled.ONNX.is_file() else None,
         "cache": {"folder": str(folder), "bytes": _size(folder), "writable": _writable(folder)},
     }
 
@@ -87,6 +88,7 @@ def print_findings(findings: dict[str, Any]) -> None:
     print(f"processor  {processor['name']}, {processor['cores']} cores to use")
     print(f"engine     {findings['engine'] or 'none'}: {findings['engine_reason']}")
     print(f"precision  {findings['precision'] or 'none'}: {findings['precision_reason']}")
+    print(f"model      {findings['bundled_model'] or 'none: this copy of lucidbox is incomplete'}")
     state = "" if cache["writable"] else ", NOT writable: set LUCIDBOX_CACHE to a folder of yours"
     print(f"cache      {cache['folder']}, {cache['bytes'] / 1e6:.1f} MB{state}")
     print("packages")

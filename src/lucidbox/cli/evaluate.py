@@ -55,7 +55,10 @@ def register(subparsers: Any) -> None:
         "--compare", nargs=2, metavar=("A", "B"),
         help="two result files: is B better than A? Paired bootstrap; exit code 3 if it is worse",
     )  # fmt: skip
-    given.add_argument("--weights", metavar="FILE", help="a model to run: .pt, .safetensors or .onnx")
+    given.add_argument(
+        "--weights", nargs="?", const="", metavar="FILE",
+        help="a model to run: .pt, .safetensors or .onnx; without FILE the one that comes with lucidbox",
+    )  # fmt: skip
     what.add_argument(
         "--subset", action="store_true",
         help="leave out, and count, detections on pictures or categories that the annotations do not have; with "
@@ -124,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.compare:
         return _compare(arguments, truth, protocol)
     model: "Run | None" = None
-    if arguments.weights:
+    if arguments.weights is not None:
         from lucidbox.cli.validating import run_model
 
         model, predictions = run_model(arguments, truth, root, _say_note)
@@ -150,7 +153,7 @@ def _evaluate(
     summary = evaluate(truth, predictions, protocol)
     document, sections = summary.to_dict(), [str(summary)]
     if arguments.per_class:
-        sections.append(class_table(summary.per_class))
+        sections.append(class_table(summary.per_class, summary.best))
     _add_analyses(arguments, summary, model, document, sections)
     _say_notes(summary.notes)
     if arguments.plots:

@@ -14,6 +14,7 @@ sources:
   - for standard input, hf:NAME[:SPLIT] for a Hugging Face data set (extra: hub)
 
 examples:
+  lucidbox predict street.jpg                                 # with the model that comes with lucidbox
   lucidbox predict street.jpg --weights yolo11n.pt
   lucidbox predict photos/ --weights yolo11n.pt --conf 0.4 --classes person,dog
   lucidbox predict road.mp4 --weights yolo11n.pt --video-stride 5 --save out
@@ -43,7 +44,11 @@ def register(verbs: Any) -> None:
 
 
 def _add_model(group: Any) -> None:
-    group.add_argument("--weights", metavar="FILE", help=".pt, .safetensors or .onnx; converted once, then cached")
+    group.add_argument(
+        "--weights",
+        metavar="FILE",
+        help=".pt, .safetensors or .onnx (default: the model that comes with lucidbox)",
+    )
     group.add_argument(
         "--size",
         metavar="N|H,W",
@@ -59,7 +64,12 @@ def _add_model(group: Any) -> None:
 
 
 def _add_limits(group: Any) -> None:
-    group.add_argument("--conf", type=float, metavar="P", help="a score must be greater than this (default: 0.25)")
+    group.add_argument(
+        "--conf",
+        type=float,
+        metavar="P",
+        help="a score must be greater than this (default: the model's, mostly 0.25)",
+    )
     group.add_argument(
         "--iou", type=float, metavar="P", help="overlap above which a box is dropped (default: 0.7)"
     )

@@ -32,7 +32,7 @@ def check_options(arguments: argparse.Namespace) -> None:
     Raises:
         OptionError: names the options.
     """
-    if not arguments.weights:
+    if arguments.weights is None:
         for name in _MODEL_OPTIONS:
             if _given(arguments, name):
                 raise OptionError(f"--{name} runs a model and needs --weights")

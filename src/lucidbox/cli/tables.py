@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lucidbox.evaluate.bootstrap import Comparison, Interval
 from lucidbox.evaluate.errors_tide import ErrorReport
 from lucidbox.evaluate.gap import Deviation
+from lucidbox.evaluate.operating import OperatingPoint
 from lucidbox.evaluate.summary import ClassResult
 from lucidbox.missed import REASONS, THRESHOLD, Missed
 from lucidbox.scripts import printable
@@ -16,8 +17,11 @@ _VERDICTS = {
 }
 
 
-def class_table(classes: Sequence[ClassResult]) -> str:
-    """Every class, best first, with its score threshold of best F1; – where nothing is measured."""
+def class_table(classes: Sequence[ClassResult], together: OperatingPoint) -> str:
+    """Every class, best first, with its score threshold of best F1, and the best for all together.
+
+    Where nothing is measured there is a –.
+    """
     width = max([5, *(len(printable(one.name)) for one in classes)])
     lines = [f"{'class':{width}} truths     AP   AP50   AP75     AR   best F1  at score  precision  recall"]
     for one in sorted(classes, key=lambda one: -one.AP):
@@ -28,12 +32,13 @@ def class_table(classes: Sequence[ClassResult]) -> str:
         numbers = " ".join(
             f"{value:6.3f}" if value >= 0 else "     –" for value in (one.AP, one.AP50, one.AP75, one.AR)
         )
-        best = one.best
-        lines.append(
-            f"{name:{width}} {one.truths:6d} {numbers}   {best.f1:7.3f}  {best.score:8.3f}  "
-            f"{best.precision:9.3f} {best.recall:7.3f}"
-        )
+        lines.append(f"{name:{width}} {one.truths:6d} {numbers}   {_point(one.best)}")
+    lines.append(f"{'all, one threshold':{width + 37}} {_point(together)}")
     return "\n".join(lines)
+
+
+def _point(best: OperatingPoint) -> str:
+    return f"{best.f1:7.3f}  {best.score:8.3f}  {best.precision:9.3f} {best.recall:7.3f}"
 
 
 def error_table(report: ErrorReport) -> str:

@@ -104,7 +104,7 @@ def run_model(
     # Before the model, which takes seconds to load.
     files = {} if streamed else validation.files_of(truth, folder)
     detector = Detector.load(
-        arguments.weights,
+        arguments.weights or None,
         engine=arguments.engine or "auto",
         precision=arguments.precision or "auto",
         size=arguments.size,

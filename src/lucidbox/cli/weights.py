@@ -22,6 +22,7 @@ examples:
   lucidbox weights convert yolo11n.pt yolo11n.safetensors
   lucidbox weights convert notebook.pt mine.safetensors --names classes.txt
   lucidbox weights convert mine.safetensors mine.onnx
+  lucidbox weights convert best.safetensors small.safetensors --fp16 --conf 0.3
 """
 
 CONVERTIBLE = (".safetensors", ".onnx")
@@ -68,6 +69,11 @@ def _register_convert(verbs: Any) -> None:
     convert.add_argument(
         "--names", metavar="FILE", type=Path, help="class names to use instead: text with one a line, or JSON"
     )
+    convert.add_argument("--fp16", action="store_true", help="store kernels in half the bytes (safetensors)")
+    convert.add_argument("--size", type=int, metavar="N", help="longer side of the input that predict uses for it")
+    convert.add_argument(
+        "--conf", type=float, metavar="P", help="score threshold that predict uses for it unless told otherwise"
+    )
     convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
     convert.set_defaults(run=run)
 
@@ -76,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the sub-verb says."""
     if "file" in arguments:
         return _show(arguments.file, arguments.json)
-    return _convert(arguments.source, arguments.target, arguments.names, arguments.force)
+    return _convert(arguments)
 
 
 def _show(file: Path, as_json: bool) -> int:
@@ -105,6 +111,7 @@ def _rows(about: "Description") -> list[tuple[str, str]]:
         ("strides", ", ".join(map(str, about.strides))),
         ("parameters", f"{about.parameters:,} ({about.fixed_parameters} of them fixed)"),
         ("GFLOPs", f"{about.gflops:.1f} at 640×640"),
+        ("threshold", f"{about.conf:g}"),
         ("tensors", f"{about.tensors}: {types}"),
         ("licence", about.licence),
         ("provenance", about.provenance or "not stated in the file"),
@@ -112,16 +119,28 @@ def _rows(about: "Description") -> list[tuple[str, str]]:
     ]
 
 
-def _convert(source: Path, target: Path, names: Path | None, force: bool) -> int:
+def _convert(arguments: argparse.Namespace) -> int:
+    target: Path = arguments.target
     if target.suffix.lower() not in CONVERTIBLE:
         raise OptionError(f"{target}: its name must end in {' or '.join(CONVERTIBLE)}, which tells the form")
-    if _exists(target) and not force:
+    if arguments.fp16 and target.suffix.lower() == ".onnx":
+        raise OptionError("--fp16 is for safetensors; for ONNX use: lucidbox export IN --to onnx --precision fp16")
+    _check_defaults(arguments)
+    if _exists(target) and not arguments.force:
         raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
+    from dataclasses import replace
+
     from lucidbox import weights
 
-    converted = weights.read(source)
-    if names is not None:
-        converted = weights.renamed(converted, weights.read_names(names))
+    converted = weights.read(arguments.source)
+    if arguments.names is not None:
+        converted = weights.renamed(converted, weights.read_names(arguments.names))
+    if arguments.fp16:
+        converted = weights.halved(converted)
+    if arguments.conf is not None:
+        converted = replace(converted, conf=arguments.conf)
+    if arguments.size is not None:
+        converted = replace(converted, size=arguments.size)
     try:
         _write(converted, target)
     except ModuleNotFoundError as error:
@@ -129,6 +148,17 @@ def _convert(source: Path, target: Path, names: Path | None, force: bool) -> int
     classes = f"{len(converted.names)} {'class' if len(converted.names) == 1 else 'classes'}"
     print(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}")
     return 0
+
+
+def _check_defaults(arguments: argparse.Namespace) -> None:
+    """Refuse a threshold or a size that predict could not use."""
+    from lucidbox.letterbox import parse_size
+    from lucidbox.nms import Limits
+
+    if arguments.conf is not None:
+        Limits(conf=arguments.conf)
+    if arguments.size is not None:
+        parse_size(arguments.size)
 
 
 def _exists(target: Path) -> bool:

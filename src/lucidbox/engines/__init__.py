@@ -5,10 +5,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lucidbox.artefacts import Form, form_of
-from lucidbox.engines.base import Engine, Prediction
+from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
 from lucidbox.errors import OptionError
 
-__all__ = ["ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "choose", "load"]
+__all__ = [
+    "ENGINES",
+    "PRECISIONS",
+    "RUNNERS",
+    "Choice",
+    "Engine",
+    "Prediction",
+    "Scalable",
+    "choose",
+    "for_many",
+    "load",
+]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from lucidbox.engines.base import Engine, Prediction
+from lucidbox.engines.base import Engine, Prediction, for_many
 from lucidbox.errors import EngineError
 from lucidbox.shapes import Float32, Shaped, UInt8
 
@@ -45,6 +45,11 @@ class SuppressedEngine:
             raise EngineError("this model's metadata state a suppression that its graph does not have") from error
         return Prediction(boxes, one_hot(scores, classes, self._classes))
 
+    def for_many(self) -> Engine:
+        """See :class:`lucidbox.engines.base.Scalable`."""
+        engine = for_many(self._engine)
+        return SuppressedEngine(engine, self._classes) if isinstance(engine, GraphEngine) else self
+
 
 class FixedBatchEngine:
     """A graph that takes one batch size only: smaller batches are filled with black pictures.
@@ -67,6 +72,10 @@ class FixedBatchEngine:
             images = np.concatenate([images, filling])
         found = self._engine(images)
         return Prediction(found.boxes[:count], found.scores[:count])
+
+    def for_many(self) -> Engine:
+        """See :class:`lucidbox.engines.base.Scalable`."""
+        return FixedBatchEngine(for_many(self._engine), self._batch)
 
 
 def one_hot(

@@ -37,3 +37,17 @@ class Engine(Protocol):
         The arrays returned may be reused by this thread's next call: copy what must live longer.
         """
         ...
+
+
+@runtime_checkable
+class Scalable(Engine, Protocol):
+    """An engine that has a form which answers more pictures a second where several threads call it at once."""
+
+    def for_many(self) -> Engine:
+        """That form of it: the same answers, bit for bit, each of them later."""
+        ...
+
+
+def for_many(engine: Engine) -> Engine:
+    """The engine in the form that answers most pictures a second; itself where it has no other."""
+    return engine.for_many() if isinstance(engine, Scalable) else engine

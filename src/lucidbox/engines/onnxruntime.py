@@ -7,6 +7,7 @@ import numpy as np
 
 from lucidbox.engines.base import Prediction
 from lucidbox.errors import EngineError
+from lucidbox.files import stamp_of
 from lucidbox.shapes import UInt8
 
 
@@ -33,6 +34,7 @@ class OnnxRuntimeEngine:
         if precision not in ("auto", "fp32"):
             raise EngineError(f"onnxruntime on CPU computes in fp32, not {precision}; choose --precision fp32")
         onnxruntime.disable_telemetry_events()
+        self._path, self._stamp = path, stamp_of(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are not for our users
         if threads is not None:
@@ -48,6 +50,13 @@ class OnnxRuntimeEngine:
         """See :class:`lucidbox.engines.base.Engine`."""
         outputs = self.outputs(images)
         return Prediction(outputs["boxes"], outputs["scores"])
+
+    def for_many(self) -> "OnnxRuntimeEngine":
+        """See :class:`lucidbox.engines.base.Scalable`: each call computes in its caller's thread alone.
+
+        The engine itself, where the file is no longer the one that was loaded.
+        """
+        return OnnxRuntimeEngine(self._path, threads=1) if stamp_of(self._path) == self._stamp else self
 
     def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
         """Everything the graph gives, by name.

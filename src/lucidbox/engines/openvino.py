@@ -1,10 +1,12 @@
 """OpenVINO: the default engine, fastest on processors and small to install."""
 
 import contextlib
+import copy
 import sys
 import threading
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ from lucidbox.shapes import UInt8
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+_ONE_SOON = {"PERFORMANCE_HINT": "LATENCY"}
+# Not pinned to cores: the threads that decode must get them, too.
+_MANY_AT_ONCE = {"PERFORMANCE_HINT": "THROUGHPUT", "ENABLE_CPU_PINNING": False}
 
 
 def import_openvino() -> Any:
@@ -31,9 +37,19 @@ def import_openvino() -> Any:
     return openvino
 
 
+@cache
+def shared_core() -> Any:
+    """The one ``openvino.Core`` of this process, which is never let go.
+
+    Its processor plugin gives the thread that first needs it a stack for signals, and frees that memory with the
+    last core: on another thread the first would crash at its next signal, be it a child process's end.
+    """
+    return import_openvino().Core()
+
+
 def automatic_precision() -> tuple[str, str]:
     """What precision "auto" means on this processor, and why."""
-    native = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    native = shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if "BF16" in native:
         return "bf16", "this processor multiplies bfloat16 natively, and AP moves by less than 0.001"
     return "fp32", "this processor has no faster precision"
@@ -58,8 +74,7 @@ class OpenVinoEngine:
         self, path: Path, precision: str = "auto", threads: int | None = None, *, cached: bool = True
     ) -> None:
         openvino = import_openvino()
-        core = openvino.Core()
-        native = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        native = shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto":
             precision, _ = automatic_precision()
         if precision not in HINTS or precision.upper() not in native:
@@ -67,18 +82,31 @@ class OpenVinoEngine:
                 f"openvino on this processor cannot compute in {precision}; choose --precision auto or fp32"
             )
         self.precision = precision
-        options: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": HINTS[precision],
-        }
+        self._options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
         if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
+            self._options["INFERENCE_NUM_THREADS"] = threads
         try:
-            self._model = _compiled(openvino, core, path, options, cached)
+            model, self._content = _compiled(openvino, shared_core(), path, self._options | _ONE_SOON, cached)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
-        self._names = [name for port in self._model.outputs for name in port.names]
+        self._take(model)
+
+    def _take(self, model: Any) -> None:
+        self._model = model
+        self._names = [name for port in model.outputs for name in port.names]
         self._local = threading.local()
+
+    def for_many(self) -> "OpenVinoEngine":
+        """See :class:`lucidbox.engines.base.Scalable`: a thread a picture instead of all threads for one.
+
+        Made from the compiled model in memory: the file may have been replaced since, and nothing is compiled
+        again. That how many threads there are rounds nothing differently is not promised anywhere: tests hold it.
+        """
+        openvino = import_openvino()
+        options = self._options | _MANY_AT_ONCE
+        engine = copy.copy(self)
+        engine._take(shared_core().import_model(openvino.Tensor(self._content), "CPU", options))
+        return engine
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
@@ -104,8 +132,10 @@ class OpenVinoEngine:
         return {name: outputs[name] for name in self._names}
 
 
-def _compiled(openvino: Any, core: Any, path: Path, options: dict[str, Any], cached: bool) -> Any:
-    """The compiled model, from the cache folder if it is there; put there otherwise, if that can be done.
+def _compiled(
+    openvino: Any, core: Any, path: Path, options: dict[str, Any], cached: bool
+) -> tuple[Any, UInt8[np.ndarray, " n"]]:
+    """The compiled model and its bytes, from the cache folder or else put there, if that can be done.
 
     OpenVINO has a cache of its own. It recognises a model by path, size and time, so it would answer with an
     old model when a file was replaced by a copy that kept them; and it writes in place, so that a second
@@ -114,15 +144,15 @@ def _compiled(openvino: Any, core: Any, path: Path, options: dict[str, Any], cac
     kept = _kept_path(openvino.__version__, core, path, options) if cached else None
     if kept is not None and (content := _whole_content(kept)) is not None:
         try:
-            return core.import_model(openvino.Tensor(content), "CPU", options)
+            return core.import_model(openvino.Tensor(content), "CPU", options), content
         except RuntimeError:  # whatever it holds, it is made anew
             pass
     model = core.compile_model(str(path), "CPU", options)
+    made: bytes = model.export_model().getvalue()
     if kept is not None:
-        content = model.export_model().getvalue()
         with contextlib.suppress(OutputError):  # a full or locked disk costs the next start some time, no more
-            atomic_write(kept, content + zlib.crc32(content).to_bytes(_CHECKSUM, "big"))
-    return model
+            atomic_write(kept, made + zlib.crc32(made).to_bytes(_CHECKSUM, "big"))
+    return model, np.frombuffer(made, np.uint8)
 
 
 def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> Path | None:

@@ -1,5 +1,6 @@
 """PyTorch: the network itself, for graphics cards and for comparing. Imports torch when built, not before."""
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,13 +69,18 @@ class TorchEngine:
         from lucidbox.model.fuse import fuse
 
         self.device = device
+        self._one_call = threading.Lock()
         on_card = self.device.type == "cuda"
         self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
         types = {"fp32": torch.float32, "bf16": torch.bfloat16} | ({"fp16": torch.float16} if on_card else {})
         if self.precision not in types:
             raise EngineError(f"torch on {self.device} does not compute in {precision}; choose --precision fp32")
         self._type = types[self.precision]
-        detecting = Detecting(fuse(network)).eval().to(self.device, self._type)
+        fused = fuse(network)
+        for module in fused.modules():
+            if isinstance(module, torch.nn.SiLU):
+                module.inplace = True  # of a copy that nobody looks into: a quarter less time in fp32
+        detecting = Detecting(fused).eval().to(self.device, self._type)
         # Channels last is the order that processors' and cards' fast convolution kernels want.
         self._network = detecting.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -82,7 +88,8 @@ class TorchEngine:
         """See :class:`lucidbox.engines.base.Engine`."""
         import torch
 
-        with torch.inference_mode():
+        # Two calls at once would each bring as many threads as there are cores, which wait for work by spinning.
+        with self._one_call, torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
             found = self._network(pixels.to(torch.float32).div_(255).to(self._type))
             return Prediction(found.boxes.float().cpu().numpy(), found.scores.float().cpu().numpy())

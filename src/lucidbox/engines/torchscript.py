@@ -1,5 +1,6 @@
 """TorchScript on a processor, as exported. Imports torch when built, not before."""
 
+import threading
 import warnings
 from pathlib import Path
 
@@ -34,6 +35,7 @@ class TorchScriptEngine:
             raise EngineError(f"our TorchScript computes in fp32, not {precision}; choose --precision fp32")
         if threads is not None:
             torch.set_num_threads(threads)
+        self._one_call = threading.Lock()
         try:
             with warnings.catch_warnings():
                 # Torch calls TorchScript deprecated; that is for who exports to know, not for who runs.
@@ -48,7 +50,8 @@ class TorchScriptEngine:
         import torch
 
         try:
-            with torch.inference_mode():
+            # Each thread that calls torch would bring as many threads of its own as there are cores.
+            with self._one_call, torch.inference_mode():
                 boxes, scores = self._module(torch.from_numpy(np.ascontiguousarray(images)))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""The score threshold at which a detector is best used, per class."""
+"""The score threshold at which a detector is best used, per class and for all classes together."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -121,23 +121,35 @@ def sweeps(matching: Matching, threshold: int = 0) -> list[Sweep]:
     starts = field.ranking.class_starts
     result = []
     for index, (start, end) in enumerate(pairwise(starts.tolist())):
-        scores = field.ranking.scores[start:end]
-        # A threshold cannot part equal scores, so only the last of them is a place to stop.
-        last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)) if len(scores) else np.zeros(0, int)
-        hits, counts = (np.cumsum(flags[start:end])[last] for flags in (fate.true, fate.counted))
-        result.append(Sweep(scores[last], hits, counts, int(field.positives[0, index])))
+        own = np.arange(start, end)
+        result.append(_sweep(field.ranking.scores, fate, own, int(field.positives[0, index])))
     return result
+
+
+def together(matching: Matching, threshold: int = 0) -> Sweep:
+    """All classes at one score threshold, under one IoU threshold and for all sizes: every object counts alike."""
+    field, fate = matching.field, cell(matching, threshold)
+    order = np.argsort(-field.ranking.scores, kind="stable")
+    return _sweep(field.ranking.scores, fate, order, int(field.positives[0].sum()))
+
+
+def _sweep(scores: Float[np.ndarray, " n"], fate: Cell, order: Int[np.ndarray, " m"], positives: int) -> Sweep:
+    """The sweep over the detections in this order, which must be of falling scores."""
+    scores = scores[order]
+    # A threshold cannot part equal scores, so only the last of them is a place to stop.
+    last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)) if len(scores) else np.zeros(0, int)
+    hits, counts = (np.cumsum(flags[order])[last] for flags in (fate.true, fate.counted))
+    return Sweep(scores[last], hits, counts, positives)
 
 
 def best_f1(matching: Matching, threshold: int = 0) -> list[OperatingPoint]:
     """For each class the score threshold of highest F1; of equal ones the highest threshold."""
-    points = []
-    for sweep in sweeps(matching, threshold):
-        if sweep.positives == 0 or not sweep.hits.any():
-            points.append(OperatingPoint(0.0, 0.0, 0.0, 0.0))
-            continue
-        best = int(np.argmax(sweep.f1))
-        points.append(
-            OperatingPoint(*(float(one[best]) for one in (sweep.scores, sweep.f1, sweep.precision, sweep.recall)))
-        )
-    return points
+    return [best_point(sweep) for sweep in sweeps(matching, threshold)]
+
+
+def best_point(sweep: Sweep) -> OperatingPoint:
+    """The point of highest F1; of equal ones that of the highest threshold."""
+    if sweep.positives == 0 or not sweep.hits.any():
+        return OperatingPoint(0.0, 0.0, 0.0, 0.0)
+    best = int(np.argmax(sweep.f1))
+    return OperatingPoint(*(float(one[best]) for one in (sweep.scores, sweep.f1, sweep.precision, sweep.recall)))

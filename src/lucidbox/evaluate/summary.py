@@ -9,7 +9,7 @@ import numpy as np
 
 from lucidbox.evaluate.curves import Curves
 from lucidbox.evaluate.evaluation import Matching, match_all
-from lucidbox.evaluate.operating import OperatingPoint, best_f1
+from lucidbox.evaluate.operating import OperatingPoint, best_f1, best_point, together
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.truth import Truth
@@ -100,10 +100,16 @@ class Summary:
         """Every evaluated class, in the order of category ids."""
         return _per_class(self.matching, self.curves)
 
+    @cached_property
+    def best(self) -> OperatingPoint:
+        """The one score threshold for all classes of best F1, at the lowest IoU threshold."""
+        return best_point(together(self.matching))
+
     def to_dict(self) -> dict[str, Any]:
-        """``stats`` by short name, then ``per_class``, counts and notes."""
+        """``stats`` by short name, then ``per_class``, ``best``, counts and notes."""
         numbers: dict[str, Any] = {row.name: row.value for row in self.rows}
         numbers["per_class"] = [asdict(one) for one in self.per_class]
+        numbers["best"] = asdict(self.best)
         numbers["images"] = len(self.matching.truth.image_ids)
         numbers["truths"] = len(self.matching.objects.rows)
         numbers["detections"] = len(self.matching.predictions)

@@ -17,7 +17,7 @@ from lucidbox.artefacts import Suppression
 from lucidbox.engines.adapters import GraphEngine, SuppressedEngine, one_hot
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
-from lucidbox.engines.openvino import OpenVinoEngine, import_openvino
+from lucidbox.engines.openvino import OpenVinoEngine, shared_core
 from lucidbox.errors import WeightsError
 from lucidbox.export.variants import suppression_alone
 from lucidbox.nms import Limits, detect
@@ -144,7 +144,7 @@ def _run_alone(
     """The suppressing part in every engine here: its name and outputs."""
     content = suppression_alone(suppression, scores.shape[2]).SerializeToString()
     inputs = {"all_boxes": boxes, "all_scores": scores}
-    core = import_openvino().Core()
+    core = shared_core()
     model = core.compile_model(core.read_model(content), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     yield "openvino", model(inputs)
     if find_spec("onnxruntime"):

@@ -9,7 +9,7 @@ import torch
 
 from lucidbox import weights as weights_files
 from lucidbox.artefacts import EXTRA_FILE
-from lucidbox.engines.openvino import import_openvino
+from lucidbox.engines.openvino import import_openvino, shared_core
 from lucidbox.export.tracing import FromPixels, quiet
 from lucidbox.model.fuse import fuse
 from lucidbox.weights import Weights
@@ -21,7 +21,7 @@ def write_ir(graph: Path, metadata: Mapping[str, str], path: Path) -> None:
     Number types stay as they are in the ONNX: OpenVINO's own compression would halve every constant.
     """
     openvino = import_openvino()
-    model = openvino.Core().read_model(str(graph))
+    model = shared_core().read_model(str(graph))
     for key, value in metadata.items():
         model.set_rt_info(value, ["lucidbox", key])
     openvino.save_model(model, str(path), compress_to_fp16=False)

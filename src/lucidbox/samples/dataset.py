@@ -106,12 +106,12 @@ def open_data(
     return TrainingData(train, val, train.names, problems, notes, opened.train_pictures, opened.val_pictures)
 
 
-def identity(data: TrainingData) -> str:
-    """SHA-256 of what is trained on, in hexadecimal: names, files, sizes, boxes and classes of the train part.
+def identity(part: DataSet) -> str:
+    """SHA-256 of a part of a data set, in hexadecimal: names, files, sizes, boxes and classes.
 
     Not of pixels, nor of where the files are: the data set may be moved between two runs.
     """
-    part, total = data.train, hashlib.sha256()
+    total = hashlib.sha256()
     for names in (part.names, part.file_names):
         total.update("".join(f"{name}\0" for name in names).encode("utf-8", "surrogatepass"))
         total.update(b"\1")

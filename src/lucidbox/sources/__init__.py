@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lucidbox.sources.files import PICTURE_EXTENSIONS, VIDEO_EXTENSIONS, StillPictures
 from lucidbox.sources.opening import Sources, open_sources
-from lucidbox.sources.picture import Failure, Kind, Picture, Refused, Source
+from lucidbox.sources.picture import Failure, Kind, Picture, Refused, Source, Unread
 
 if TYPE_CHECKING:
     from lucidbox.sources.camera import Camera as Camera
@@ -47,6 +47,7 @@ __all__ = [
     "Sources",
     "StandardInput",
     "StillPictures",
+    "Unread",
     "Url",
     "Video",
     "open_sources",

@@ -2,8 +2,10 @@
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lucidbox.errors import LucidboxError, OptionError, SourceError
@@ -16,10 +18,11 @@ from lucidbox.sources.files import (
     find_in_folder,
     name_below,
 )
-from lucidbox.sources.picture import Failure, Picture, Refused, Source
+from lucidbox.sources.picture import Failure, Picture, Refused, Source, Unread, itself
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _STREAMS = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "srt"})
+_AHEAD = 4  # frames that are decoded before they are asked for
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,24 @@ class Sources:
         """Every picture, or its failure, of every part."""
         for part in self.parts:
             yield from part
+
+    def unread(self) -> Generator[Unread, None, None]:
+        """The same items, in the same order, each to be read by a call, in any thread.
+
+        Picture files are read by that call. Videos and data sets, which only give one item after the other, are
+        read ahead by a thread of their own; of a live source the newest frame is given, and those that nobody
+        asked for in time are dropped.
+        """
+        for part in self.parts:
+            if isinstance(part, StillPictures):
+                yield from (partial(part.read, path) for path in part.paths)
+            elif part.live or part.kind in ("video", "hub"):
+                from lucidbox.sources.ahead import ahead, newest
+
+                with closing(newest(part) if part.live else ahead(part, _AHEAD)) as items:
+                    yield from map(itself, items)
+            else:
+                yield from map(itself, part)
 
 
 @dataclass(frozen=True)

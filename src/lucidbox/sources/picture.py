@@ -1,7 +1,8 @@
 """What a source yields, and what a source is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -46,6 +47,19 @@ class Failure:
 
     source: str
     error: LucidboxError
+
+
+Unread = Callable[[], Picture | Failure]
+"""An item of a stream that is read when this is called."""
+
+
+def itself(item: Picture | Failure) -> Unread:
+    """An item that has been read, in the form of one that has not."""
+    return partial(_same, item)
+
+
+def _same(item: Picture | Failure) -> Picture | Failure:
+    return item
 
 
 @runtime_checkable

@@ -55,6 +55,8 @@ class Identity:
         names: class names.
         data: hash of the training pictures' names, sizes and objects.
         data_summary: the data set in words, so that a difference can be told.
+        validation: hash of the pictures it is measured on, which choose its best epoch.
+        teacher: hash of the teacher's file; empty without one.
         processes: that train together.
     """
 
@@ -63,6 +65,8 @@ class Identity:
     names: tuple[str, ...]
     data: str
     data_summary: str
+    validation: str
+    teacher: str
     processes: int = 1
 
 
@@ -146,11 +150,14 @@ def refuse_other(kept: Checkpoint, found: Identity) -> None:
     for part, what in (
         ("architecture", "network"), ("options", "network's options"), ("names", "classes"),
         ("processes", "number of processes"), ("data_summary", "data set"), ("data", "content of the data set"),
+        ("validation", "data to validate on"), ("teacher", "teacher"),
     ):  # fmt: skip
         before, now = getattr(kept.identity, part), getattr(found, part)
         if before != now:
             if part == "data":
                 before, now = "other pictures or objects", "as many, but not the same"
+            elif part in ("validation", "teacher"):
+                before, now = "other content", "not the same"
             raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino
+from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino, shared_core
 from lucidbox.errors import OptionError, WeightsError
 from lucidbox.labels import COCO_NAMES
 from lucidbox.model.decode import Decoder, Predictions, anchor_points
@@ -164,7 +164,7 @@ def _compiled(path: Path, threads: int | None) -> Any:
     """The model for RGB bytes "b h w 3" of any size."""
     content = _content(path)
     openvino = import_openvino()
-    core = openvino.Core()
+    core = shared_core()
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": HINTS[automatic_precision()[0]],

@@ -15,7 +15,7 @@ from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Samples
 from lucidbox.augment.settings import Augmentation
 from lucidbox.errors import ImageError, LucidboxError, OptionError, OutputError
-from lucidbox.files import cache_folder
+from lucidbox.files import cache_folder, sha256_of
 from lucidbox.model import Network
 from lucidbox.samples.cache import build_cache
 from lucidbox.samples.dataset import TrainingData, describe, identity
@@ -105,8 +105,10 @@ class Trainer:
             network.architecture,
             dict(network.options),
             data.names,
-            identity(data),
+            identity(data.train),
             describe(data),
+            identity(data.val),
+            sha256_of(Path(recipe.teacher)) if recipe.teacher else "",
             processes.count,
         )
         self.progress = Progress()

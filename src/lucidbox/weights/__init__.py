@@ -12,7 +12,7 @@ Example:
 from lucidbox.weights.class_names import read_names
 from lucidbox.weights.contents import Weights, to_metadata
 from lucidbox.weights.description import Description, describe
-from lucidbox.weights.networks import from_network, network, renamed
+from lucidbox.weights.networks import from_network, halved, network, renamed
 from lucidbox.weights.reading import read
 from lucidbox.weights.statements import NOT_STATED
 from lucidbox.weights.store import write
@@ -23,6 +23,7 @@ __all__ = [
     "Weights",
     "describe",
     "from_network",
+    "halved",
     "network",
     "read",
     "read_names",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lucidbox.artefacts import DEFAULT_CONF, conf_of
 from lucidbox.errors import WeightsError
 from lucidbox.shapes import Shaped
 from lucidbox.version import __version__
@@ -38,6 +39,7 @@ class Weights:
         source_sha256: hash of the file that they were first read from; empty for a network made here.
         size: longer side of the pictures the network is meant for, pixels, a multiple of 32.
         options: further options of ``build``.
+        conf: the score above which its boxes are worth showing, unless a user says otherwise.
     """
 
     architecture: str
@@ -48,6 +50,7 @@ class Weights:
     source_sha256: str = ""
     size: int = DEFAULT_SIZE
     options: dict[str, int] = field(default_factory=dict)
+    conf: float = DEFAULT_CONF
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,7 @@ def to_metadata(weights: Weights) -> dict[str, str]:
         "names": json.dumps(weights.names, ensure_ascii=False),
         "stride": str(STRIDE),
         "size": str(weights.size),
+        "conf": str(weights.conf),
         "licence": weights.licence,
         "provenance": weights.provenance,
         "source_sha256": weights.source_sha256,
@@ -101,6 +105,7 @@ def from_metadata(metadata: Mapping[str, str], tensors: Tensors) -> Weights:
             source_sha256=one_line(metadata["source_sha256"]),
             size=usable_size(int(stated[0])),
             options=_options(metadata["options"]),
+            conf=conf_of(metadata),
         )
     except KeyError as error:
         raise WeightsError(f"its metadata lack {error.args[0]!r}; convert it again from its source") from None

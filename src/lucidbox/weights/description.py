@@ -23,6 +23,7 @@ class Description:
         gflops: billions of floating-point operations for a 640×640 picture.
         tensors: how many arrays the state has.
         types: number of arrays of each number type.
+        conf: the score above which its boxes are worth showing.
         licence: as the file states it.
         provenance: where the weights come from.
         source_sha256: hash of the file they were first read from.
@@ -39,6 +40,7 @@ class Description:
     gflops: float
     tensors: int
     types: dict[str, int]
+    conf: float
     licence: str
     provenance: str
     source_sha256: str
@@ -62,6 +64,7 @@ def describe(weights: Weights) -> Description:
         gflops=gflops(empty, DEFAULT_SIZE),
         tensors=len(weights.tensors),
         types=dict(Counter(str(array.dtype) for array in weights.tensors.values())),
+        conf=weights.conf,
         licence=weights.licence,
         provenance=weights.provenance,
         source_sha256=weights.source_sha256,

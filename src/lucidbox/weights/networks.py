@@ -80,6 +80,23 @@ def renamed(weights: Weights, names: Sequence[str]) -> Weights:
     return replace(weights, names=checked_names(list(names)))
 
 
+def halved(weights: Weights) -> Weights:
+    """The same weights with kernels in half the bytes (float16); norms and biases, which are few, keep theirs.
+
+    Raises:
+        WeightsError: a number is too large for float16.
+    """
+    with np.errstate(over="ignore"):  # it is asked for below
+        tensors = {
+            name: array.astype(np.float16) if array.dtype.kind == "f" and array.ndim > 1 else array
+            for name, array in weights.tensors.items()
+        }
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise WeightsError(f"tensor {name} has numbers too large for float16; keep the weights in float32")
+    return replace(weights, tensors=tensors)
+
+
 def _array(tensor: "Tensor") -> np.ndarray:
     import torch
 

@@ -1,0 +1,23 @@
+"""How long each part of the one path takes, how much of the machine it uses, and how far to trust that.
+
+Knows: detectors, pictures, clocks. Does not know: printing, exit codes. Needs no torch; matplotlib only to plot.
+"""
+
+from lucidbox.benchmark.against import Duel, duel
+from lucidbox.benchmark.machine import Machine, examine
+from lucidbox.benchmark.measuring import Measured, Setting, measure
+from lucidbox.benchmark.pictures import Sample, sample
+from lucidbox.benchmark.spread import Spread
+
+__all__ = [
+    "Duel",
+    "Machine",
+    "Measured",
+    "Sample",
+    "Setting",
+    "Spread",
+    "duel",
+    "examine",
+    "measure",
+    "sample",
+]

@@ -1,0 +1,230 @@
+"""One detector over one sample: each part of the path alone, the engine alone, and the whole stream.
+
+Rounds of several settings alternate, so that a machine's mood falls on all of them alike.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+
+from lucidbox.benchmark.machine import fixed_work
+from lucidbox.benchmark.pictures import Sample, Shot
+from lucidbox.benchmark.spread import Spread
+from lucidbox.detector import Detector
+from lucidbox.draw import draw
+from lucidbox.engines import Engine, Prediction
+from lucidbox.images import read_image
+from lucidbox.letterbox import Size
+from lucidbox.pipeline import cores
+from lucidbox.shapes import UInt8
+
+STAGES = ("read", "decode", "letterbox", "inference", "suppression", "drawing")
+
+Stack = UInt8[np.ndarray, "b h w 3"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: how a detector is loaded. ``threads`` None leaves their number to the engine."""
+
+    engine: str
+    precision: str
+    batch: int = 1
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one setting.
+
+    Attributes:
+        setting: with the precision that was computed in.
+        stages: milliseconds of each of :data:`STAGES` a picture, one after the other in one thread. Empty for
+            "read" of videos, whose frames come decoded.
+        one_picture: milliseconds from file (or frame) to boxes, drawing left out.
+        overhead: milliseconds of that which are neither reading, decoding nor inference.
+        engine_rate: pictures a second of the engine alone, on letterboxed pictures, as streams use it.
+        stream_rate: pictures a second from files to boxes.
+        bound: pictures a second if everything overlapped perfectly:
+            1 / (engine seconds a picture + core-seconds of all other stages but drawing / cores).
+        bound_share: ``stream_rate`` over ``bound``, round by round.
+        gigaflops: billions of operations a second of the engine alone; None where they were not counted.
+    """
+
+    setting: Setting
+    stages: dict[str, Spread]
+    one_picture: Spread
+    overhead: Spread
+    engine_rate: Spread
+    stream_rate: Spread
+    bound: Spread
+    bound_share: Spread
+    gigaflops: float | None = None
+
+
+@dataclass
+class _Clocked:
+    """An engine that remembers its last answer and what it took, in seconds."""
+
+    engine: Engine
+    name: str = ""
+    precision: str = ""
+    seconds: float = 0.0
+    answer: Prediction | None = None
+
+    def __call__(self, images: Stack) -> Prediction:
+        started = time.perf_counter()
+        self.answer = self.engine(images)
+        self.seconds = time.perf_counter() - started
+        return self.answer
+
+
+@dataclass
+class _Log:
+    """Measurements of one setting, as they come."""
+
+    stages: dict[str, list[float]] = field(default_factory=lambda: {stage: [] for stage in STAGES})
+    core_seconds: list[float] = field(default_factory=list)
+    one_picture: list[float] = field(default_factory=list)
+    overhead: list[float] = field(default_factory=list)
+    engine_rate: list[float] = field(default_factory=list)
+    stream_rate: list[float] = field(default_factory=list)
+    bound: list[float] = field(default_factory=list)
+
+
+def measure(
+    detectors: dict[Setting, Detector],
+    sample: Sample,
+    rounds: int,
+    operations: dict[Size, float] | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> tuple[list[Measured], list[float]]:
+    """Measure every setting in every round, after a round that does not count.
+
+    Args:
+        detectors: loaded, each by its setting.
+        sample: the pictures.
+        rounds: how often everything is measured.
+        operations: billions of operations a picture, by input shape.
+        say: told in a few words how far it is.
+
+    Returns:
+        What was measured, setting by setting; and milliseconds of the fixed piece of work in between.
+    """
+    logs = {setting: _Log() for setting in detectors}
+    noise = []
+    for turn in range(rounds + 1):
+        say("warming up" if turn == 0 else f"round {turn} of {rounds}")
+        for setting, detector in detectors.items():
+            log = _Log() if turn == 0 else logs[setting]
+            _one_round(detector, sample, log)
+            noise += [fixed_work() for _ in range(5)]
+    return [_summary(setting, detectors[setting], sample, log, operations) for setting, log in logs.items()], noise
+
+
+def _one_round(detector: Detector, sample: Sample, log: _Log) -> None:
+    start = len(log.core_seconds)
+    clocked = copy.copy(detector)
+    engine = clocked.engine = _Clocked(detector.engine, detector.engine.name, detector.engine.precision)
+    for shot in sample.shots:
+        _one_shot(clocked, engine, shot, log)
+    seconds = _engine_alone(detector, sample)
+    log.engine_rate.append(1 / seconds)
+    log.bound.append(1 / (seconds + float(np.mean(log.core_seconds[start:])) / cores()))
+    log.stream_rate.append(_stream(detector, sample))
+
+
+def _one_shot(detector: Detector, engine: _Clocked, shot: Shot, log: _Log) -> None:
+    """The stages one after the other. What the path does in one call is timed in one call, then in its parts."""
+    times, busy = [time.perf_counter()], [time.thread_time()]
+
+    def lap() -> None:
+        times.append(time.perf_counter())
+        busy.append(time.thread_time())
+
+    pixels = shot.pixels
+    if shot.path is not None:
+        content = shot.path.read_bytes()
+        lap()
+        pixels = read_image(content)
+        lap()
+        log.stages["read"].append((times[1] - times[0]) * 1000)
+        log.stages["decode"].append((times[2] - times[1]) * 1000)
+    else:
+        log.stages["decode"].append(shot.decoding * 1000)
+    detector(pixels)
+    lap()
+    whole, inference = times[-1] - times[-2], engine.seconds
+    log.one_picture.append((times[-1] - times[0] + shot.decoding) * 1000)
+    log.overhead.append((whole - inference) * 1000)
+    log.stages["inference"].append(inference * 1000)
+    frame = detector.frame(pixels)
+    frame.apply(pixels)
+    lap()
+    assert engine.answer is not None
+    found = detector.finish(engine.answer.boxes[0], engine.answer.scores[0], frame, detector.limits)
+    lap()
+    log.stages["letterbox"].append((times[-2] - times[-3]) * 1000)
+    log.stages["suppression"].append((times[-1] - times[-2]) * 1000)
+    # The processor's time, all but inference: reading and decoding, then letterbox and suppression.
+    log.core_seconds.append(busy[-4] - busy[0] + busy[-1] - busy[-3] + shot.decoding)
+    lap()
+    draw(pixels, found)
+    lap()
+    log.stages["drawing"].append((times[-1] - times[-2]) * 1000)
+
+
+def _engine_alone(detector: Detector, sample: Sample) -> float:
+    """Seconds a picture of the engine as streams use it, called by as many threads, on letterboxed pictures."""
+    engine = detector.for_many() if detector.workers > 1 else detector.engine
+    stacks = _stacks(detector, sample.shots)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(detector.callers) as pool:
+        for _ in pool.map(lambda stack: len(engine(stack).boxes), stacks):
+            pass
+    return (time.perf_counter() - started) / len(sample.shots)
+
+
+def _stacks(detector: Detector, shots: Sequence[Shot]) -> list[Stack]:
+    """Letterboxed pictures in the batches that a stream would make of them."""
+    framed = [(detector.frame(shot.pixels), shot.pixels) for shot in shots]
+    stacks = []
+    for _, run in groupby(framed, key=lambda pair: pair[0].shape):
+        fitted = [frame.apply(pixels) for frame, pixels in run]
+        stacks += [
+            np.stack(fitted[start : start + detector.batch]) for start in range(0, len(fitted), detector.batch)
+        ]
+    return stacks
+
+
+def _stream(detector: Detector, sample: Sample) -> float:
+    """Pictures a second of a stream; what cannot be read was told when the sample was taken."""
+    started = time.perf_counter()
+    count = sum(1 for _ in detector.stream(sample.stream, on_failure=lambda failure: None))
+    return count / (time.perf_counter() - started)
+
+
+def _summary(
+    setting: Setting, detector: Detector, sample: Sample, log: _Log, operations: dict[Size, float] | None
+) -> Measured:
+    engine_rate = Spread.of(log.engine_rate)
+    gigaflops = None
+    if operations is not None:
+        shapes = [detector.frame(shot.pixels).shape for shot in sample.shots]
+        gigaflops = float(np.mean([operations[shape] for shape in shapes])) * engine_rate.p50
+    return Measured(
+        setting,
+        {stage: Spread.of(times) for stage, times in log.stages.items() if times},
+        Spread.of(log.one_picture),
+        Spread.of(log.overhead),
+        engine_rate,
+        Spread.of(log.stream_rate),
+        Spread.of(log.bound),
+        Spread.of([rate / bound for rate, bound in zip(log.stream_rate, log.bound, strict=True)]),
+        gigaflops,
+    )

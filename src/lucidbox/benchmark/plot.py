@@ -1,0 +1,47 @@
+"""What was measured, as one picture: where a picture's time goes, and how close streams come to their bound."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lucidbox.benchmark.measuring import STAGES, Measured
+from lucidbox.errors import EngineError, OutputError
+from lucidbox.files import atomic_path
+
+
+def plot(measured: Sequence[Measured], labels: Sequence[str], path: Path) -> None:
+    """Write a figure; its suffix says the form (.png, .svg, .pdf).
+
+    Raises:
+        EngineError: matplotlib is not installed.
+        OutputError: the file cannot be written, or its form is unknown.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise EngineError("--plot needs matplotlib; pip install 'lucidbox[plots]'") from error
+    figure = Figure(figsize=(11, 1.6 + 0.5 * len(measured)), layout="constrained")
+    stages, rates = figure.subplots(1, 2)
+    left = [0.0] * len(measured)
+    for stage in STAGES:
+        widths = [one.stages[stage].p50 if stage in one.stages else 0.0 for one in measured]
+        stages.barh(labels, widths, left=left, label=stage)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    stages.set_xlabel("median milliseconds a picture, one after the other")
+    stages.legend(fontsize="small")
+    rates.barh(labels, [one.bound.p50 for one in measured], color="lightgrey", label="bound")
+    errors = [
+        [one.stream_rate.p50 - one.stream_rate.p10 for one in measured],
+        [one.stream_rate.p90 - one.stream_rate.p50 for one in measured],
+    ]
+    rates.barh(
+        labels, [one.stream_rate.p50 for one in measured], height=0.5, xerr=errors, label="stream, p10 to p90"
+    )
+    rates.set_xlabel("pictures a second, several at once")
+    rates.legend(fontsize="small")
+    for axes in (stages, rates):
+        axes.invert_yaxis()
+    with atomic_path(path) as temporary:
+        try:
+            figure.savefig(temporary)
+        except ValueError as error:
+            raise OutputError(f"{path}: no form that can be drawn; end it in .png, .svg or .pdf") from error

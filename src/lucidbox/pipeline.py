@@ -1,0 +1,59 @@
+"""Work done by several threads, its results in the order of what was asked. Knows nothing of pictures.
+
+Whoever takes the results drives everything: nothing is begun that was not asked for, and no more is in hand than
+was allowed. So memory stays bounded, and a slow taker holds the work up.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(
+    pool: Executor, work: Callable[[_Item], _Result], items: Iterable[_Item], room: int
+) -> Generator[_Result, None, None]:
+    """What ``work`` makes of each item, in the order of the items, as ``map`` gives it, but worked on ahead.
+
+    An error, of ``work`` or of ``items`` itself, is raised in its place, after the results before it. Closing
+    the generator drops what no thread has begun; what has begun, the pool's own end waits for.
+
+    Args:
+        pool: does the work. Its threads must not wait for each other's results.
+        work: is called in several threads at once.
+        items: asked for the next one in the thread of who takes the results.
+        room: most items that are in hand: waiting, worked on, or done and not yet taken.
+    """
+    source = iter(items)
+    in_hand: deque[Future[_Result]] = deque()
+    try:
+        while (future := _begin(pool, work, source)) is not None:
+            in_hand.append(future)
+            if len(in_hand) == room:
+                yield in_hand.popleft().result()
+        while in_hand:
+            yield in_hand.popleft().result()
+    finally:
+        for future in in_hand:
+            future.cancel()
+
+
+def _begin(pool: Executor, work: Callable[[_Item], _Result], source: Iterator[_Item]) -> Future[_Result] | None:
+    """The next item's work, begun; None at the end. An item that fails to come fails in its turn."""
+    try:
+        return pool.submit(work, next(source))
+    except StopIteration:
+        return None
+    except Exception as error:
+        failed: Future[_Result] = Future()
+        failed.set_exception(error)
+        return failed
