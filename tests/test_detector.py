@@ -9,10 +9,11 @@ from PIL import Image
 
 from lucidbox import Detector, Limits
 from lucidbox.detections import Detections
-from lucidbox.detector import MANY, _unread
+from lucidbox.detector import MANY
 from lucidbox.engines import Prediction
 from lucidbox.errors import EngineError, ImageError, OptionError
 from lucidbox.sources import Picture, open_sources
+from lucidbox.streaming import unread
 from models import RedFinder, picture
 
 
@@ -153,7 +154,7 @@ def test_streams_take_pictures_and_refuse_what_is_none(detector, tmp_path):
     assert [len(result.detections) for result in detector.stream(pictures)] == [1]
     assert [len(result.detections) for result in detector.stream([tmp_path / "a.png", *pictures])] == [1, 1]
     with pytest.raises(OptionError, match="not ndarray; for arrays call the detector"):
-        list(_unread([pictures[0].pixels]))
+        list(unread([pictures[0].pixels]))
 
 
 def test_nan_at_one_level_only_is_found(detector):

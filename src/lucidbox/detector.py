@@ -1,12 +1,8 @@
 """The one path from pixels to boxes: read, letterbox, engine, suppress, restore."""
 
 import dataclasses
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,32 +18,16 @@ from lucidbox.images import from_pillow, read_image, to_rgb
 from lucidbox.labels import class_ids
 from lucidbox.letterbox import Frame, Size, fit, parse_size
 from lucidbox.nms import Limits, detect
-from lucidbox.pipeline import cores, in_order
+from lucidbox.pipeline import cores
 from lucidbox.shapes import Float32, UInt8
-from lucidbox.sources import Failure, Picture, Sources, Unread, open_sources
-from lucidbox.sources.picture import itself
+from lucidbox.sources import Failure, Picture, Sources, open_sources
+from lucidbox.streaming import Result, Stream, unread
 
 Color = Literal["rgb", "bgr"]
 """Channel order of an array."""
 
 MANY = 16
 """Pictures after which a stream goes over to an engine made for many: about what making that one costs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What was found in one picture of a stream.
-
-    Attributes:
-        picture: the pixels and where they came from.
-        detections: the boxes, in the picture's own pixels.
-        milliseconds: from letterbox to suppression; a batch's time is shared evenly. Other pictures of the stream
-            may have had a share of the processor meanwhile, so these do not add up to the stream's time.
-    """
-
-    picture: Picture
-    detections: Detections
-    milliseconds: float
 
 
 class Detector:
@@ -218,8 +198,9 @@ class Detector:
         if isinstance(source, (str, Path)):
             source = open_sources(source)
         live = isinstance(source, Sources) and source.live
-        answers = self._one_by_one if live or self.workers == 1 else self._overlapping
-        with closing(_unread(source)) as unread, closing(answers(unread, chosen)) as answered:
+        stream = Stream(self, chosen)
+        answers = stream.one_by_one if live or self.workers == 1 else stream.overlapping
+        with closing(unread(source)) as items, closing(answers(items)) as answered:
             for answer in answered:
                 if not isinstance(answer, Failure):
                     yield from answer
@@ -233,19 +214,40 @@ class Detector:
         height, width = image.shape[:2]
         return fit((height, width), self.size, square=self.square)
 
-    def infer(self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame]) -> engines.Prediction:
+    def infer(
+        self,
+        images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        frames: Sequence[Frame],
+        engine: Engine | None = None,
+    ) -> engines.Prediction:
         """The network's own answer, in pixels of its input, for pictures whose frames share one shape.
+
+        Args:
+            images: RGB.
+            frames: where each sits in the input.
+            engine: another form of the detector's engine; see :meth:`engine_for`.
 
         Raises:
             EngineError: the network answers with something that is not a number.
         """
-        return self._infer(self.engine, images, frames)
+        fitted = [frame.apply(image) for image, frame in zip(images, frames, strict=True)]
+        predicted = (engine or self.engine)(fitted[0][None] if len(fitted) == 1 else np.stack(fitted))
+        _check(predicted, len(self.names))
+        return predicted
 
     def predict(
-        self, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame], limits: Limits
+        self,
+        images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
+        frames: Sequence[Frame],
+        limits: Limits,
+        engine: Engine | None = None,
     ) -> list[Detections]:
         """The path itself, for pictures whose frames share one shape: letterbox, engine, suppress, restore."""
-        return self._predict(self.engine, images, frames, limits)
+        predicted = self.infer(images, frames, engine)
+        return [
+            self.finish(boxes, scores, frame, limits)
+            for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True)
+        ]
 
     @property
     def callers(self) -> int:
@@ -258,6 +260,11 @@ class Detector:
             self._engine_for_many = engines.for_many(self.engine)
         return self._engine_for_many
 
+    def engine_for(self, seen: int) -> Engine:
+        """The engine for this many-th picture of a stream: few are not worth making the one for many."""
+        many = self.workers > 1 and seen > MANY
+        return self.for_many() if many else self._engine_for_many or self.engine
+
     def finish(
         self,
         boxes: Float32[np.ndarray, "a 4"],
@@ -268,87 +275,6 @@ class Detector:
         """Select, suppress and map back one picture's part of the network's answer."""
         kept_boxes, kept = detect(boxes, scores, limits)
         return Detections(frame.restore(kept_boxes), kept.scores, kept.classes, self.names)
-
-    def _infer(
-        self, engine: Engine, images: Sequence[UInt8[np.ndarray, "_ _ 3"]], frames: Sequence[Frame]
-    ) -> engines.Prediction:
-        fitted = [frame.apply(image) for image, frame in zip(images, frames, strict=True)]
-        predicted = engine(fitted[0][None] if len(fitted) == 1 else np.stack(fitted))
-        _check(predicted, len(self.names))
-        return predicted
-
-    def _predict(
-        self,
-        engine: Engine,
-        images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-        frames: Sequence[Frame],
-        limits: Limits,
-    ) -> list[Detections]:
-        predicted = self._infer(engine, images, frames)
-        return [
-            self.finish(boxes, scores, frame, limits)
-            for boxes, scores, frame in zip(predicted.boxes, predicted.scores, frames, strict=True)
-        ]
-
-    def _one_by_one(
-        self, unread: Iterable[Unread], limits: Limits
-    ) -> Generator[list[Result] | Failure, None, None]:
-        """Answers in the order of the items, without any thread."""
-        yield from map(partial(self._answer, limits), self._companies(map(_read, unread)))
-
-    def _overlapping(
-        self, unread: Iterable[Unread], limits: Limits
-    ) -> Generator[list[Result] | Failure, None, None]:
-        """The same answers in the same order, several pictures read and several companies answered at once."""
-        readers = ThreadPoolExecutor(self.workers, "lucidbox")
-        callers = readers if self.callers > 1 else ThreadPoolExecutor(1, "lucidbox")
-        with (
-            readers,
-            callers,
-            closing(in_order(readers, _read, unread, self.workers)) as items,
-            closing(self._companies(items)) as companies,
-            closing(in_order(callers, partial(self._answer, limits), companies, self.workers + 1)) as answers,
-        ):
-            yield from answers
-
-    def _companies(self, items: Iterable[Picture | Failure]) -> Generator["_Company | Failure", None, None]:
-        """Pictures that follow one another and have one shape, at most a batch of them; failures in between."""
-        waiting: list[Picture] = []
-        seen = 0
-        for item in items:
-            fits = isinstance(item, Picture) and (
-                not waiting or self.frame(waiting[0].pixels).shape == self.frame(item.pixels).shape
-            )
-            if waiting and not fits:
-                yield _Company(self._engine(seen), tuple(waiting))
-                waiting = []
-            if isinstance(item, Failure):
-                yield item
-                continue
-            waiting.append(item)
-            seen += 1
-            if len(waiting) == self.batch:
-                yield _Company(self._engine(seen), tuple(waiting))
-                waiting = []
-        if waiting:
-            yield _Company(self._engine(seen), tuple(waiting))
-
-    def _engine(self, seen: int) -> Engine:
-        """The engine for a picture of a stream: few pictures are not worth making the one for many."""
-        return self.for_many() if self.workers > 1 and seen > MANY else self._engine_for_many or self.engine
-
-    def _answer(self, limits: Limits, company: "_Company | Failure") -> list[Result] | Failure:
-        """Detect in pictures that share an inference; a failure stays one."""
-        if isinstance(company, Failure):
-            return company
-        started = time.perf_counter()
-        images = [picture.pixels for picture in company.pictures]
-        found = self._predict(company.engine, images, [self.frame(image) for image in images], limits)
-        milliseconds = (time.perf_counter() - started) * 1000 / len(images)
-        return [
-            Result(picture, detections, milliseconds)
-            for picture, detections in zip(company.pictures, found, strict=True)
-        ]
 
     def _groups(self, frames: Sequence[Frame]) -> Iterator[list[int]]:
         """Rows of pictures that may share an inference: equal shapes, at most ``batch`` at a time."""
@@ -387,41 +313,6 @@ def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:
     if unknown:
         raise OptionError(f"unknown limit {sorted(unknown)[0]!r}; there are conf, iou, max_det, classes, agnostic")
     return dataclasses.replace(limits, **given)
-
-
-@dataclass(frozen=True, eq=False)
-class _Company:
-    """Pictures that share one inference, and the engine that makes it."""
-
-    engine: Engine
-    pictures: tuple[Picture, ...]
-
-
-def _unread(source: Any) -> Generator[Unread, None, None]:
-    """Items of whatever a caller calls a source, each to be read by a call.
-
-    Raises:
-        OptionError: an item is neither a picture nor the name of one.
-    """
-    if isinstance(source, (str, Path)):
-        source = open_sources(source)
-    if isinstance(source, Sources):
-        yield from source.unread()
-        return
-    for item in source:
-        if isinstance(item, (str, Path)):
-            yield from open_sources(item).unread()
-        elif isinstance(item, (Picture, Failure)):
-            yield itself(item)
-        else:
-            raise OptionError(
-                f"a stream takes names, pictures of lucidbox.sources, or what open_sources gives, not"
-                f" {type(item).__name__}; for arrays call the detector itself"
-            )
-
-
-def _read(item: Unread) -> Picture | Failure:
-    return item()
 
 
 def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
-from lucidbox.detector import Result
 from lucidbox.draw import draw
 from lucidbox.errors import OptionError, OutputError
 from lucidbox.files import atomic_write, numbered_folder, output_error
 from lucidbox.outputs import UniqueNames, VideoSaver, save_crops, save_image, suffix_for, txt_lines
 from lucidbox.sources import Picture, Source, Sources
+from lucidbox.streaming import Result
 
 DEFAULT_FOLDER = Path("runs") / "predict"
 

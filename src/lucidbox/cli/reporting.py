@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from lucidbox.detector import Result
 from lucidbox.errors import LucidboxError, OutputError
 from lucidbox.outputs import JsonLines, describe, json_line, json_record
 from lucidbox.saving import Saver
 from lucidbox.scripts import printable
+from lucidbox.streaming import Result
 
 
 class Report:
