@@ -1,5 +1,6 @@
 """Whatever is wrong: one clear line, the right exit code, and the rest of the batch done."""
 
+import fcntl
 import functools
 import http.server
 import json
@@ -261,11 +262,20 @@ def test_an_address_that_answers_404_and_one_that_hangs(predict, server, noise, 
     assert "hang.jpg" in second
 
 
+def held_up(running):
+    """The program, which from now on waits for who reads its lines: it cannot be done before it is stopped."""
+    fcntl.fcntl(running.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    return running
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have one size here")
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_keeps_what_was_done_and_leaves_nothing_half_written(stop, process, noise, tmp_path):
     for index in range(400):
         noise(f"in/{index:03d}.png", seed=index)
-    running = process("in", "--save", "out", "--json", "--json-file", "found.jsonl", start_new_session=True)
+    running = held_up(
+        process("in", "--save", "out", "--json", "--json-file", "found.jsonl", start_new_session=True)
+    )
     for _ in range(5):
         running.stdout.readline()
     running.send_signal(stop)
@@ -293,6 +303,7 @@ def test_a_reader_that_goes_away_is_no_error(process, noise, tmp_path):
     running.stderr.close()
 
 
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have one size here")
 def test_interrupted_video_is_playable(process, tmp_path):
     import cv2
 
@@ -302,7 +313,7 @@ def test_interrupted_video_is_playable(process, tmp_path):
     for seed in range(300):
         writer.write(np.random.default_rng(seed).integers(0, 256, (96, 160, 3), dtype=np.uint8))
     writer.release()
-    running = process("long.mp4", "--save", "out", "--json", start_new_session=True)
+    running = held_up(process("long.mp4", "--save", "out", "--json", start_new_session=True))
     for _ in range(8):
         running.stdout.readline()
     running.send_signal(signal.SIGINT)
