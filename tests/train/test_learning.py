@@ -1,12 +1,13 @@
 """The whole training, on real pictures. Slow: five minutes on one core."""
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
 
+from lucidbox import Detector
 from lucidbox.cli import main
+from lucidbox.evaluate import evaluate, load_predictions, load_truth
 
 RECIPE = Path(__file__).parents[2] / "recipes/overfit.toml"
 
@@ -40,5 +41,18 @@ def eight_pictures(folder, source):
 def test_eight_pictures_are_learnt_by_heart(shared, tmp_path):
     data = eight_pictures(tmp_path, shared("data/coco-train"))
     assert main(["train", str(data), "--recipe", str(RECIPE), "--out", str(tmp_path / "out")]) == 0
-    rows = list(csv.DictReader((tmp_path / "out/metrics.csv").open()))
-    assert float(rows[-1]["ap50"]) >= 0.95
+    assert ap50_of_predict(tmp_path / "out/best.onnx", data.parent, shared("data/coco-train/images")) >= 0.95
+
+
+def ap50_of_predict(weights, folder, images):
+    """As predict sees the pictures; validation's frames may have 32 pixels of padding more."""
+    detector, truth = Detector.load(weights, conf=0.001), load_truth(folder / "instances.json")
+    document = json.loads((folder / "instances.json").read_text())
+    ids = sorted(one["id"] for one in document["categories"])
+    found = [
+        entry
+        for picture in document["images"]
+        for entry in detector(images / picture["file_name"]).to_coco(picture["id"], ids)
+    ]
+    (folder / "found.json").write_text(json.dumps(found))
+    return evaluate(truth, load_predictions(folder / "found.json", truth)).stats[1]
