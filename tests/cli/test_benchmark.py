@@ -64,6 +64,7 @@ def test_the_table_has_every_part_and_the_cold_start(benchmark, noise):
         (("--engine", "tensorflow"), "'tensorflow' is unknown"),
         (("--pictures", "0"), "--pictures 0 is less than 1"),
         (("--against", "true", "--batch", "1,2"), "--against takes one engine"),
+        (("--against", "true", "--threads", "2"), "--threads is not for --against"),
         (("--against", "echo no model >&2; exit 5"), "exit code 5: no model"),
         (("--cold", "0", "--plot", "speed.doc"), "speed.doc: no form that can be drawn"),
     ],

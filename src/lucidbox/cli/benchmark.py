@@ -121,7 +121,9 @@ def _against(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     if len(settings) > 1:
-        raise OptionError("--against takes one engine, precision, batch and number of threads")
+        raise OptionError("--against takes one engine, precision and batch")
+    if arguments.threads is not None:
+        raise OptionError("--threads is not for --against: `lucidbox predict` takes the engine's own choice")
     with tempfile.TemporaryDirectory() as folder:
         command = _predict(arguments, settings[0], arguments.sources, folder)
         result = duel(command, arguments.against, arguments.rounds, _say)

@@ -39,14 +39,18 @@ def register(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture file")
-    parser.add_argument("--weights", metavar="FILE", help=".pt, .safetensors or .onnx")
+    parser.add_argument(
+        "--weights", metavar="FILE", help=".pt, .safetensors or .onnx (default: the bundled model)"
+    )
     what = parser.add_argument_group("what is explained")
     what.add_argument("--box", type=int, metavar="N", help="this detection; 1 is the best (default)")
     what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")
     what.add_argument("--all", action="store_true", help="every detection")
     what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
-    what.add_argument("--conf", type=float, metavar="P", help="a score must be greater than this (default: 0.25)")
+    what.add_argument(
+        "--conf", type=float, metavar="P", help="a score must exceed this (default: the model's)"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
     how.add_argument(
