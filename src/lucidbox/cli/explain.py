@@ -48,9 +48,7 @@ def register(verbs: Any) -> None:
     what.add_argument("--all", action="store_true", help="every detection")
     what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
-    what.add_argument(
-        "--conf", type=float, metavar="P", help="a score must exceed this (default: the model's)"
-    )
+    what.add_argument("--conf", type=float, metavar="P", help="a score must exceed this (default: the model's)")
     how = parser.add_argument_group("how")
     how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
     how.add_argument(
