@@ -209,7 +209,7 @@ def test_a_suppression_that_differs_is_noticed(monkeypatch):
     [
         ("coreml", {}, "'coreml' is unknown; choose one of onnx, openvino"),
         ("onnx", {"precision": "bf16"}, "'bf16' is unknown"),
-        ("onnx", {"precision": "int8"}, "cannot make yet"),
+        ("tensorrt", {"precision": "int8"}, "int8 is for onnx and openvino"),
         ("onnx", {"shape": (0, 640, 640)}, "batch 0"),
         ("onnx", {"shape": (1, 100, 640)}, "size 100 is not a multiple of 32"),
         ("torchscript", {"precision": "fp16"}, "in fp32 and for every shape"),

@@ -15,7 +15,7 @@ from lucidbox.artefacts import DEFAULT_CONF, Form, Suppression
 from lucidbox.errors import WeightsError
 from lucidbox.files import cache_folder, output_error, sha256_of
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Raised whenever exported graphs change, so that cached ones of older versions are not used."""
 
 

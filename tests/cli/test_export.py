@@ -1,9 +1,17 @@
 """``lucidbox export``: names, refusals, and one file made."""
 
-import pytest
+import argparse
+import re
+from pathlib import Path
 
-from lucidbox import door
+import numpy as np
+import pytest
+from PIL import Image
+
+from lucidbox import bundled, door
 from lucidbox.cli import main
+from lucidbox.cli.export import _calibration
+from models import unchecked_shapes
 
 
 @pytest.fixture
@@ -38,7 +46,14 @@ def test_a_file_is_named_after_what_it_is_and_described(export, tmp_path):
     ("options", "words"),
     [
         (("--to", "coreml"), "'coreml' is unknown"),
-        (("--to", "onnx", "--precision", "int8"), "int8 needs a quantised model"),
+        (("--to", "onnx", "--precision", "int8"), "int8 needs pictures like those it is to see"),
+        (("--to", "onnx", "--images", "photos"), "--images has a meaning with --precision int8 only"),
+        (
+            ("--to", "onnx", "--precision", "int8", "--images", ".", "--calibrate", "0"),
+            "--calibrate 0 is less than 1",
+        ),
+        (("--to", "tensorrt", "--precision", "int8", "--images", "."), "int8 is for onnx and openvino"),
+        (("--to", "torchscript", "--precision", "int8", "--images", "."), "TorchScript is written in fp32"),
         (("--to", "onnx", "--conf", "0.3"), "--conf has a meaning with --suppress only"),
         (("--to", "onnx", "--suppress", "--conf", "3"), "conf 3.0 is not between 0 and 1"),
         (("--to", "onnx", "--batch", "2"), "--batch fixes the graph's shape and needs --size"),
@@ -65,3 +80,43 @@ def test_what_is_there_is_not_replaced_unasked(export, tmp_path):
     code, _, err = export("--to", "openvino", "--out", str(tmp_path / "model.xml"))
     assert (code, (tmp_path / "model.bin").read_text()) == (2, "precious")
     assert "model.bin: exists already" in err
+
+
+def test_int8_is_measured_on_pictures_chosen_evenly(tmp_path, capsys):
+    for number in range(10):
+        Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "5.png").write_bytes(b"no picture")
+
+    def chosen(count):
+        arguments = argparse.Namespace(images=str(tmp_path), calibrate=count)
+        return [int(picture[0, 0, 0]) for picture in _calibration(arguments)]
+
+    assert chosen(4) == [0, 2, 7]
+    assert "5.png" in capsys.readouterr().err
+    assert chosen(None) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+
+
+def test_an_int8_file_is_described_by_what_it_finds_again(tmp_path, capsys):
+    target = tmp_path / "int8.onnx"
+    pictures = Path(__file__).parents[2] / "examples"
+    options = ["--to", "onnx", "--precision", "int8", "--images", str(pictures), "--out", str(target)]
+    with unchecked_shapes():
+        assert main(["export", str(bundled.SAFETENSORS), *options]) == 0
+    assert re.search(
+        r"int8, any shape, 2\.\d MB; run by .* finds \d+ of the network's \d+ boxes again", capsys.readouterr().out
+    )
+    assert (
+        main(
+            [
+                "predict",
+                str(pictures),
+                "--weights",
+                str(target),
+                "--precision",
+                "int8",
+                "--save",
+                str(tmp_path / "out"),
+            ]
+        )
+        == 0
+    )

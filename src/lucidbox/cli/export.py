@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 from lucidbox.errors import EngineError, OptionError, OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
     from lucidbox.export import Check, Request
 
 DESCRIPTION = """\
@@ -24,12 +28,16 @@ held to the network before it gets its name; docs/export.md says how closely.
 EXAMPLES = """\
 examples:
   lucidbox export yolo11n.pt --to onnx --precision fp16
+  lucidbox export yolo11n.pt --to onnx --precision int8 --images photos/
   lucidbox export yolo11n.pt --to openvino --size 640 --out deploy/yolo11n.xml
   lucidbox export yolo11n.pt --to onnx --suppress --conf 0.3 --max-det 100
   lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
 """
 
 LIMITS = ("conf", "iou", "max_det")
+
+CALIBRATE = 128
+"""Pictures that int8 is measured on unless a user says otherwise."""
 
 COMPANIONS = {"openvino": (".bin",), "tensorrt": (".json",)}
 """Suffixes of files that are written beside the artefact."""
@@ -48,7 +56,16 @@ def register(subparsers: Any) -> None:
     # Checked by the request, like every value that Python callers may give, too.
     parser.add_argument("--to", required=True, metavar="FORM", help="onnx, openvino, torchscript or tensorrt")
     parser.add_argument(
-        "--precision", default="fp32", help="fp32 (default), or fp16: kernels stored in half the bytes"
+        "--precision",
+        default="fp32",
+        help="fp32 (default); fp16: kernels stored in half the bytes; int8: convolutions compute in 8 bits"
+        " (onnx, openvino)",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="with int8: pictures like those it is to see, to measure its steps on"
+    )
+    parser.add_argument(
+        "--calibrate", type=int, metavar="N", help=f"with int8: how many of them, evenly chosen ({CALIBRATE})"
     )
     parser.add_argument(
         "--size", metavar="N|H,W", help="fix the input to this size (default: any multiples of 32)"
@@ -76,10 +93,37 @@ def run(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
     _check_target(target, request, arguments)
-    check = export(arguments.weights, target, request, lambda words: print(f"lucidbox: {words}", file=sys.stderr))
+    check = export(arguments.weights, target, request, _say, _calibration(arguments))
     licence = read_info(arguments.weights).licence
     print(f"{target}: {_described(target, request, check)}; licence: {licence}")
     return 0
+
+
+def _say(words: str) -> None:
+    print(f"lucidbox: {words}", file=sys.stderr)
+
+
+def _calibration(arguments: argparse.Namespace) -> "Iterator[np.ndarray]":
+    """Pictures to measure int8 on, evenly chosen; what cannot be read is told and left out."""
+    from lucidbox.sources import Failure, open_sources
+
+    if arguments.images is None:
+        return
+    wanted = CALIBRATE if arguments.calibrate is None else arguments.calibrate
+    sources = open_sources(arguments.images)
+    every = max(1, (sources.count or wanted) / wanted)
+    chosen = 0
+    for number, read in enumerate(sources.unread()):
+        if number < int(chosen * every):
+            continue
+        if chosen == wanted:
+            return
+        chosen += 1
+        item = read()
+        if isinstance(item, Failure):
+            _say(f"error: {item.error}")
+        else:
+            yield item.pixels
 
 
 def _request(arguments: argparse.Namespace) -> "Request":
@@ -93,6 +137,13 @@ def _request(arguments: argparse.Namespace) -> "Request":
     given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
     if given and not arguments.suppress:
         raise OptionError(f"--{next(iter(given)).replace('_', '-')} has a meaning with --suppress only")
+    for option in ("images", "calibrate"):
+        if getattr(arguments, option) is not None and arguments.precision != "int8":
+            raise OptionError(f"--{option} has a meaning with --precision int8 only")
+    if arguments.calibrate is not None and arguments.calibrate < 1:
+        raise OptionError(f"--calibrate {arguments.calibrate} is less than 1")
+    if arguments.precision == "int8" and arguments.images is None:
+        raise OptionError("int8 needs pictures like those it is to see; give some 100 with --images DIR")
     if arguments.batch is not None and arguments.size is None:
         raise OptionError("--batch fixes the graph's shape and needs --size")
     suppression = Suppression(**given) if arguments.suppress else None
@@ -144,11 +195,14 @@ def _described(target: Path, request: "Request", check: "Check") -> str:
     shape = "×".join(map(str, request.shape)) if request.shape else "any shape"
     size = sum(path.stat().st_size for path in (target, *_companions(target, request))) / 1e6
     inside = ", suppression inside" if request.suppression else ""
-    engines = " and ".join(check.engines)
-    return (
-        f"{request.precision}, {shape}{inside}, {size:.1f} MB; run by {engines} it differs from"
-        f" the network by at most {check.boxes:.2g} px and {check.scores:.2g} in score"
-    )
+    start = f"{request.precision}, {shape}{inside}, {size:.1f} MB; run by {' and '.join(check.engines)} it"
+    if check.found:
+        total, again = check.found
+        return (
+            f"{start} finds {again} of the network's {total} boxes again, moved by {check.boxes:.2g} px and"
+            f" {check.scores:.2g} in score (medians); measure AP with: lucidbox parity"
+        )
+    return f"{start} differs from the network by at most {check.boxes:.2g} px and {check.scores:.2g} in score"
 
 
 def _companions(target: Path, request: "Request") -> list[Path]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lucidbox.artefacts import Form, form_of
+from lucidbox.artefacts import Form, form_of, read_metadata
 from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
 from lucidbox.errors import OptionError
 
@@ -85,19 +85,41 @@ def load(name: str, path: Path, *, precision: str = "auto", threads: int | None 
     Args:
         name: one of :data:`ENGINES`.
         path: our ONNX; for openvino also our IR; for torch also our TorchScript and any weights of ours.
-        precision: one of :data:`PRECISIONS`.
+        precision: one of :data:`PRECISIONS`. An int8 file computes its convolutions in 8 bits whatever is asked
+            for, which then is the precision of the rest; "int8" asks for such a file, and for "auto" otherwise.
         threads: most threads to use; None leaves it to the engine.
 
     Raises:
-        OptionError: the precision is unknown, or needs a quantised model.
+        OptionError: the precision is unknown, or needs an int8 file.
         EngineError: the engine cannot run it.
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-    if precision == "int8":
-        raise OptionError("precision int8 needs a quantised model, which lucidbox cannot make yet; choose auto")
     if threads is not None and not 1 <= threads <= 512:
         raise OptionError(f"threads {threads} is not between 1 and 512")
+    quantised = _is_quantised(path)
+    if precision == "int8" and not quantised:
+        raise OptionError(
+            f"{path.name} is not in int8; make a file that is, with: lucidbox export WEIGHTS --to onnx"
+            " --precision int8 --images DIR"
+        )
+    rest = "auto" if precision == "int8" else precision
+    engine = _load(name, path, rest, threads)
+    if quantised:
+        engine.precision = "int8"
+    return engine
+
+
+def _is_quantised(path: Path) -> bool:
+    """Whether an artefact states int8. What is wrong with a file, its engine will say."""
+    form = form_of(path)
+    try:
+        return form in ("onnx", "openvino") and read_metadata(path, form).get("precision") == "int8"
+    except (ValueError, IndexError):
+        return False
+
+
+def _load(name: str, path: Path, precision: str, threads: int | None) -> Engine:
     if name == "openvino":
         from lucidbox.engines.openvino import OpenVinoEngine
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from lucidbox.artefacts import Suppression
+from lucidbox.boxes import pairwise_iou
 from lucidbox.engines.adapters import GraphEngine, SuppressedEngine, one_hot
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 from lucidbox.engines.openvino import OpenVinoEngine, shared_core
 from lucidbox.errors import WeightsError
 from lucidbox.export.variants import suppression_alone
-from lucidbox.nms import Limits, detect
+from lucidbox.nms import Candidates, Limits, detect
 from lucidbox.shapes import Float32, UInt8
 
 
@@ -38,6 +39,12 @@ TOLERANCES = {"fp32": Tolerance(0.05, 1e-4), "fp16": Tolerance(1.0, 0.005)}
 HALF_ARITHMETIC = Tolerance(8.0, 0.03)
 """For a TensorRT engine that computes in fp16: a guess, no such engine was ever at hand."""
 
+QUANTISED_PICTURES = 32
+"""Most pictures on which an int8 graph is held to the network: two forwards and an engine's check of each."""
+
+LEAST_FOUND = 0.5
+"""Share of the network's boxes that an int8 graph must find for it to be kept; a YOLO11n's finds 0.97."""
+
 EXACT = Tolerance(0.01, 1e-4)
 """Between a graph and the same graph with suppression behind it: an engine may fuse the two differently."""
 
@@ -48,13 +55,17 @@ class Check:
 
     Attributes:
         engines: that ran the artefact.
-        boxes: largest difference of a box side from the network's, in pixels.
-        scores: largest difference of a score.
+        boxes: largest difference of a box side from the network's, in pixels; for int8 the median over boxes that
+            both find.
+        scores: largest difference of a score; for int8 the median likewise.
+        found: for int8: how many boxes the network finds in the pictures, and how many of them the artefact does,
+            in the engine that finds fewest.
     """
 
     engines: tuple[str, ...]
     boxes: float
     scores: float
+    found: tuple[int, int] | None = None
 
 
 def graph_engines(path: Path) -> list[GraphEngine]:
@@ -94,6 +105,54 @@ def check_answers(
             )
         boxes, scores = max(boxes, box_error), max(scores, score_error)
     return Check(tuple(engine.name for engine in engines), boxes, scores)
+
+
+def check_quantised(
+    engines: Sequence[Engine], whole: Engine, batches: Sequence[UInt8[np.ndarray, "1 h w 3"]]
+) -> Check:
+    """Hold an int8 graph to the network on real pictures: rounding moves every number, so objects are compared.
+
+    Args:
+        engines: the artefact in each engine.
+        whole: the same graph in fp32, checked before.
+        batches: letterboxed pictures, in which the network finds something.
+
+    Raises:
+        WeightsError: the network finds nothing, or the artefact too little of it.
+    """
+    limits = Limits()
+    found, moved, changed = [], [], []
+    for engine in engines:
+        total = again = 0
+        for batch in batches:
+            (boxes, kept), (others, other) = (_objects(one, batch, limits) for one in (whole, engine))
+            overlaps = pairwise_iou(boxes, others) * (kept.classes[:, None] == other.classes)
+            partners = overlaps.argmax(axis=1) if len(others) else np.zeros(0, np.intp)
+            rows = np.flatnonzero(overlaps.max(axis=1, initial=0) >= 0.5)
+            total, again = total + len(boxes), again + len(rows)
+            moved += np.abs(boxes[rows] - others[partners[rows]]).max(axis=1).tolist()
+            changed += np.abs(kept.scores[rows] - other.scores[partners[rows]]).tolist()
+        found.append((total, again))
+    total, again = min(found, key=lambda pair: pair[1])
+    if total == 0:
+        raise WeightsError(
+            f"the network finds nothing above {limits.conf} in {len(batches)} of these pictures, so int8 cannot be"
+            " checked; give pictures with objects that it knows"
+        )
+    if again < LEAST_FOUND * total:
+        raise WeightsError(
+            f"in int8 only {again} of {total} boxes are found; this network cannot be rounded so far"
+        )
+    names = tuple(engine.name for engine in engines)
+    return Check(names, float(np.median(moved)), float(np.median(changed)), (total, again))
+
+
+def _objects(
+    engine: Engine, batch: UInt8[np.ndarray, "1 h w 3"], limits: Limits
+) -> tuple[Float32[np.ndarray, "n 4"], Candidates]:
+    """What is found in one picture."""
+    answer = engine(batch)
+    return detect(answer.boxes[0], answer.scores[0], limits)
 
 
 def check_suppression(

@@ -19,7 +19,8 @@ class Request:
 
     Attributes:
         form: one of :data:`FORMS`.
-        precision: "fp32"; "fp16" stores the kernels in half the bytes (TensorRT: computes with them, too).
+        precision: "fp32"; "fp16" stores the kernels in half the bytes (TensorRT: computes with them, too); "int8"
+            computes convolutions in 8 bits, with steps measured on pictures.
         shape: batch, height and width that the graph is fixed to; None for any.
         suppression: what the graph suppresses by itself; None for the network's own answer.
 
@@ -37,10 +38,8 @@ class Request:
             raise OptionError(f"form {self.form!r} is unknown; choose one of {', '.join(FORMS)}")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-        if self.precision == "int8":
-            raise OptionError(
-                "int8 needs a quantised model, which lucidbox cannot make yet; choose --precision fp16"
-            )
+        if self.precision == "int8" and self.form == "tensorrt":
+            raise OptionError("int8 is for onnx and openvino, not for tensorrt; choose --precision fp16")
         if self.shape:
             if not 1 <= self.shape[0] <= LARGEST_BATCH:
                 raise OptionError(f"batch {self.shape[0]} is not between 1 and {LARGEST_BATCH}")

@@ -93,6 +93,7 @@ def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
     assert program is not None
     model = program.model_proto
     _name_every_tensor(model, module)
+    _copy_batches(model)
     for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
@@ -110,6 +111,41 @@ def _name_every_tensor(model: Any, module: nn.Module) -> None:
     for name, parameter in module.named_parameters():
         if name not in present:
             model.graph.initializer.append(numpy_helper.from_array(parameter.detach().numpy(), name))
+
+
+def _copy_batches(model: Any) -> None:
+    """Let reshapes copy the batch's length from what they reshape, instead of asking the input for it.
+
+    OpenVINO answers that question at the first convolution, whose bias and activation then no longer become part
+    of it: 4 % of a YOLO11n's time.
+    """
+    from onnx import helper, numpy_helper
+
+    asked = {node.output[0] for node in model.graph.node if node.op_type == "Shape" and _is_batch(node)}
+    shapes = {
+        node.output[0]: node
+        for node in model.graph.node
+        if node.op_type == "Concat"
+        and asked.intersection(node.input[:1])
+        and not asked.intersection(node.input[1:])
+    }
+    for node in model.graph.node:
+        if node.op_type != "Reshape":
+            for name in node.input:
+                shapes.pop(name, None)
+    copied = "batch.copied"
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.int64), copied))
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and node.input[1] in shapes:
+            shapes[node.input[1]].input[0] = copied
+            del node.attribute[:]
+            node.attribute.append(helper.make_attribute("allowzero", 0))  # a length of 0 means: as it is
+
+
+def _is_batch(node: Any) -> bool:
+    """Whether a Shape node asks for the batch's length of the pixels."""
+    options = {attribute.name: attribute.i for attribute in node.attribute}
+    return node.input[0] == "pixels" and options.get("start", 0) == 0 and options.get("end") == 1
 
 
 @contextlib.contextmanager

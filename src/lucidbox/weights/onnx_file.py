@@ -38,6 +38,8 @@ def read_onnx(content: bytes) -> Weights:
     metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
     if "lucidbox_version" not in metadata:
         raise WeightsError("an ONNX file that lucidbox did not write; give the checkpoint it was exported from")
+    if metadata.get("precision") == "int8":
+        raise WeightsError("an int8 file, whose weights are rounded; give the file that it was made from")
     stated = from_metadata(metadata, {})
     kind = kind_of(stated)
     return checked(replace(stated, tensors=_unfolded(_initializers(model.graph.initializer), kind)), kind)
