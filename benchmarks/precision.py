@@ -1,6 +1,6 @@
 """What each engine and precision costs in accuracy: AP, and how far boxes and scores move from torch fp32.
 
-    python benchmarks/precision.py --weights W --images DIR --annotations instances.json
+    python benchmarks/precision.py --weights W --images DIR --annotations instances.json --int8 W-int8.onnx
 
 Prints the table of docs/precision.md. AP is pycocotools', validation settings (conf 0.001, IoU 0.7, several
 labels an anchor, at most 300), one picture at a time. "Moved" compares detections above 0.25 at predict
@@ -78,6 +78,9 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("--images", required=True, type=Path)
     parser.add_argument("--annotations", required=True, type=Path)
+    parser.add_argument(
+        "--int8", help="the same weights after: lucidbox export WEIGHTS --to onnx --precision int8"
+    )
     arguments = parser.parse_args()
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(arguments.annotations))
@@ -87,9 +90,12 @@ def main():
           "| score moved: 99 % / max | unmatched | ms, engine alone |")  # fmt: skip
     print("|---|---|---|---|---|---|---|---|---|---|")
     reference = None
-    for engine, precision in COMBINATIONS:
+    rows = [(arguments.weights, *combination) for combination in COMBINATIONS]
+    if arguments.int8:
+        rows += [(arguments.int8, engine, "int8") for engine in ("openvino", "onnxruntime")]
+    for weights, engine, precision in rows:
         try:
-            ap, ap50, count, found, milliseconds = measure(arguments.weights, engine, precision, images, truth)
+            ap, ap50, count, found, milliseconds = measure(weights, engine, precision, images, truth)
         except LucidboxError as error:
             print(f"| {engine} | {precision} | not on offer: {error} |||||||")
             continue

@@ -160,13 +160,16 @@ class Detector:
         """
         chosen = self._limits(limits)
         several = isinstance(pictures, (list, tuple))
-        images = [pixels_of(picture, color) for picture in (pictures if several else [pictures])]
+        given = pictures if several else [pictures]
+        images = [pixels_of(picture, color) for picture in given]
+        frames = [
+            self.frame_of(picture.size) if isinstance(picture, Picture) else self.frame(image)
+            for picture, image in zip(given, images, strict=True)
+        ]
         found: list[Detections | None] = [None] * len(images)
-        for rows in self._groups([self.frame(image) for image in images]):
-            batch = [images[row] for row in rows]
-            for row, detections in zip(
-                rows, self.predict(batch, [self.frame(i) for i in batch], chosen), strict=True
-            ):
+        for rows in self._groups(frames):
+            answers = self.predict([images[row] for row in rows], [frames[row] for row in rows], chosen)
+            for row, detections in zip(rows, answers, strict=True):
                 found[row] = detections
         done = [detections for detections in found if detections is not None]
         return done if several else done[0]
@@ -211,8 +214,11 @@ class Detector:
 
     def frame(self, image: UInt8[np.ndarray, "h w 3"]) -> Frame:
         """Where this picture sits in the network's input."""
-        height, width = image.shape[:2]
-        return fit((height, width), self.size, square=self.square)
+        return self.frame_of((image.shape[0], image.shape[1]))
+
+    def frame_of(self, size: Size) -> Frame:
+        """Where a picture of this height and width sits in the network's input."""
+        return fit(size, self.size, square=self.square)
 
     def infer(
         self,

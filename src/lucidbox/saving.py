@@ -135,7 +135,7 @@ class Saver:
         else:
             stem = self._frame_stem(picture, picture.frame)
         if self.wanted.text:
-            height, width = picture.pixels.shape[:2]
+            height, width = picture.size
             lines = txt_lines(detections, width, height)
             atomic_write(self.folder / "labels" / f"{stem}.txt", "".join(line + "\n" for line in lines))
         if self.wanted.crops:

@@ -94,7 +94,7 @@ class Stream:
             yield _Company(self.detector.engine_for(seen), tuple(waiting))
 
     def _shape(self, picture: Picture) -> Size:
-        return self.detector.frame(picture.pixels).shape
+        return self.detector.frame_of(picture.size).shape
 
     def _answer(self, company: _Company | Failure) -> list[Result] | Failure:
         """Detect in pictures that share an inference; a failure stays one."""
@@ -102,7 +102,7 @@ class Stream:
             return company
         started = time.perf_counter()
         images = [picture.pixels for picture in company.pictures]
-        frames = [self.detector.frame(image) for image in images]
+        frames = [self.detector.frame_of(picture.size) for picture in company.pictures]
         found = self.detector.predict(images, frames, self.limits, company.engine)
         milliseconds = (time.perf_counter() - started) * 1000 / len(images)
         return [

@@ -60,7 +60,7 @@ class Report:
     def found(self, result: Result) -> None:
         """One picture's line."""
         picture, detections = result.picture, result.detections
-        height, width = picture.pixels.shape[:2]
+        height, width = picture.size
         self._pictures += 1
         self._objects += len(detections)
         record = json_record(

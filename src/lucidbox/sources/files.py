@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lucidbox.errors import ImageError, SourceError
-from lucidbox.images import MAX_PIXELS, read_image
+from lucidbox.images import MAX_PIXELS, read_image, read_reduced
 from lucidbox.sources.picture import Failure, Kind, Picture
 
 PICTURE_EXTENSIONS = frozenset(
@@ -37,6 +37,8 @@ class StillPictures:
         kind: "image" if the user named the file itself, else "folder".
         max_pixels: larger pictures are refused.
         passed_over: number of other entries in the folder, neither picture nor video file.
+        within: height, width that every picture will be shrunk into, if large JPEGs may be decoded in part; see
+            :func:`lucidbox.images.read_reduced`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class StillPictures:
     kind: Kind = "folder"
     max_pixels: int = MAX_PIXELS
     passed_over: int = 0
+    within: tuple[int, int] | None = None
     live: ClassVar[bool] = False
 
     @property
@@ -59,10 +62,13 @@ class StillPictures:
     def read(self, path: Path) -> Picture | Failure:
         """One of ``paths``. Files do not depend on each other: threads may read several at once."""
         try:
-            pixels = read_image(path, max_pixels=self.max_pixels)
+            if self.within is None:
+                pixels, whole = read_image(path, max_pixels=self.max_pixels), None
+            else:
+                pixels, whole = read_reduced(path, self.within, max_pixels=self.max_pixels)
         except ImageError as error:
             return Failure(str(path), error)
-        return Picture(pixels, source=str(path), name=name_below(self.root, path))
+        return Picture(pixels, source=str(path), name=name_below(self.root, path), whole=whole)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class _Options:
     recursive: bool
     video_stride: int
     max_pixels: int
+    reduced_within: tuple[int, int] | None
 
 
 def open_sources(
@@ -84,6 +85,7 @@ def open_sources(
     recursive: bool = False,
     video_stride: int = 1,
     max_pixels: int = MAX_PIXELS,
+    reduced_within: tuple[int, int] | None = None,
 ) -> Sources:
     """Find out what each argument is. Nothing is decoded yet.
 
@@ -98,6 +100,8 @@ def open_sources(
         recursive: look into subfolders of folders, too.
         video_stride: of video files, give every n-th frame.
         max_pixels: refuse pictures and frames of more pixels.
+        reduced_within: height, width that pictures will be shrunk into: JPEG files at least twice as large are
+            decoded in part. ``Picture.size`` still is the whole picture's.
 
     Raises:
         OptionError: ``video_stride`` or ``max_pixels`` is less than 1.
@@ -106,7 +110,7 @@ def open_sources(
         if value < 1:
             raise OptionError(f"{option} {value} is less than 1")
     several = [arguments] if isinstance(arguments, (str, Path)) else arguments
-    options = _Options(recursive, video_stride, max_pixels)
+    options = _Options(recursive, video_stride, max_pixels, reduced_within)
     return Sources(tuple(part for argument in several for part in _open(str(argument), options)))
 
 
@@ -167,7 +171,11 @@ def _open_path(argument: str, options: _Options) -> list[Source]:
     if exists and path.suffix.lower() in VIDEO_EXTENSIONS:
         return [_video(path, path.name, options)]
     if exists:
-        return [StillPictures(argument, path.parent, (path,), "image", options.max_pixels)]
+        return [
+            StillPictures(
+                argument, path.parent, (path,), "image", options.max_pixels, within=options.reduced_within
+            )
+        ]
     if argument.isdecimal():
         return [_camera(argument, options)]
     if glob.has_magic(argument):
@@ -186,6 +194,7 @@ def _found(argument: str, found: Found, options: _Options) -> list[Source]:
                 found.pictures,
                 max_pixels=options.max_pixels,
                 passed_over=found.passed_over,
+                within=options.reduced_within,
             )
         )
     parts += [_video(path, name_below(found.root, path), options) for path in found.videos]

@@ -26,6 +26,7 @@ class Picture:
         frame: index of the frame in its video, counted from 0; None for a still picture.
         time: seconds since the video's first frame; None for a still picture.
         image_id: the data set's own number of the picture, where it states one.
+        whole: height, width of the whole picture, where ``pixels`` are a reduced copy of it; else None.
     """
 
     pixels: UInt8[np.ndarray, "h w 3"]
@@ -34,6 +35,12 @@ class Picture:
     frame: int | None = None
     time: float | None = None
     image_id: int | None = None
+    whole: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height, width of the picture, which boxes refer to."""
+        return self.whole or (self.pixels.shape[0], self.pixels.shape[1])
 
 
 @dataclass(frozen=True)
