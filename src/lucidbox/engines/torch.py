@@ -1,6 +1,7 @@
 """PyTorch: the network itself, for graphics cards and for comparing. Imports torch when built, not before."""
 
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ class TorchEngine:
 
         self.device = device
         self._one_call = threading.Lock()
+        self._most = 0  # pictures at once that the memory does for, once that is known
         on_card = self.device.type == "cuda"
         self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
         types = {"fp32": torch.float32, "bf16": torch.bfloat16} | ({"fp16": torch.float16} if on_card else {})
@@ -85,7 +87,44 @@ class TorchEngine:
         self._network = detecting.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
-        """See :class:`lucidbox.engines.base.Engine`."""
+        """See :class:`lucidbox.engines.base.Engine`.
+
+        A batch that a card has no memory for is answered in halves, and so are later ones of its size; a warning
+        says so once.
+
+        Raises:
+            EngineError: the memory does not do for one picture.
+        """
+        import torch
+
+        if self._most and len(images) > self._most:
+            return self._in_parts(images, self._most)
+        try:
+            return self._answer(images)
+        except torch.OutOfMemoryError as error:
+            height, width = images.shape[1:3]
+            if len(images) == 1:
+                raise EngineError(
+                    f"{self.device} is out of memory for one picture of {height}×{width}; use a smaller --size, or"
+                    " --engine openvino"
+                ) from error
+        # Outside of the handler: the error holds on to what was in memory.
+        self._most = len(images) // 2
+        warnings.warn(
+            f"{self.device} is out of memory for {len(images)} pictures of {height}×{width}; going on with batches"
+            f" of {self._most}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return self._in_parts(images, self._most)
+
+    def _in_parts(self, images: UInt8[np.ndarray, "b h w 3"], most: int) -> Prediction:
+        parts = [self(images[start : start + most]) for start in range(0, len(images), most)]
+        return Prediction(
+            np.concatenate([part.boxes for part in parts]), np.concatenate([part.scores for part in parts])
+        )
+
+    def _answer(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         import torch
 
         # Two calls at once would each bring as many threads as there are cores, which wait for work by spinning.
