@@ -201,7 +201,7 @@ def test_a_suppression_that_differs_is_noticed(monkeypatch):
     other = variants.suppression_alone(Suppression(0.2, 0.9, 20), 3)
     monkeypatch.setattr(checking, "suppression_alone", lambda *_: other)
     with pytest.raises(WeightsError, match="keeps other boxes than ours"):
-        checking._check_alone(SUPPRESSION, Limits(0.2, 0.5, 20), 3)
+        checking.check_suppression_alone(SUPPRESSION, 3)
 
 
 @pytest.mark.parametrize(

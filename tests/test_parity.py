@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from lucidbox.detections import Detections
+from lucidbox.detections import Detections, match
 from lucidbox.errors import DataError
 from lucidbox.nms import Limits
-from lucidbox.parity import Collector, Parity, Spread, Tolerances, match
+from lucidbox.parity import Collector, Parity, Spread, Tolerances
 
 NAMES = ("cat", "dog")
 

@@ -1,5 +1,8 @@
 """Large JPEGs decoded in part: how far, which way up, and where boxes then are."""
 
+from io import BytesIO
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,6 +83,17 @@ def test_other_formats_are_read_whole_and_refusals_stay(tmp_path):
         read_reduced(path, (320, 320))
 
 
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_other_kinds_of_jpeg_have_the_colours_of_the_whole_picture(mode, tmp_path):
+    ramp = np.linspace(0, 255, 1000, dtype=np.uint8)[None].repeat(640, axis=0)
+    picture = ramp if mode == "L" else np.stack([ramp, 255 - ramp, ramp // 2, np.zeros_like(ramp)], axis=2)
+    Image.fromarray(picture, mode).save(tmp_path / "a.jpg", quality=95)
+    pixels, whole = read_reduced(tmp_path / "a.jpg", (320, 320))
+    means = read_image(tmp_path / "a.jpg").reshape(320, 2, 500, 2, 3).mean(axis=(1, 3))
+    assert whole == (640, 1000)
+    assert np.abs(pixels - means).max() <= 6
+
+
 def test_boxes_are_in_pixels_of_the_whole_picture(tmp_path):
     pixels = np.full((960, 1280, 3), 255, np.uint8)
     pixels[240:480, 320:960] = 255, 0, 0
@@ -95,7 +109,7 @@ def test_boxes_are_in_pixels_of_the_whole_picture(tmp_path):
     assert whole.picture.size == whole.picture.pixels.shape[:2] == (960, 1280)
 
 
-def test_on_the_command_line_it_goes_without_drawing(small_onnx, tmp_path, capsys):
+def test_on_the_command_line_it_goes_without_drawing(small_onnx, tmp_path, capsys, monkeypatch):
     path = saved(tmp_path / "a.jpg", 960, 1280)
     command = ["predict", str(path), "--weights", str(small_onnx), "--size", "320", "--reduced-decoding"]
     assert main(command) == 2
@@ -104,3 +118,6 @@ def test_on_the_command_line_it_goes_without_drawing(small_onnx, tmp_path, capsy
     capsys.readouterr()
     assert main([*command, "--no-draw", "--json"]) == 0
     assert '"width":1280' in capsys.readouterr().out.replace(" ", "")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=BytesIO(path.read_bytes())))
+    assert main([*command[:1], "-", *command[2:], "--no-draw", "--json"]) == 0
+    assert "--reduced-decoding is for picture files; - is decoded whole" in capsys.readouterr().err

@@ -98,7 +98,7 @@ class Detector:
                 artefact with a fixed shape or with suppression inside keeps to those: other sizes and looser
                 limits are refused.
             engine: "auto", "openvino", "onnxruntime" or "torch".
-            precision: "auto", "fp32", "bf16" or "fp16": which are to be had depends on engine and processor.
+            precision: "auto", "fp32", "bf16", "fp16" or "int8"; it depends on engine, processor and file.
             size: longer side of the network's input, or height, width; by default what the model was trained for.
             batch: most pictures that share one inference.
             square: pad every picture to a square.
@@ -122,6 +122,8 @@ class Detector:
         choice = engines.choose(engine, form)
         # Torch runs the network as it is; the other engines run a graph.
         is_network = choice.name == "torch" and form != "torchscript"
+        if precision == "int8" and (is_network or form == "weights"):
+            raise OptionError(engines.not_in_int8(path))
         model = path if is_network else door.through(path, say)
         info = door.read_info(model)
         if is_network:

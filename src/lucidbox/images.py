@@ -110,7 +110,9 @@ def read_reduced(
             pixels = _decode_jpeg(data, _REDUCED[part], name)
             cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, pixels)
             return pixels, (height, width) if pixels.shape[:2] == shape else (width, height)
-    pixels = read_image(data, max_pixels=max_pixels, name=name)
+        pixels = _decode_jpeg(data, cv2.IMREAD_COLOR_RGB, name)
+    else:
+        pixels = read_image(data, max_pixels=max_pixels, name=name)
     return pixels, (pixels.shape[0], pixels.shape[1])
 
 

@@ -12,17 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox import door
-from lucidbox.boxes import pairwise_iou
-from lucidbox.detections import Detections
+from lucidbox.detections import Detections, match
 from lucidbox.detector import Detector
 from lucidbox.errors import DataError, OptionError
 from lucidbox.evaluate import CocoEvaluator
 from lucidbox.nms import Limits
 from lucidbox.shapes import UInt8
 from lucidbox.validation import LIMITS
-
-MATCH = 0.5
-"""Least IoU of two boxes of one class that are the same object."""
 
 
 @dataclass(frozen=True)
@@ -150,27 +146,6 @@ class Collector:
             self.marginal,
             ap,
         )
-
-
-def match(first: Detections, second: Detections) -> tuple[list[int], list[int]]:
-    """Pairs of boxes of one class with an IoU of at least :data:`MATCH`, each box in one pair at most.
-
-    Returns:
-        Rows of the first, best score first, and the row of the second that each is paired with: the free one
-        that overlaps it most.
-    """
-    rows: list[int] = []
-    partners: list[int] = []
-    if len(first) == 0 or len(second) == 0:
-        return rows, partners
-    overlaps = pairwise_iou(first.boxes, second.boxes) * (first.classes[:, None] == second.classes)
-    for row in np.argsort(-first.scores, kind="stable").tolist():
-        partner = int(overlaps[row].argmax())
-        if overlaps[row, partner] >= MATCH:
-            rows.append(row)
-            partners.append(partner)
-            overlaps[:, partner] = 0
-    return rows, partners
 
 
 def load_pair(

@@ -89,11 +89,24 @@ def test_int8_is_measured_on_pictures_chosen_evenly(tmp_path, capsys):
 
     def chosen(count):
         arguments = argparse.Namespace(images=str(tmp_path), calibrate=count)
-        return [int(picture[0, 0, 0]) for picture in _calibration(arguments)]
+        failures = []
+        return [int(picture[0, 0, 0]) for picture in _calibration(arguments, failures)], len(failures)
 
-    assert chosen(4) == [0, 2, 7]
+    assert chosen(4) == ([0, 2, 7], 1)
     assert "5.png" in capsys.readouterr().err
-    assert chosen(None) == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert chosen(None) == ([0, 1, 2, 3, 4, 6, 7, 8, 9], 1)
+
+
+def test_int8_without_a_readable_picture_is_told(tmp_path, capsys):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"no picture")
+    options = ["--to", "onnx", "--precision", "int8", "--images", str(folder), "--out", str(tmp_path / "a.onnx")]
+    assert main(["export", str(bundled.SAFETENSORS), *options]) == 2
+    err = capsys.readouterr().err
+    assert "a.png" in err
+    assert f"none of the pictures in {folder} could be read" in err
+    assert not (tmp_path / "a.onnx").exists()
 
 
 def test_an_int8_file_is_described_by_what_it_finds_again(tmp_path, capsys):

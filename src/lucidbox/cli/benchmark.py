@@ -56,7 +56,9 @@ def register(verbs: Any) -> None:
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="pictures, folders, patterns, video files")
     parser.add_argument("--weights", metavar="FILE", help="weights or an artefact (default: the bundled model)")
     parser.add_argument("--engine", default="auto", metavar="A,B", help="engines side by side (default: auto)")
-    parser.add_argument("--precision", default="auto", metavar="A,B", help="auto (default), fp32, bf16, fp16")
+    parser.add_argument(
+        "--precision", default="auto", metavar="A,B", help="auto (default), fp32, bf16, fp16, int8"
+    )
     parser.add_argument("--batch", default="1", metavar="M,N", help="pictures of one inference (default: 1)")
     parser.add_argument("--threads", metavar="M,N", help="processor threads (default: the engine's own choice)")
     parser.add_argument(
@@ -108,7 +110,7 @@ def _alone(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         from lucidbox.benchmark.plot import plot
 
-        plot(measured, [_label(one) for one in measured], arguments.plot)
+        plot(measured, [_label(one.setting) for one in measured], arguments.plot)
     if arguments.json:
         print(json.dumps(_document(machine, measured, cold, taken)))
     else:
@@ -137,7 +139,8 @@ def _against(arguments: argparse.Namespace) -> int:
 def _predict(arguments: argparse.Namespace, setting: "Setting", sources: list[str], folder: str) -> list[str]:
     """Our own command line for these sources, with everything that ``predict`` does unless told otherwise."""
     command = [sys.executable, "-m", "lucidbox", "predict", *sources, "--save", str(Path(folder) / "out")]
-    command += ["--engine", setting.engine, "--precision", setting.precision, "--batch", str(setting.batch)]
+    rest = setting.precision.rpartition("+")[2]  # an int8 file's convolutions need no asking
+    command += ["--engine", setting.engine, "--precision", rest, "--batch", str(setting.batch)]
     for option, value in (("--weights", arguments.weights), ("--size", arguments.size)):
         command += [option, str(value)] if value else []
     return command
@@ -175,6 +178,8 @@ def _load(arguments: argparse.Namespace, settings: "list[Setting]") -> "dict[Set
             say=_say,
         )
         chosen = replace(setting, engine=detector.engine.name, precision=detector.engine.precision)
+        if chosen in detectors:
+            _say(f"{_label(setting)} is {_label(chosen)} here, which is measured already")
         detectors.setdefault(chosen, detector)
     return detectors
 
@@ -212,14 +217,13 @@ def _share(machine: "Machine", one: "Measured") -> float | None:
     return one.gigaflops / peak if one.gigaflops and peak else None
 
 
-def _label(one: "Measured") -> str:
-    setting = one.setting
+def _label(setting: "Setting") -> str:
     threads = "" if setting.threads is None else f" t{setting.threads}"
     return f"{setting.engine} {setting.precision} b{setting.batch}{threads}"
 
 
 def _table(machine: "Machine", measured: "list[Measured]", cold: "Spread | None", taken: "Sample") -> str:
-    width = max(len(_label(one)) for one in measured)
+    width = max(len(_label(one.setting)) for one in measured)
     peaks = ", ".join(f"{precision} {value:.0f}" for precision, value in machine.peaks.items())
     lines = [
         f"{len(taken.shots)} pictures; {machine.cores} cores; peak of a matrix product, GFLOP/s: {peaks}",
@@ -230,7 +234,8 @@ def _table(machine: "Machine", measured: "list[Measured]", cold: "Spread | None"
     for one in measured:
         took, share = one.one_picture, _share(machine, one)
         lines.append(
-            f"{_label(one):{width}} {took.p50:22.1f} {took.p90:5.1f} {took.p99:5.1f} {one.overhead.p50:9.2f}"
+            f"{_label(one.setting):{width}} {took.p50:22.1f} {took.p90:5.1f} {took.p99:5.1f}"
+            f" {one.overhead.p50:9.2f}"
             f" {one.engine_rate.p50:9.1f} {one.stream_rate.p50:9.1f} {one.bound_share.p50:9.2f}"
             f" {'–' if share is None else f'{share:.0%}':>8}"
         )
@@ -238,7 +243,7 @@ def _table(machine: "Machine", measured: "list[Measured]", cold: "Spread | None"
     lines += ["", f"{'stages, ms: p50 / p90':{width}} " + "".join(f"{stage:>15}" for stage in stages)]
     for one in measured:
         cells = "".join(f"{f'{one.stages[s].p50:.2f} / {one.stages[s].p90:.2f}':>15}" for s in stages)
-        lines.append(f"{_label(one):{max(width, 21)}} {cells}")
+        lines.append(f"{_label(one.setting):{max(width, 21)}} {cells}")
     if cold is not None:
         lines += [
             "",

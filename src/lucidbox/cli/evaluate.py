@@ -74,7 +74,7 @@ def _add_model(group: Any) -> None:
     group.add_argument("--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
     group.add_argument("--size", metavar="N", help="longer side of the network's input (default: the model's)")
     group.add_argument("--engine", help="auto (default), openvino, onnxruntime or torch")
-    group.add_argument("--precision", help="auto (default), fp32, bf16 or fp16")
+    group.add_argument("--precision", help="auto (default), fp32, bf16, fp16 or int8")
     group.add_argument("--batch", type=int, metavar="N", help="pictures padded to one shape (1)")
     group.add_argument("--missed", action="store_true", help="why each missed object was missed")
 

@@ -57,7 +57,7 @@ def register(verbs: Any) -> None:
     how.add_argument("--masks", type=int, metavar="N", help="masks of drise (1000)")
     how.add_argument("--seed", type=int, metavar="N", help="of drise's masks, and of --sample (0)")
     how.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
-    how.add_argument("--precision", default="auto", help="auto (default), fp32, bf16, fp16")
+    how.add_argument("--precision", default="auto", help="auto (default), fp32, bf16, fp16, int8")
     how.add_argument("--size", metavar="N|H,W", help="longer side of the network's input")
     out = parser.add_argument_group("output")
     out.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/explain)")

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.errors import EngineError, OptionError, OutputError
+from lucidbox.errors import EngineError, LucidboxError, OptionError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import numpy as np
 
@@ -83,7 +84,7 @@ def register(subparsers: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the artefact, and say how close it is to the network."""
+    """Write the artefact, and say how close it is to the network; 1 if pictures to measure could not be read."""
     try:
         from lucidbox.export import export
     except ModuleNotFoundError as error:
@@ -93,37 +94,47 @@ def run(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
     _check_target(target, request, arguments)
-    check = export(arguments.weights, target, request, _say, _calibration(arguments))
+    failures: list[LucidboxError] = []
+    pictures = _calibration(arguments, failures) if request.precision == "int8" else ()
+    check = export(arguments.weights, target, request, _say, pictures)
     licence = read_info(arguments.weights).licence
     print(f"{target}: {_described(target, request, check)}; licence: {licence}")
-    return 0
+    return int(bool(failures))
 
 
 def _say(words: str) -> None:
     print(f"lucidbox: {words}", file=sys.stderr)
 
 
-def _calibration(arguments: argparse.Namespace) -> "Iterator[np.ndarray]":
-    """Pictures to measure int8 on, evenly chosen; what cannot be read is told and left out."""
+def _calibration(
+    arguments: argparse.Namespace, failures: "list[LucidboxError]"
+) -> "Generator[np.ndarray, None, None]":
+    """Pictures to measure int8 on, evenly chosen where their number is known; what cannot be read is told.
+
+    Raises:
+        OptionError: none could be read.
+    """
     from lucidbox.sources import Failure, open_sources
 
-    if arguments.images is None:
-        return
     wanted = CALIBRATE if arguments.calibrate is None else arguments.calibrate
-    sources = open_sources(arguments.images)
-    every = max(1, (sources.count or wanted) / wanted)
-    chosen = 0
-    for number, read in enumerate(sources.unread()):
-        if number < int(chosen * every):
-            continue
-        if chosen == wanted:
-            return
-        chosen += 1
-        item = read()
-        if isinstance(item, Failure):
-            _say(f"error: {item.error}")
-        else:
-            yield item.pixels
+    sources = open_sources(arguments.images, recursive=True)
+    every = max(1, (sources.count or 0) / wanted)
+    given = 0
+    with closing(sources.unread()) as items:
+        for number, read in enumerate(items):
+            if number < int((given + len(failures)) * every):
+                continue
+            item = read()
+            if isinstance(item, Failure):
+                failures.append(item.error)
+                _say(f"error: {item.error}")
+            else:
+                given += 1
+                yield item.pixels
+            if given + len(failures) == wanted:
+                break
+    if not given:
+        raise OptionError(f"none of the pictures in {arguments.images} could be read; int8 needs some 100")
 
 
 def _request(arguments: argparse.Namespace) -> "Request":
@@ -200,7 +211,7 @@ def _described(target: Path, request: "Request", check: "Check") -> str:
         total, again = check.found
         return (
             f"{start} finds {again} of the network's {total} boxes again, moved by {check.boxes:.2g} px and"
-            f" {check.scores:.2g} in score (medians); measure AP with: lucidbox parity"
+            f" {check.scores:.2g} in score (medians); for AP: lucidbox parity --annotations"
         )
     return f"{start} differs from the network by at most {check.boxes:.2g} px and {check.scores:.2g} in score"
 

@@ -51,7 +51,7 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--engine-a", default="auto", metavar="E", help="for A: openvino, onnxruntime or torch")
     parser.add_argument("--engine-b", default="auto", metavar="E", help="for B, likewise")
     parser.add_argument(
-        "--precision", default="fp32", metavar="P", help="of both: fp32 (default), auto, bf16, fp16"
+        "--precision", default="fp32", metavar="P", help="of both: fp32 (default), auto, bf16, fp16, int8"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="most processor threads")
     _add_tolerances(parser.add_argument_group("when they disagree"))

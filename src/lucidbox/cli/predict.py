@@ -131,6 +131,11 @@ def run(arguments: argparse.Namespace) -> int:
         max_pixels=MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
         reduced_within=detector.size if arguments.reduced_decoding else None,
     )
+    for part in sources.parts:
+        if arguments.reduced_decoding and part.kind not in ("image", "folder", "refused"):
+            print(
+                f"lucidbox: --reduced-decoding is for picture files; {part.name} is decoded whole", file=sys.stderr
+            )
     folder = Path(arguments.save) if arguments.save else None
     with ExitStack() as stack:
         saver = stack.enter_context(Saver(wanted, sources, folder))

@@ -19,6 +19,7 @@ __all__ = [
     "choose",
     "for_many",
     "load",
+    "not_in_int8",
 ]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -79,14 +80,22 @@ def _only(wanted: str, form: Form) -> Choice:
     return Choice(name, f"the one that runs {form} files")
 
 
+def not_in_int8(path: Path) -> str:
+    """What to say, and to do, when int8 is asked of another file."""
+    return (
+        f"{path} is not in int8; make a file for openvino that is, with: lucidbox export {path.name} --to onnx"
+        " --precision int8 --images DIR"
+    )
+
+
 def load(name: str, path: Path, *, precision: str = "auto", threads: int | None = None) -> Engine:
     """Load a model into the engine of this name.
 
     Args:
         name: one of :data:`ENGINES`.
         path: our ONNX; for openvino also our IR; for torch also our TorchScript and any weights of ours.
-        precision: one of :data:`PRECISIONS`. An int8 file computes its convolutions in 8 bits whatever is asked
-            for, which then is the precision of the rest; "int8" asks for such a file, and for "auto" otherwise.
+        precision: one of :data:`PRECISIONS`. A file made in int8 computes its convolutions so whatever is asked
+            for, which then is the precision of the rest; "int8" insists on such a file, with "auto" for the rest.
         threads: most threads to use; None leaves it to the engine.
 
     Raises:
@@ -99,35 +108,16 @@ def load(name: str, path: Path, *, precision: str = "auto", threads: int | None 
         raise OptionError(f"threads {threads} is not between 1 and 512")
     quantised = _is_quantised(path)
     if precision == "int8" and not quantised:
-        raise OptionError(
-            f"{path.name} is not in int8; make a file that is, with: lucidbox export WEIGHTS --to onnx"
-            " --precision int8 --images DIR"
-        )
+        raise OptionError(not_in_int8(path))
     rest = "auto" if precision == "int8" else precision
-    engine = _load(name, path, rest, threads)
-    if quantised:
-        engine.precision = "int8"
-    return engine
-
-
-def _is_quantised(path: Path) -> bool:
-    """Whether an artefact states int8. What is wrong with a file, its engine will say."""
-    form = form_of(path)
-    try:
-        return form in ("onnx", "openvino") and read_metadata(path, form).get("precision") == "int8"
-    except (ValueError, IndexError):
-        return False
-
-
-def _load(name: str, path: Path, precision: str, threads: int | None) -> Engine:
     if name == "openvino":
         from lucidbox.engines.openvino import OpenVinoEngine
 
-        return OpenVinoEngine(path, precision, threads)
+        return OpenVinoEngine(path, rest, threads, quantised=quantised)
     if name == "onnxruntime":
         from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(path, precision, threads)
+        return OnnxRuntimeEngine(path, rest, threads, quantised=quantised)
     if form_of(path) == "torchscript":
         from lucidbox.engines.torchscript import TorchScriptEngine
 
@@ -135,3 +125,12 @@ def _load(name: str, path: Path, precision: str, threads: int | None) -> Engine:
     from lucidbox.engines.torch import TorchEngine
 
     return TorchEngine(path, precision, threads)
+
+
+def _is_quantised(path: Path) -> bool:
+    """Whether an artefact states int8. What is wrong with a file, its engine will say."""
+    try:
+        form = form_of(path)
+        return form in ("onnx", "openvino") and read_metadata(path, form).get("precision") == "int8"
+    except (OSError, ValueError, IndexError):
+        return False

@@ -25,7 +25,8 @@ class Engine(Protocol):
 
     Attributes:
         name: "openvino", "onnxruntime" or "torch".
-        precision: of the arithmetic: "fp32", "bf16" or "fp16".
+        precision: of the arithmetic: "fp32", "bf16" or "fp16"; "int8+bf16" where a file computes its convolutions
+            in int8 and the engine the rest in bf16.
     """
 
     name: str

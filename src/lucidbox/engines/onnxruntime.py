@@ -24,9 +24,10 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
-    precision = "fp32"
 
-    def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, precision: str = "auto", threads: int | None = None, *, quantised: bool = False
+    ) -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -34,6 +35,7 @@ class OnnxRuntimeEngine:
         if precision not in ("auto", "fp32"):
             raise EngineError(f"onnxruntime on CPU computes in fp32, not {precision}; choose --precision fp32")
         onnxruntime.disable_telemetry_events()
+        self.precision = "int8+fp32" if quantised else "fp32"
         self._path, self._stamp = path, stamp_of(path)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are not for our users
@@ -56,7 +58,9 @@ class OnnxRuntimeEngine:
 
         The engine itself, where the file is no longer the one that was loaded.
         """
-        return OnnxRuntimeEngine(self._path, threads=1) if stamp_of(self._path) == self._stamp else self
+        if stamp_of(self._path) != self._stamp:
+            return self
+        return OnnxRuntimeEngine(self._path, threads=1, quantised=self.precision != "fp32")
 
     def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
         """Everything the graph gives, by name.

@@ -62,6 +62,7 @@ class OpenVinoEngine:
         path: an ONNX file of ours, or the .xml of an IR whose .bin lies beside it.
         precision: "fp32", "bf16" or "fp16"; "auto" takes bf16 where the processor computes it natively.
         threads: most threads to use; None leaves it to OpenVINO.
+        quantised: the file computes its convolutions in int8; ``precision`` is that of the rest.
         cached: keep the compiled model in the cache folder, where that can be written.
 
     Raises:
@@ -71,7 +72,13 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(
-        self, path: Path, precision: str = "auto", threads: int | None = None, *, cached: bool = True
+        self,
+        path: Path,
+        precision: str = "auto",
+        threads: int | None = None,
+        *,
+        quantised: bool = False,
+        cached: bool = True,
     ) -> None:
         openvino = import_openvino()
         native = shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -81,7 +88,7 @@ class OpenVinoEngine:
             raise EngineError(
                 f"openvino on this processor cannot compute in {precision}; choose --precision auto or fp32"
             )
-        self.precision = precision
+        self.precision = f"int8+{precision}" if quantised else precision
         self._options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": HINTS[precision]}
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads

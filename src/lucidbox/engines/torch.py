@@ -71,7 +71,7 @@ class TorchEngine:
 
         self.device = device
         self._one_call = threading.Lock()
-        self._most = 0  # pictures at once that the memory does for, once that is known
+        self._most_pixels = 0  # that the memory does for at once; 0 while it is not known
         on_card = self.device.type == "cuda"
         self.precision = ("fp16" if on_card else "fp32") if precision == "auto" else precision
         types = {"fp32": torch.float32, "bf16": torch.bfloat16} | ({"fp16": torch.float16} if on_card else {})
@@ -89,34 +89,36 @@ class TorchEngine:
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`.
 
-        A batch that a card has no memory for is answered in halves, and so are later ones of its size; a warning
-        says so once.
+        A batch that a card has no memory for is answered in halves, and so are later ones as large; a warning says
+        so.
 
         Raises:
             EngineError: the memory does not do for one picture.
         """
         import torch
 
-        if self._most and len(images) > self._most:
-            return self._in_parts(images, self._most)
+        batch, height, width = images.shape[:3]
+        most = max(1, self._most_pixels // (height * width)) if self._most_pixels else batch
+        if batch > most:
+            return self._in_parts(images, most)
         try:
             return self._answer(images)
         except torch.OutOfMemoryError as error:
-            height, width = images.shape[1:3]
-            if len(images) == 1:
+            if batch == 1:
                 raise EngineError(
                     f"{self.device} is out of memory for one picture of {height}×{width}; use a smaller --size, or"
                     " --engine openvino"
                 ) from error
         # Outside of the handler: the error holds on to what was in memory.
-        self._most = len(images) // 2
+        most = batch // 2
+        self._most_pixels = most * height * width
         warnings.warn(
-            f"{self.device} is out of memory for {len(images)} pictures of {height}×{width}; going on with batches"
-            f" of {self._most}",
+            f"{self.device} is out of memory for {batch} pictures of {height}×{width}; going on with batches of"
+            f" {most}",
             RuntimeWarning,
             stacklevel=2,
         )
-        return self._in_parts(images, self._most)
+        return self._in_parts(images, most)
 
     def _in_parts(self, images: UInt8[np.ndarray, "b h w 3"], most: int) -> Prediction:
         parts = [self(images[start : start + most]) for start in range(0, len(images), most)]

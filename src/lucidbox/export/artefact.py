@@ -1,6 +1,7 @@
 """One artefact from beginning to end: traced or found in the cache, varied, written, checked, named."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +11,6 @@ import numpy as np
 from lucidbox import door
 from lucidbox import weights as weights_files
 from lucidbox.artefacts import read_metadata
-from lucidbox.engines.adapters import FixedBatchEngine
 from lucidbox.engines.base import Engine
 from lucidbox.engines.torchscript import TorchScriptEngine
 from lucidbox.errors import OptionError
@@ -20,7 +20,9 @@ from lucidbox.export.request import FORMS, Request
 from lucidbox.export.toolkits import write_ir, write_torchscript
 from lucidbox.export.tracing import answer, export_onnx, noise
 from lucidbox.files import atomic_write
+from lucidbox.fixed import adapted
 from lucidbox.letterbox import fit
+from lucidbox.nms import Limits
 from lucidbox.shapes import UInt8
 from lucidbox.weights import Weights
 
@@ -45,7 +47,7 @@ def export(
         target: the file to make; an OpenVINO IR gets a ``.bin`` beside it, a TensorRT engine a ``.json``.
         request: what to make.
         say: told in a few words what takes seconds.
-        pictures: for int8: RGB, like those it is to see, some 100 of them. Each is held in memory at network size.
+        pictures: for int8: RGB, like those it is to see, some 100 of them.
 
     Raises:
         OptionError: int8 without pictures.
@@ -75,50 +77,75 @@ def _make(
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]],
 ) -> Check:
     """Write the artefact in a folder of its own, and check it there."""
-    batches = _letterboxed(pictures, read.size, request) if request.precision == "int8" else []
-    pixels = noise(request.shape or CHECKED_SHAPE)
-    expected = answer(weights_files.network(read), pixels)
     if request.form == "torchscript":
         say("tracing the network")
         write_torchscript(read, made)
-        return checking.check_answers([TorchScriptEngine(made)], pixels, expected, checking.TOLERANCES["fp32"])
+        return _check_answers([TorchScriptEngine(made)], read, request)
     import onnx
 
     from lucidbox.export.variants import metadata_of, with_suppression
 
-    traced = _traced(source, read, made.parent, say)
-    wide = plain = _varied(onnx.load(traced), request)
     if request.precision == "int8":
-        say(f"measuring {len(batches)} pictures")
-        plain = _quantised(onnx.load(traced), batches, request)
+        pictures = _some(pictures)
+    traced = _traced(source, read, made.parent, say)
+    kept: list[UInt8[np.ndarray, "1 h w 3"]] = []
+    if request.precision == "int8":
+        say("measuring the pictures")
+        batches = _letterboxed(pictures, read.size, request)
+        plain = _quantised(onnx.load(traced), _keeping(batches, kept), request)
+    else:
+        plain = _varied(onnx.load(traced), request)
     graph = with_suppression(plain, request.suppression, len(read.names)) if request.suppression else plain
     say(f"writing {request.form} and checking it against the network")
+    if request.form == "tensorrt":
+        return _check_answers([tensorrt.write(graph, metadata_of(graph), made, request)], read, request)
     plain_path, graph_path = made.with_name("plain.onnx"), made.with_name("graph.onnx")
     onnx.save(plain, str(plain_path))
     onnx.save(graph, str(graph_path))
-    if request.form == "tensorrt":
-        engine: Engine = tensorrt.write(graph, metadata_of(graph), made, request)
-        half = request.precision == "fp16"
-        tolerance = checking.HALF_ARITHMETIC if half else checking.TOLERANCES["fp32"]
-        return checking.check_answers([engine], pixels, expected, tolerance)
     if request.form == "openvino":
         write_ir(graph_path, metadata_of(graph), made)
     else:
         graph_path.replace(made)
-    engines = checking.graph_engines(made)
-    plain_engines = checking.graph_engines(plain_path) if request.suppression else engines
     if request.precision == "int8":
-        wide_path = made.with_name("wide.onnx")
-        onnx.save(wide, str(wide_path))
-        whole = checking.graph_engines(wide_path)[0]
-        checking.check_answers([whole], pixels, expected, checking.TOLERANCES["fp32"])
-        single = [_for_one(engine, request) for engine in plain_engines]
-        check = checking.check_quantised(single, _for_one(whole, request), batches[: checking.QUANTISED_PICTURES])
-    else:
-        check = checking.check_answers(plain_engines, pixels, expected, checking.TOLERANCES[request.precision])
-    if request.suppression:
-        checking.check_suppression(plain_engines[0], engines, pixels, request.suppression, len(read.names))
+        return _check_quantised(made, traced, kept, read, request)
+    return _check_graph(made, plain_path, read, request)
+
+
+def _check_answers(engines: Sequence[Engine], read: Weights, request: Request) -> Check:
+    """Hold engines to the network on noise."""
+    pixels = noise(request.shape or CHECKED_SHAPE)
+    expected = answer(weights_files.network(read), pixels)
+    halves = request.form == "tensorrt" and request.precision == "fp16"
+    tolerance = checking.HALF_ARITHMETIC if halves else checking.TOLERANCES[request.precision]
+    return checking.check_answers(engines, pixels, expected, tolerance)
+
+
+def _check_graph(made: Path, plain: Path, read: Weights, request: Request) -> Check:
+    """Hold a graph to the network, and what suppresses in it to the same graph without."""
+    engines = checking.graph_engines(made)
+    if not request.suppression:
+        return _check_answers(engines, read, request)
+    plain_engines = checking.graph_engines(plain)[: len(engines)]
+    check = _check_answers(plain_engines, read, request)
+    pixels = noise(request.shape or CHECKED_SHAPE)
+    checking.check_suppression(plain_engines[0], engines, pixels, request.suppression, len(read.names))
     return check
+
+
+def _check_quantised(
+    made: Path, traced: Path, batches: Sequence[UInt8[np.ndarray, "1 h w 3"]], read: Weights, request: Request
+) -> Check:
+    """Hold a graph in int8 to the network's on pictures.
+
+    What suppresses in it is held to ours alone: engines round differently, and so does one that fuses otherwise.
+    """
+    info = door.read_info(made)
+    engines = [adapted(engine, info) for engine in checking.graph_engines(made)]
+    limits = Limits(conf=read.conf)
+    if inside := request.suppression:
+        checking.check_suppression_alone(inside, len(read.names))
+        limits = Limits(max(read.conf, inside.conf), inside.iou, inside.max_det)
+    return checking.check_quantised(engines, checking.graph_engines(traced)[0], batches, limits)
 
 
 def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None]) -> Path:
@@ -131,28 +158,43 @@ def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None
     return door.through(source, say)
 
 
-def _for_one(engine: Engine, request: Request) -> Engine:
-    """The engine of a graph, taking single pictures."""
-    return FixedBatchEngine(engine, request.shape[0]) if request.shape else engine
+def _some(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[UInt8[np.ndarray, "_ _ 3"]]:
+    """The same pictures, of which there is one.
+
+    Raises:
+        OptionError: there is none.
+    """
+    given = iter(pictures)
+    first = next(given, None)
+    if first is None:
+        raise OptionError("int8 needs pictures like those it is to see; give some 100 with --images DIR")
+    return chain([first], given)
 
 
 def _letterboxed(
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]], size: int, request: Request
-) -> list[UInt8[np.ndarray, "1 h w 3"]]:
-    """Pictures as the network will see them.
-
-    Raises:
-        OptionError: there are none.
-    """
+) -> Iterator[UInt8[np.ndarray, "1 h w 3"]]:
+    """Pictures as the network will see them."""
     sides = request.shape[1:] if request.shape else (size, size)
-    square = request.shape is not None
-    batches = [fit(image.shape[:2], sides, square=square).apply(image)[None] for image in pictures]
-    if not batches:
-        raise OptionError("int8 needs pictures like those it is to see; give some 100 with --images DIR")
-    return batches
+    for image in pictures:
+        yield fit(image.shape[:2], sides, square=request.shape is not None).apply(image)[None]
 
 
-def _quantised(model: Any, batches: list[UInt8[np.ndarray, "1 h w 3"]], request: Request) -> Any:
+def _keeping(
+    batches: Iterable[UInt8[np.ndarray, "1 h w 3"]], kept: list[UInt8[np.ndarray, "1 h w 3"]]
+) -> Iterator[UInt8[np.ndarray, "1 h w 3"]]:
+    """All of them passed on, and evenly chosen ones put into ``kept`` for the check."""
+    every = 1
+    for number, batch in enumerate(batches):
+        if number % every == 0:
+            kept.append(batch)
+        if len(kept) > checking.QUANTISED_PICTURES:
+            del kept[1::2]
+            every *= 2
+        yield batch
+
+
+def _quantised(model: Any, batches: Iterable[UInt8[np.ndarray, "1 h w 3"]], request: Request) -> Any:
     """The traced graph in int8, fixed to a shape if that was asked for."""
     from lucidbox.export import quantising
     from lucidbox.export.variants import lean, with_metadata, with_shape
@@ -165,7 +207,7 @@ def _quantised(model: Any, batches: list[UInt8[np.ndarray, "1 h w 3"]], request:
 
 
 def _varied(model: Any, request: Request) -> Any:
-    """Shape and number type as asked for, but for int8, which :func:`_quantised` makes."""
+    """Shape and number type as asked for."""
     from lucidbox.export.variants import lean, with_half_storage, with_shape
 
     model = with_shape(model, request.shape) if request.shape else lean(model)

@@ -63,7 +63,7 @@ def measure(
 ) -> dict[str, Range]:
     """Least and greatest value of each rounded tensor's group over all these pictures.
 
-    Extremes, not percentiles: cutting the largest values off did not gain AP (docs/precision.md).
+    Extremes, not percentiles: cutting the largest values off did not gain AP (docs/performance.md).
 
     Args:
         model: our traced ONNX, fp32.
@@ -89,9 +89,10 @@ def measure(
     for batch in batches:
         answer = request.infer([batch])
         for output, name in outputs.items():
-            value = float(answer[output])
             least, greatest = ranges[groups[name]]
-            ranges[groups[name]] = min(least, value), max(greatest, value)
+            # NumPy's functions, since they keep a NaN.
+            value = answer[output]
+            ranges[groups[name]] = float(np.minimum(least, value)), float(np.maximum(greatest, value))
     return {name: ranges[root] for name, root in groups.items()}
 
 
@@ -107,28 +108,33 @@ def with_int8(model: Any, ranges: Mapping[str, Range]) -> Any:
     """
     changed = ModelProto()
     changed.CopyFrom(model)
-    del changed.graph.node[:]
+    graph = changed.graph
+    del graph.node[:]
     constants = {constant.name: constant for constant in model.graph.initializer}
     group = _joined(model)
     roots = {_root(group, name) for name in ranges}
-    now: dict[str, str] = {}  # a tensor's name → that of its rounded form
-    narrow: set[str] = set()
-    for node in model.graph.node:
-        if node.op_type == "Conv" and _root(group, node.input[0]) in roots and node.input[1] in constants:
-            kernel = node.input[1]
-            narrow.add(kernel)
-            _round_kernel(changed.graph, constants[kernel])
-            now[kernel] = f"{kernel}.rounded"
-        added = changed.graph.node.add()
+    narrow = [
+        node.op_type == "Conv" and node.input[1] in constants and _root(group, node.input[0]) in roots
+        for node in model.graph.node
+    ]
+    # First, and each once: convolutions with equal kernels share one.
+    kernels = {node.input[1] for node, is_narrow in zip(model.graph.node, narrow, strict=True) if is_narrow}
+    for kernel in sorted(kernels):
+        _round_kernel(graph, constants[kernel])
+    rounded: dict[str, str] = {}
+    for node, is_narrow in zip(model.graph.node, narrow, strict=True):
+        added = graph.node.add()
         added.CopyFrom(node)
-        added.input[:] = [now.get(name, name) for name in node.input]
-        for name in node.output:
-            if name in ranges:
-                _round_tensor(changed.graph, name, ranges[name])
-                now[name] = f"{name}.rounded"
-    wide = [constant for constant in changed.graph.initializer if constant.name not in narrow]
-    del changed.graph.initializer[:]
-    changed.graph.initializer.extend(wide)
+        added.input[:] = [rounded.get(name, name) for name in node.input]
+        if is_narrow:
+            added.input[1] = f"{node.input[1]}.rounded"
+        for name in set(node.output) & set(ranges):
+            _round_tensor(graph, name, ranges[name])
+            rounded[name] = f"{name}.rounded"
+    used = {name for node in graph.node for name in node.input}
+    kept = [constant for constant in graph.initializer if constant.name in used or constant.name not in kernels]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
     return changed
 
 
