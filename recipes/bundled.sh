@@ -17,7 +17,8 @@ part() {
         --licence Apache-2.0 --out "runs/$name" "$@"
 }
 part bundled-224 --model yolo11n
-part bundled-320 --weights runs/bundled-224/best.safetensors
+part bundled-224-long --weights runs/bundled-224/best.safetensors
+part bundled-320 --weights runs/bundled-224-long/best.safetensors
 part bundled-416 --weights runs/bundled-320/best.safetensors
 
 # The threshold of best F1 is chosen on the part that was kept from training.
