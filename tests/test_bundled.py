@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from lucidbox import Detector, bundled, weights
@@ -87,6 +88,11 @@ def test_both_files_are_one_network():
         one.boxes, other.boxes, atol=0.5
     )  # their kernels were rounded to float16 after and before fusing
     assert np.allclose(one.scores, other.scores, atol=1e-3)
+
+
+def test_the_graph_is_of_the_form_that_is_exported_today():
+    """Reshapes copy the batch's length: without that, OpenVINO computes the first convolution in two passes."""
+    assert "batch.copied" in {constant.name for constant in onnx.load(bundled.ONNX).graph.initializer}
 
 
 def test_a_copy_without_the_model_says_so(monkeypatch, tmp_path):
