@@ -225,8 +225,9 @@ def _label(setting: "Setting") -> str:
 def _table(machine: "Machine", measured: "list[Measured]", cold: "Spread | None", taken: "Sample") -> str:
     width = max(len(_label(one.setting)) for one in measured)
     peaks = ", ".join(f"{precision} {value:.0f}" for precision, value in machine.peaks.items())
+    of_peak = f"; peak of a matrix product, GFLOP/s: {peaks}" if peaks else ""  # of int8 none is measured
     lines = [
-        f"{len(taken.shots)} pictures; {machine.cores} cores; peak of a matrix product, GFLOP/s: {peaks}",
+        f"{len(taken.shots)} pictures; {machine.cores} cores{of_peak}",
         f"noise: fixed work takes {machine.noise.p50:.2f} ms, p10 to p90 are {machine.noise.width:.0%} apart",
         "",
         f"{'':{width}}   one picture, ms: p50   p90   p99  overhead  engine/s  stream/s  of bound  of peak",
