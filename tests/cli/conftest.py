@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+START = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("lucidbox", run_name="__main__", alter_sys=True)
+"""
+"""Like ``python -m lucidbox``, and Ctrl-C is heard even where a shell started the tests in the background."""
+
 
 @pytest.fixture
 def noise(tmp_path):
@@ -45,7 +52,7 @@ def process(small_onnx, tmp_path):
     """Function that starts ``lucidbox predict`` as a process of its own."""
 
     def start(*arguments, **options):
-        command = [sys.executable, "-m", "lucidbox", "predict", *map(str, arguments), "--weights", str(small_onnx)]
+        command = [sys.executable, "-c", START, "predict", *map(str, arguments), "--weights", str(small_onnx)]
         environment = {**os.environ, **options.pop("environment", {})}
         return subprocess.Popen(
             command,
