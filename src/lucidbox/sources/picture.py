@@ -26,7 +26,7 @@ class Picture:
         frame: index of the frame in its video, counted from 0; None for a still picture.
         time: seconds since the video's first frame; None for a still picture.
         image_id: the data set's own number of the picture, where it states one.
-        whole: height, width of the whole picture, where ``pixels`` are a reduced copy of it; else None.
+        whole: height, width of the whole picture, where ``pixels`` may be a reduced copy of it; else None.
     """
 
     pixels: UInt8[np.ndarray, "h w 3"]
