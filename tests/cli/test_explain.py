@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lucidbox import Detector
+from lucidbox.boxes import xyxy_to_xywh
 from lucidbox.cli.explain import EXAMPLES
 from lucidbox.cli.explain_report import say_near
 from lucidbox.explain import DEFAULT, METHODS
@@ -201,26 +203,23 @@ def test_odd_pictures(kind, command, tmp_path):
 
 
 @pytest.fixture
-def all_right(command, noise, tmp_path):
-    """Options of --measure over one picture with the small network's own boxes as truth; how many there are."""
-    noise("pictures/one.png")
-    _, out, _ = command(
-        tmp_path / "pictures" / "one.png", "--all", "--json", "--conf", "0.5", "--method", "eigencam"
-    )
-    boxes = json.loads(out)
+def all_right(small_weights, noise, tmp_path):
+    """Options of --measure over one picture with the small network's three surest boxes as truth, and three."""
+    found = Detector.load(small_weights, engine="torch", size=160)(noise("pictures/one.png"))[:3]
     truth = {
         "images": [{"id": 1, "file_name": "one.png", "width": 160, "height": 96}],
         "categories": [{"id": index, "name": name} for index, name in enumerate(("red", "green", "blue"))],
         "annotations": [
-            {"id": index + 1, "image_id": 1, "category_id": box["class"], "iscrowd": 0,
-             "bbox": [box["box"][0], box["box"][1], box["box"][2] - box["box"][0], box["box"][3] - box["box"][1]],
-             "area": (box["box"][2] - box["box"][0]) * (box["box"][3] - box["box"][1])}
-            for index, box in enumerate(boxes)
+            {"id": index + 1, "image_id": 1, "category_id": int(class_id), "iscrowd": 0,
+             "bbox": [x, y, width, height], "area": width * height}
+            for index, (class_id, (x, y, width, height)) in enumerate(
+                zip(found.classes, xyxy_to_xywh(found.boxes).tolist(), strict=True)
+            )
         ],
     }  # fmt: skip
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     arguments = ("--measure", tmp_path / "pictures", "--annotations", tmp_path / "truth.json", "--masks", "4")
-    return arguments, len(boxes)
+    return arguments, len(found)
 
 
 @pytest.fixture
@@ -252,7 +251,7 @@ def test_measure_at_a_layer(command, one_right):
     _, default, _ = command(*one_right, "--method", "odam", "--json")
     _, early, _ = command(*one_right, "--method", "odam", "--json", "--layer", "backbone.mix_p3")
     assert json.loads(early)[0] == json.loads(default)[0]  # the Gaussian looks at no layer
-    assert json.loads(early)[1]["inside"] != json.loads(default)[1]["inside"]
+    assert json.loads(early)[1]["deletion"] != json.loads(default)[1]["deletion"]
     code, out, err = command(*one_right, "--layer", "backbone.mix_p3", "--json")
     assert code == 0, err
     assert [record["method"] for record in json.loads(out)[1:]] == [name for name in METHODS if name != "drise"]

@@ -6,10 +6,12 @@ import re
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from lucidbox import Detector
+from lucidbox.export.variants import with_metadata
 
 
 @pytest.fixture
@@ -185,14 +187,10 @@ def test_exif_turned_pictures_give_the_boxes_of_the_upright_one(predict, noise, 
         assert record["detections"] == records[0]["detections"], record["source"]
 
 
-def test_chinese_names_reach_json_words_and_drawing(small_weights, predict, noise, tmp_path):
-    from lucidbox import door, weights
-    from models import unchecked_shapes
-
-    named = tmp_path / "named.safetensors"
-    weights.write(weights.renamed(weights.read(small_weights), ("红灯", "绿灯", "蓝灯")), named)
-    with unchecked_shapes():
-        model = door.through(named)
+def test_chinese_names_reach_json_words_and_drawing(small_onnx, predict, noise, tmp_path):
+    model = tmp_path / "named.onnx"
+    names = json.dumps(["红灯", "绿灯", "蓝灯"])
+    onnx.save(with_metadata(onnx.load(small_onnx), {"names": names}), model)
     code, out, err = predict(noise(), "--json", weights=model)
     assert code == 0
     assert "灯" in json.loads(out)["detections"][0]["label"]
