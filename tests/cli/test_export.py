@@ -1,6 +1,5 @@
 """``lucidbox export``: names, refusals, and one file made."""
 
-import argparse
 import re
 from pathlib import Path
 
@@ -88,13 +87,12 @@ def test_int8_is_measured_on_pictures_chosen_evenly(tmp_path, capsys):
     (tmp_path / "5.png").write_bytes(b"no picture")
 
     def chosen(count):
-        arguments = argparse.Namespace(images=str(tmp_path), calibrate=count)
         failures = []
-        return [int(picture[0, 0, 0]) for picture in _calibration(arguments, failures)], len(failures)
+        return [int(picture[0, 0, 0]) for picture in _calibration(str(tmp_path), count, failures)], len(failures)
 
     assert chosen(4) == ([0, 2, 7], 1)
     assert "5.png" in capsys.readouterr().err
-    assert chosen(None) == ([0, 1, 2, 3, 4, 6, 7, 8, 9], 1)
+    assert chosen(128) == ([0, 1, 2, 3, 4, 6, 7, 8, 9], 1)
 
 
 def test_int8_without_a_readable_picture_is_told(tmp_path, capsys):

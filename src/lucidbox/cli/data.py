@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.progress import bar
 from lucidbox.errors import OptionError
 from lucidbox.scripts import printable
 
 if TYPE_CHECKING:
     from lucidbox.data import Conversion, Reading, Split, Statistics
-    from lucidbox.data.headers import Watch
 
 FORMS = """\
 data sets (DATA):
@@ -32,8 +32,6 @@ examples:
 exit codes:
   0 done; 1 check found problems, or convert left something out; 2 wrong usage or bad input
 """
-
-Item = TypeVar("Item")
 
 
 def register(subparsers: Any) -> None:
@@ -144,7 +142,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
     if arguments.limit is not None and arguments.limit < 0:
         raise OptionError(f"--limit {arguments.limit}: must be 0 or more")
-    report = check(arguments.data, arguments.images, decode=not arguments.quick, watch=_watch())
+    report = check(arguments.data, arguments.images, decode=not arguments.quick, watch=bar())
     shown = report.problems[: arguments.limit] if arguments.limit is not None else report.problems
     if arguments.json:
         document = {
@@ -173,7 +171,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _stats(arguments: argparse.Namespace) -> int:
     from lucidbox.data import read, statistics
 
-    reading = read(arguments.data, arguments.images, _watch())
+    reading = read(arguments.data, arguments.images, bar())
     counted = [statistics(part) for part in reading.parts]
     _say_left_out(reading, arguments)
     if arguments.json:
@@ -279,7 +277,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         images=arguments.images,
         placing=arguments.pictures,
         name=arguments.part,
-        watch=_watch(),
+        watch=bar(),
     )
     left_out = _say_left_out(done.reading, arguments)
     _say_losses(done, arguments.to)
@@ -313,19 +311,3 @@ def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
 def _say_notes(notes: Iterable[str]) -> None:
     for note in notes:
         print(printable(f"lucidbox: note: {note}"), file=sys.stderr)
-
-
-def _watch() -> "Watch":
-    """A progress bar on a terminal, else nothing."""
-    from lucidbox.data.headers import unwatched
-
-    if not sys.stderr.isatty():
-        return unwatched
-
-    def bar(items: Iterable[Item], count: int) -> Iterable[Item]:
-        from tqdm import tqdm
-
-        watched: Iterable[Item] = tqdm(items, total=count, unit="picture", file=sys.stderr, leave=False)
-        return watched
-
-    return bar

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.progress import bar
 from lucidbox.errors import OptionError
 
 if TYPE_CHECKING:
@@ -200,12 +201,14 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Method, layer and masking; checked before anything takes time."""
+    from dataclasses import replace
+
     from lucidbox.cli.explain_report import masking_of
     from lucidbox.explain.methods import DEFAULT, checked_method
 
     name = arguments.method or DEFAULT
     checked_method(name, arguments.layer, arguments.side)
-    masking = masking_of(arguments)
+    masking = replace(masking_of(arguments), watch=bar("batch"))
     return {"method": name, "layer": arguments.layer, "masking": masking}
 
 

@@ -2,16 +2,17 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lucidbox.cli.explain_report import masking_of
+from lucidbox.cli.progress import bar, tell
 from lucidbox.detector import Detector
 from lucidbox.errors import ImageError, OptionError
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.measuring import CONFIDENCE, Measured, measure, right_detections, sampled
 from lucidbox.explain.methods import METHODS, checked_method, network_of
+from lucidbox.scripts import printable
 from lucidbox.validation import files_of
 
 HEADER = "method         detections  inside  pointing  deletion  insertion  beats Gaussian  likeness  flagged"
@@ -28,18 +29,13 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
 
     def failed(error: ImageError) -> None:
         failures.append(error)
-        print(f"lucidbox: error: {error}", file=sys.stderr)
+        tell(printable(f"lucidbox: error: {error}"))
 
     truth = load_truth(arguments.annotations)
     files = files_of(truth, Path(arguments.measure))
     conf = CONFIDENCE if arguments.conf is None else arguments.conf
     groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, masking.seed)
-
-    def done(pictures: int) -> None:
-        if pictures % 10 == 0:
-            print(f"{pictures} of {len(groups)} pictures", file=sys.stderr, flush=True)
-
-    measured = measure(detector, network, groups, methods, layer=arguments.layer, masking=masking, on_picture=done)
+    measured = measure(detector, network, groups, methods, layer=arguments.layer, masking=masking, watch=bar())
     print(json.dumps([one.to_dict() for one in measured], indent=1) if arguments.json else table(measured))
     return 1 if failures else 0
 

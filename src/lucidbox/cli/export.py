@@ -1,11 +1,11 @@
 """``lucidbox export``: files for where people deploy, each checked against the network."""
 
 import argparse
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.progress import bar, tell
 from lucidbox.errors import EngineError, LucidboxError, OptionError, OutputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
     _check_target(target, request, arguments)
     failures: list[LucidboxError] = []
-    pictures = _calibration(arguments, failures) if request.precision == "int8" else ()
+    wanted = CALIBRATE if arguments.calibrate is None else arguments.calibrate
+    pictures = (
+        bar()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
+    )
     check = export(arguments.weights, target, request, _say, pictures)
     licence = read_info(arguments.weights).licence
     print(f"{target}: {_described(target, request, check)}; licence: {licence}")
@@ -103,12 +106,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _say(words: str) -> None:
-    print(f"lucidbox: {words}", file=sys.stderr)
+    tell(f"lucidbox: {words}")
 
 
-def _calibration(
-    arguments: argparse.Namespace, failures: "list[LucidboxError]"
-) -> "Generator[np.ndarray, None, None]":
+def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "Generator[np.ndarray, None, None]":
     """Pictures to measure int8 on, evenly chosen where their number is known; what cannot be read is told.
 
     Raises:
@@ -116,8 +117,7 @@ def _calibration(
     """
     from lucidbox.sources import Failure, open_sources
 
-    wanted = CALIBRATE if arguments.calibrate is None else arguments.calibrate
-    sources = open_sources(arguments.images, recursive=True)
+    sources = open_sources(images, recursive=True)
     every = max(1, (sources.count or 0) / wanted)
     given = 0
     with closing(sources.unread()) as items:
@@ -134,7 +134,7 @@ def _calibration(
             if given + len(failures) == wanted:
                 break
     if not given:
-        raise OptionError(f"none of the pictures in {arguments.images} could be read; int8 needs some 100")
+        raise OptionError(f"none of the pictures in {images} could be read; int8 needs some 100")
 
 
 def _request(arguments: argparse.Namespace) -> "Request":

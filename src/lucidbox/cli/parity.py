@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.progress import bar, tell
 from lucidbox.errors import DataError, LucidboxError, OptionError
 
 if TYPE_CHECKING:
@@ -116,19 +117,20 @@ def _pictures(
     images: str, files: dict[int, Path] | None, failures: list[LucidboxError]
 ) -> "Iterator[tuple[int, np.ndarray]]":
     """Numbers and pixels; what cannot be read is told and left out of both."""
+    from lucidbox.scripts import printable
     from lucidbox.sources import Failure, open_sources
     from lucidbox.validation import read_files
 
     def failed(error: LucidboxError) -> None:
         failures.append(error)
-        _say(f"error: {error}")
+        tell(printable(f"lucidbox: error: {error}"))
 
     if files is not None:
-        for group in read_files(files, 1, failed):
+        for group in bar()(read_files(files, 1, failed), len(files)):
             yield from group
         return
-    read = 0
-    for item in open_sources(images):
+    sources, read = open_sources(images), 0
+    for item in bar()(sources, sources.count):
         if isinstance(item, Failure):
             failed(item.error)
             continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lucidbox import validation
+from lucidbox.cli.progress import bar, tell
 from lucidbox.detector import Detector
 from lucidbox.errors import LucidboxError, OptionError
 from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Truth
@@ -69,17 +70,11 @@ class Run:
     def failed(self, error: LucidboxError) -> None:
         """Tell of a picture that cannot be read; its objects count as missed."""
         self.failures += 1
-        print(printable(f"lucidbox: error: {error}"), file=sys.stderr)
+        tell(printable(f"lucidbox: error: {error}"))
 
     def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[Answer]:
         """The network's answers, with a progress bar on a terminal."""
-        found = validation.answers(self.detector, groups)
-        if not sys.stderr.isatty():
-            yield from found
-            return
-        from tqdm import tqdm
-
-        yield from tqdm(found, total=count, unit="picture", file=sys.stderr)
+        yield from bar()(validation.answers(self.detector, groups), count)
 
 
 def run_model(

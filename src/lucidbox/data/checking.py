@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.pictures import check_copies, check_pictures, unlisted
 from lucidbox.data.problems import Kind, Problem, count_by_kind
 from lucidbox.data.reading import scan
 from lucidbox.errors import DataError
+from lucidbox.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lucidbox.data.dataset import DataSet, Form, Reading
 from lucidbox.data.folders import new_folder
-from lucidbox.data.headers import Watch, read_headers, unwatched
+from lucidbox.data.headers import read_headers
 from lucidbox.data.reading import read
 from lucidbox.data.writing import coco_document, json_text, toml_text, yaml_text
 from lucidbox.data.yolo import picture_numbers
@@ -20,6 +20,7 @@ from lucidbox.errors import DataError, OptionError
 from lucidbox.names import UniqueNames, safe_name
 from lucidbox.shapes import Float
 from lucidbox.sources.files import find_in_folder, name_below
+from lucidbox.watch import Watch, unwatched
 
 Placing = Literal["link", "copy"]
 

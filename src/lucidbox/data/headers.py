@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
+
+from lucidbox.watch import Watch, unwatched
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Python's own part of a header takes as long as the file's: one at a time, threads would only fight over it.
@@ -18,21 +20,6 @@ _ORIENTATION, _TURNED = 0x0112, frozenset(range(5, 9))
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-@runtime_checkable
-class Watch(Protocol):
-    """Sees items pass, as a progress bar does."""
-
-    def __call__(self, items: Iterable[Item], count: int) -> Iterable[Item]:
-        """The same items; ``count`` of them will come."""
-        ...
-
-
-def unwatched(items: Iterable[Item], count: int) -> Iterable[Item]:
-    """A :class:`Watch` that shows nothing."""
-    del count
-    return items
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ import numpy as np
 from lucidbox.data.box_forms import MEANINGS, BoxForm, BoxSample, choose_form, parse_form
 from lucidbox.data.coco import scan_document
 from lucidbox.data.dataset import DataSet
-from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.hub_pictures import HubPictures, PictureFile, look
 from lucidbox.data.hub_rows import Objects, called_by_row, coco_document, read_objects
 from lucidbox.data.problems import Problem
@@ -33,6 +32,7 @@ from lucidbox.sources.hub import (
     without_retry_notes,
     without_torch,
 )  # fmt: skip
+from lucidbox.watch import Watch, unwatched
 
 _ROLES = {"train": ("train",), "val": ("validation", "val", "valid", "dev", "test")}
 # Its data sets are believed to store corners; COCO's own form is what others mostly keep to.

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.data.headers import Watch, read_header, unwatched
+from lucidbox.data.headers import read_header
 from lucidbox.data.problems import Kind, Problem
 from lucidbox.errors import ImageError
 from lucidbox.files import stamp_of
 from lucidbox.images import read_image
 from lucidbox.shapes import Bool, Int, UInt8
 from lucidbox.sources.hub import content
+from lucidbox.watch import Watch, unwatched
 
 _ROWS_AT_ONCE = 32
 

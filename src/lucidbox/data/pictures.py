@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lucidbox.data.dataset import DataSet
-from lucidbox.data.headers import Header, Watch, in_threads, read_header, unwatched
+from lucidbox.data.headers import Header, in_threads, read_header
 from lucidbox.data.problems import Kind, Problem
 from lucidbox.errors import ImageError, SourceError
 from lucidbox.images import read_image
 from lucidbox.sources.files import find_in_folder
+from lucidbox.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)

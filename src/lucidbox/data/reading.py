@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lucidbox.data.coco import scan_coco
 from lucidbox.data.dataset import Form, Reading, Scan
-from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.layout import CocoPart, YoloFile, find_data, picture_folder
 from lucidbox.data.problems import Kind, Problem
 from lucidbox.data.yolo import scan_yolo
 from lucidbox.data.yolo_yaml import read_description
+from lucidbox.watch import Watch, unwatched
 
 
 def read(path: str | Path, images: str | Path | None = None, watch: Watch = unwatched) -> Reading:

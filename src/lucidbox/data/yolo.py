@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.data.dataset import DataSet, Scan, empty_dataset
-from lucidbox.data.headers import Header, Watch, read_headers, unwatched
+from lucidbox.data.headers import Header, read_headers
 from lucidbox.data.problems import Kind, Problem
 from lucidbox.data.yolo_labels import LabelReader, Labels
 from lucidbox.data.yolo_pictures import label_path, orphan_labels, pictures_of
 from lucidbox.data.yolo_yaml import YoloDescription, YoloPart
 from lucidbox.labels import coco_category_ids
 from lucidbox.shapes import Int
+from lucidbox.watch import Watch, unwatched
 
 
 @dataclass(frozen=True, eq=False)

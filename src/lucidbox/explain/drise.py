@@ -4,7 +4,7 @@ A black box: pixels in, boxes and scores out. Works with every engine and needs 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from lucidbox.errors import OptionError
 from lucidbox.explain.scene import Target
 from lucidbox.letterbox import PADDING
 from lucidbox.shapes import Float32, UInt8
+from lucidbox.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Masking:
         shown: probability that a cell is shown.
         batch: masked pictures that share one inference.
         seed: of the random masks: the same seed, the same map.
+        watch: sees the batches pass.
 
     Raises:
         OptionError: a value is out of range.
@@ -37,6 +39,7 @@ class Masking:
     shown: float = 0.5
     batch: int = 4
     seed: int = 0
+    watch: Watch = field(default=unwatched, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("masks", "cells", "batch"):
@@ -75,7 +78,7 @@ def drise(
     weights = np.zeros(len(targets))
     # Memory taken once: fresh megabytes for every mask would cost as much as drawing it.
     room = np.empty((masking.batch, height, width, 3), np.uint8)
-    for masks in _batches(height, width, masking):
+    for masks in masking.watch(_batches(height, width, masking), -(-masking.masks // masking.batch)):
         for place, mask in zip(room, masks, strict=False):
             hide(pixels, mask, place)
         predicted = engine(room[: len(masks)])

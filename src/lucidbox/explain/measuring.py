@@ -19,6 +19,7 @@ from lucidbox.explain.scene import look
 from lucidbox.explain.together import GAUSSIAN, networks_of, picture_figures
 from lucidbox.images import read_image
 from lucidbox.shapes import Int
+from lucidbox.watch import Watch, unwatched
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -118,7 +119,7 @@ def measure(
     *,
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
-    on_picture: Callable[[int], None] = lambda done: None,
+    watch: Watch = unwatched,
 ) -> list[Measured]:
     """The figures of a Gaussian in the box and of each method, averaged over detections.
 
@@ -129,7 +130,7 @@ def measure(
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
-        on_picture: told how many pictures are done.
+        watch: sees the pictures pass.
 
     Raises:
         DataError: there is nothing to measure.
@@ -139,11 +140,10 @@ def measure(
         raise DataError("no detection matches an annotated object: nothing to measure")
     networks = networks_of(network)
     rows: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
-    for done, (path, found) in enumerate(groups, 1):
+    for path, found in watch(groups, len(groups)):
         scene = look(detector, read_image(path))
         for method, figured in picture_figures(scene, found, networks, tuple(rows), layer, masking).items():
             rows[method] += figured
-        on_picture(done)
     return [averaged(method, figured, rows[GAUSSIAN]) for method, figured in rows.items()]
 
 

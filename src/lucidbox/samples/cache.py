@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 
 from lucidbox.augment.sample import Sample
-from lucidbox.data.headers import Watch, unwatched
 from lucidbox.errors import OutputError
 from lucidbox.files import output_error
 from lucidbox.samples.cache_files import FORMAT, UNREADABLE, CacheFiles, alone_in, make_room, remove_pending
 from lucidbox.samples.pictures import PictureSamples
 from lucidbox.shapes import Int64, UInt8
+from lucidbox.watch import Watch, unwatched
 
 
 class CachedSamples:

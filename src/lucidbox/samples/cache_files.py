@@ -17,11 +17,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from lucidbox.data.headers import Watch, in_threads
+from lucidbox.data.headers import in_threads
 from lucidbox.errors import ImageError
 from lucidbox.files import atomic_path, atomic_write, pending_files
 from lucidbox.samples.pictures import PictureSamples
 from lucidbox.shapes import Int64, UInt8
+from lucidbox.watch import Watch
 
 FORMAT = 1
 UNREADABLE = -1

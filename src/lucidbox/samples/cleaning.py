@@ -8,10 +8,11 @@ import numpy as np
 
 from lucidbox.boxes import xywh_to_xyxy, xyxy_to_xywh
 from lucidbox.data.dataset import DataSet
-from lucidbox.data.headers import Watch, read_headers, unwatched
+from lucidbox.data.headers import read_headers
 from lucidbox.data.pictures import check_pictures
 from lucidbox.data.problems import Kind, Problem
 from lucidbox.errors import DataError
+from lucidbox.watch import Watch, unwatched
 
 # Nothing can be learnt from a box narrower than this many pixels; as float32 its sides might even be equal.
 _LEAST_SIDE = 0.01

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.data.dataset import DataSet
-from lucidbox.data.headers import Watch, unwatched
 from lucidbox.data.problems import Problem
 from lucidbox.errors import OptionError
 from lucidbox.samples.classes import agree
@@ -24,6 +23,7 @@ from lucidbox.samples.cleaning import clip, refuse_unsound
 from lucidbox.samples.opening import open_files, open_hub
 from lucidbox.samples.pictures import Pictures, PictureSamples
 from lucidbox.shapes import UInt8
+from lucidbox.watch import Watch, unwatched
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lucidbox.data.dataset import DataSet, Reading
-from lucidbox.data.headers import Watch
 from lucidbox.data.problems import Problem
 from lucidbox.data.reading import read
 from lucidbox.errors import DataError, OptionError
 from lucidbox.samples.cleaning import check_files
 from lucidbox.samples.pictures import FilePictures, Pictures
+from lucidbox.watch import Watch
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,57 @@
+"""Progress bars: shown where somebody looks, and nowhere else."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from lucidbox.cli.progress import bar, tell
+from lucidbox.explain.drise import Masking, drise
+from lucidbox.explain.scene import Target
+from models import RedFinder, picture
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Function after which standard error is a terminal; to be called when the test has its own."""
+    return lambda: monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+
+def test_nothing_is_shown_where_nobody_looks(capsys):
+    items = [1, 2, 3]
+    assert bar()(items, 3) is items
+    tell("a line")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "a line\n")
+
+
+def test_a_terminal_sees_counts_and_lines_between(terminal, capsys):
+    terminal()
+    for item in bar("mask")(iter("ab"), 2):
+        tell(f"line {item}")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "0/2" in captured.err
+    assert all(line.strip() == line for line in captured.err.splitlines() if line.startswith("line"))
+    assert captured.err.count("line ") == 2
+
+
+def test_a_length_that_nobody_knows(terminal, capsys):
+    terminal()
+    assert list(bar()(iter("abc"), None)) == ["a", "b", "c"]
+    assert "picture" in capsys.readouterr().err
+
+
+def test_masks_pass_by_whoever_watches_drise():
+    pixels = picture(32, 32, (8, 8, 24, 24))
+    seen = []
+
+    def watch(items, count):
+        for item in items:
+            seen.append((len(item), count))
+            yield item
+
+    targets = [Target(0, 1, (8.0, 8.0, 24.0, 24.0))]
+    watched = drise(RedFinder(), pixels, targets, Masking(masks=10, watch=watch))
+    assert seen == [(4, 3), (4, 3), (2, 3)]
+    assert np.array_equal(watched, drise(RedFinder(), pixels, targets, Masking(masks=10)))
