@@ -18,8 +18,8 @@ part() {
 }
 part bundled-224 --model yolo11n
 part bundled-224-long --weights runs/bundled-224/best.safetensors
-part bundled-320 --weights runs/bundled-224-long/best.safetensors
-part bundled-416 --weights runs/bundled-320/best.safetensors
+part bundled-320 --weights runs/bundled-224-long/last.safetensors
+part bundled-416 --weights runs/bundled-320/last.safetensors
 
 # The threshold of best F1 is chosen on the part that was kept from training.
 lucidbox evaluate --annotations runs/coco-parts/data.toml --part val --weights runs/bundled-416/best.onnx \

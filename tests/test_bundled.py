@@ -138,7 +138,7 @@ def test_the_installed_wheel_finds_main_objects_without_torch(wheel, tmp_path):
 
 @pytest.mark.slow
 def test_its_recipe_gives_the_same_weights_twice(shared, tmp_path):
-    """Two hundred steps and some: an epoch of the training set, as the model was trained but for the teacher."""
+    """Two hundred steps and some: an epoch of the training set, as the model was trained, teacher and all."""
     data = tmp_path / "data.toml"
     parts = {"train": shared("data/coco-train"), "val": shared("data/coco-val-150")}
     data.write_text(
