@@ -45,7 +45,7 @@ class Lucidbox:
 
     def bootstrap(self, resamples: int) -> None:
         from lucidbox.evaluate import evaluate
-        from lucidbox.evaluate.bootstrap import bootstrap
+        from lucidbox.evaluate.analysis.intervals import bootstrap
 
         bootstrap(evaluate(self.truth, self.predictions).matching, resamples)
 

@@ -34,18 +34,18 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from lucidbox import Detector, weights
 from lucidbox.cli.explain_measure import table
+from lucidbox.core.filesystem import sha256_of
 from lucidbox.evaluate import load_truth
+from lucidbox.explain.batch import GAUSSIAN, method_maps, networks_of, picture_figures
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.explanation import explain_targets
-from lucidbox.explain.faithfulness import Faithfulness, overlap, points_inside, share_inside
+from lucidbox.explain.faithfulness import Faithfulness, map_overlap, points_inside, share_inside
 from lucidbox.explain.hooks import landmarks, twin
 from lucidbox.explain.measuring import averaged, right_detections
 from lucidbox.explain.methods import METHODS
 from lucidbox.explain.scene import look, target_of, to_picture
-from lucidbox.explain.together import GAUSSIAN, method_maps, networks_of, picture_figures
-from lucidbox.files import sha256_of
-from lucidbox.images import read_image
-from lucidbox.validation import files_of
+from lucidbox.images.reading import read_image
+from lucidbox.validate.inference import files_of
 
 OURS = tuple(name for name in METHODS if name != "drise")
 THEIRS = {"GradCAM": GradCAM, "LayerCAM": LayerCAM, "EigenCAM": EigenCAM}
@@ -140,7 +140,7 @@ def heat_part(detector, network, groups, kept, limit):
             ]
             if name in PAIRED:
                 line["pairs"][name] = [
-                    overlap(heats[row], heats[other]) for row in people for other in people if other > row
+                    map_overlap(heats[row], heats[other]) for row in people for other in people if other > row
                 ]
         kept.add(line)
     print("\n\n| method | detections | heat inside | pointing game |\n|---|---|---|---|")

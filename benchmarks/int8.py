@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lucidbox import door
+from lucidbox.core.parallel import cores
+from lucidbox.detector import model_cache
 from lucidbox.engines.openvino import HINTS, OpenVinoEngine, shared_core
-from lucidbox.pipeline import cores
 
 SIZES = ((640, 640), (480, 640), (320, 320))
 
@@ -64,7 +64,7 @@ def main():
     parser.add_argument("--int8", required=True, type=Path)
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
-    graph = door.through(arguments.weights)
+    graph = model_cache.through(arguments.weights)
     engines = {
         "fp32": OpenVinoEngine(graph, "fp32"),
         "bf16": OpenVinoEngine(graph, "bf16"),

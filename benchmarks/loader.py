@@ -25,8 +25,8 @@ from lucidbox.augment.canvas import compose
 from lucidbox.augment.colour import change_colours, random_gains
 from lucidbox.augment.geometry import flip_horizontal, random_affine
 from lucidbox.augment.mosaic import mosaic_tiles, random_centre
-from lucidbox.data import read
-from lucidbox.samples import PictureSamples, build_cache
+from lucidbox.datasets import read_dataset
+from lucidbox.datasets.training import PictureSamples, build_cache
 
 ROUNDS = 7
 
@@ -113,7 +113,7 @@ def main():
 
 def measure(data, size, seconds, folder):
     """Measures and prints everything, with the cache in a folder."""
-    disk = PictureSamples(read(data / "instances.json", images=data / "images").part("all"), size)
+    disk = PictureSamples(read_dataset(data / "instances.json", images=data / "images").part("all"), size)
     cached = build_cache(disk, folder, 10**12)
     print(f"{len(disk)} pictures, {cached.cached} of them in the cache, size {size}, one process, one thread")
     published = Augmentation()

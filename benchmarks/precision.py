@@ -20,10 +20,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lucidbox import Detector, Limits
-from lucidbox.boxes import pairwise_iou
-from lucidbox.errors import LucidboxError
-from lucidbox.images import read_image
-from lucidbox.letterbox import batch_shape, fit_validation
+from lucidbox.core.boxes import pairwise_iou
+from lucidbox.core.errors import LucidboxError
+from lucidbox.detect.letterbox import batch_shape, fit_validation
+from lucidbox.images.reading import read_image
 
 COMBINATIONS = [
     ("torch", "fp32"), ("openvino", "fp32"), ("onnxruntime", "fp32"),

@@ -17,9 +17,9 @@ import numpy as np
 from lucidbox import Detector, Limits
 from lucidbox.cli.rules import read_annotations
 from lucidbox.evaluate import CocoEvaluator
-from lucidbox.parity import Collector
 from lucidbox.sources import open_sources
-from lucidbox.validation import LIMITS, files_of
+from lucidbox.validate.inference import LIMITS, files_of
+from lucidbox.validate.parity import Collector
 
 
 def speed(detector, files, rounds):

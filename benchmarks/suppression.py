@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from lucidbox.nms import Limits, detect, select
+from lucidbox.detect.nms import Limits, detect, select
 
 ANCHORS, CLASSES = 8400, 80
 

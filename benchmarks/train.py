@@ -18,15 +18,15 @@ from torch import nn
 
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.settings import Augmentation
+from lucidbox.datasets.training import open_data
 from lucidbox.model import build
-from lucidbox.samples import open_data
-from lucidbox.train.learner import Learner
-from lucidbox.train.loader import Plan, load
+from lucidbox.train.loader import Plan, load_batches
 from lucidbox.train.losses import detection_loss
 from lucidbox.train.optimizer import choose_optimization
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.schedule import Rates, rates
+from lucidbox.train.train_step import TrainStep
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 
@@ -34,7 +34,7 @@ ALONE = Processes(0, 1, torch.device("cpu"))
 def batches(data, recipe, count):
     augmenter = Augmenter(data.samples(recipe.size), recipe.size, Augmentation())
     plan = Plan(len(data.train), recipe.batch, epochs=999, mixed_epochs=999, seed=recipe.seed)
-    stream = load(augmenter, plan)
+    stream = load_batches(augmenter, plan)
     return (next(stream) for _ in range(count))
 
 
@@ -57,7 +57,7 @@ class Plain:
 
 def ours(classes, recipe):
     torch.manual_seed(recipe.seed)
-    made = Learner(build("yolo11n", classes), recipe, 100_000, ALONE)
+    made = TrainStep(build("yolo11n", classes), recipe, 100_000, ALONE)
     made.begin()
     return made
 

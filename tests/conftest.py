@@ -58,18 +58,18 @@ def small_weights(cache_folder):
 @pytest.fixture(scope="session")
 def small_onnx(small_weights):
     """The same network through the door."""
-    from lucidbox import door
+    from lucidbox.detector import model_cache
     from models import unchecked_shapes
 
     with unchecked_shapes():
-        return door.through(small_weights)
+        return model_cache.through(small_weights)
 
 
 @pytest.fixture(scope="session")
 def reference_onnx(cache_folder):
     """The reference YOLO11n through the door; the test is skipped where ../shared is absent."""
-    from lucidbox import door
+    from lucidbox.detector import model_cache
     from models import unchecked_shapes
 
     with unchecked_shapes():
-        return door.through(shared_path("weights/yolo11n-reference.pt"))
+        return model_cache.through(shared_path("weights/yolo11n-reference.pt"))

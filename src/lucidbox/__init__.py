@@ -9,15 +9,20 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.version import __version__
+from lucidbox.core.version import __version__
 
 if TYPE_CHECKING:
-    from lucidbox.detections import Detections as Detections
-    from lucidbox.detector import Detector as Detector
-    from lucidbox.errors import LucidboxError as LucidboxError
-    from lucidbox.nms import Limits as Limits
+    from lucidbox.core.detections import Detections as Detections
+    from lucidbox.core.errors import LucidboxError as LucidboxError
+    from lucidbox.detect.nms import Limits as Limits
+    from lucidbox.detector.detector import Detector as Detector
 
-_HOMES = {"Detections": "detections", "Detector": "detector", "Limits": "nms", "LucidboxError": "errors"}
+_HOMES = {
+    "Detections": "core.detections",
+    "Detector": "detector",
+    "Limits": "detect.nms",
+    "LucidboxError": "core.errors",
+}
 
 __all__ = ["Detections", "Detector", "Limits", "LucidboxError", "__version__"]
 

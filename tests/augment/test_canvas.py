@@ -3,16 +3,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.augment import Augmentation, Sample
-from lucidbox.augment.canvas import compose, fitted, letterboxed, overlap
+from lucidbox.augment.canvas import compose, fitted, intersection, letterboxed
 from lucidbox.augment.geometry import Affine, random_affine
 from lucidbox.augment.mosaic import mosaic_tiles, random_centre
-from lucidbox.letterbox import PADDING, fit
+from lucidbox.detect.letterbox import PADDING, fit
 
 SIZE = 64
 
 
 def test_overlap_by_hand():
-    assert overlap((0, 0, 10, 10), (5, -3, 20, 4)) == (5, 0, 10, 4)
+    assert intersection((0, 0, 10, 10), (5, -3, 20, 4)) == (5, 0, 10, 4)
 
 
 @given(st.integers(1, 200), st.integers(1, 200))

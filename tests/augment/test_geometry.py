@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lucidbox.augment import Augmentation, Sample
 from lucidbox.augment.geometry import (
     Affine,
-    clip,
+    clip_boxes,
     flip_horizontal,
     flip_vertical,
     kept,
@@ -113,7 +113,7 @@ def test_kept_by_hand(before, after, answer):
 
 
 def test_clip_by_hand():
-    clipped = clip(boxes((-3, 2, 5, 50), (30, 30, 40, 40)), (1, 3, 20, 25))
+    clipped = clip_boxes(boxes((-3, 2, 5, 50), (30, 30, 40, 40)), (1, 3, 20, 25))
     assert clipped.tolist() == [[1, 3, 5, 25], [20, 25, 20, 25]]
 
 
@@ -141,7 +141,7 @@ def test_a_turned_box_is_found_by_its_pixels(painting, seed):
     rng = np.random.default_rng(seed)
     sample = painting.painted(160, 160, (60, 50, 100, 90))
     affine = random_affine(rng, TURNING, 160, 160)
-    moved = clip(move_boxes(sample.boxes.astype(np.float64), affine), (0, 0, 160, 160))[0]
+    moved = clip_boxes(move_boxes(sample.boxes.astype(np.float64), affine), (0, 0, 160, 160))[0]
     found = painting.found(affine.apply(sample.image, 160), 0)
     if found is None or (moved[:2] == 0).any() or (moved[2:] == 160).any():
         return  # where a corner is cut off, the box around all corners is larger than what is seen

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.augment import Augmentation, Augmenter, Sample, plain
-from lucidbox.letterbox import fit
+from lucidbox.detect.letterbox import fit
 from lucidbox.train.recipe import Recipe
 
 SIZE = 96

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from lucidbox.augment import contact_sheet
-from lucidbox.colours import palette
-from lucidbox.detections import Detections
-from lucidbox.draw import draw
-from lucidbox.errors import OptionError
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
+from lucidbox.draw.annotate import draw
+from lucidbox.draw.palette import palette
 
 
 def test_cells_by_hand(painting):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lucidbox.benchmark import Spread, duel, sample
 from lucidbox.benchmark.machine import operations_of
-from lucidbox.errors import DataError, EngineError
+from lucidbox.core.errors import DataError, EngineError
 from lucidbox.sources import open_sources
 
 

@@ -10,9 +10,9 @@ from squares import NAMES, squares
 
 from lucidbox.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
 from lucidbox.cli import main
-from lucidbox.samples import open_data
-from lucidbox.train.loader import load
-from lucidbox.train.plan import Plan
+from lucidbox.datasets.training import open_data
+from lucidbox.train.loader import load_batches
+from lucidbox.train.sampling_schedule import SamplingSchedule
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def first_seen(data, first, count, augmentation=None, classes=None, **changes):
     fields = {"pictures": 12, "batch": 8, "epochs": 4, "mixed_epochs": 2, "seed": 0} | changes
     augmenter = Augmenter(opened.samples(64), 64, augmentation or Augmentation())
     samples = []
-    for batch in load(augmenter, Plan(**fields), first=first, workers=0):
+    for batch in load_batches(augmenter, SamplingSchedule(**fields), first=first, workers=0):
         for row in range(len(batch.images)):
             mine = batch.targets.pictures == row
             boxes, kinds = batch.targets.boxes[mine].numpy(), batch.targets.classes[mine].numpy()

@@ -210,12 +210,12 @@ def test_objects_of_classes_the_model_lacks_are_among_the_missed(evaluate, data)
 
 def test_all_the_model_finds_is_saved_and_can_be_counted(evaluate, data, monkeypatch):
     """A hundred and fifty boxes of one class in a picture: the protocol counts 100 of them."""
-    from lucidbox import validation
-    from lucidbox.detections import Detections
+    from lucidbox.core.detections import Detections
+    from lucidbox.validate import inference
 
     corners = np.arange(150, dtype=np.float32)[:, None] * np.float32(0.1) + np.array([0, 0, 5, 5], np.float32)
     found = Detections(corners, np.linspace(0.9, 0.1, 150, dtype=np.float32), np.zeros(150, int), ("red", "green"))
-    monkeypatch.setattr(validation, "exact_detections", lambda detector, answer: found)
+    monkeypatch.setattr(inference, "exact_detections", lambda detector, answer: found)
     code, out, _ = evaluate("--json", "--save-predictions", data / "saved.json")
     assert code == 0
     assert json.loads(out)["detections"] == len(json.loads((data / "saved.json").read_text())) == 450

@@ -9,19 +9,19 @@ import pytest
 from PIL import Image
 
 from lucidbox import Detector
-from lucidbox.boxes import xyxy_to_xywh
 from lucidbox.cli.explain import EXAMPLES
 from lucidbox.cli.explain_report import say_near
+from lucidbox.core.boxes import xyxy_to_xywh
+from lucidbox.core.filesystem import sha256_of
 from lucidbox.explain import DEFAULT, METHODS
 from lucidbox.explain.why_not import Near
-from lucidbox.files import sha256_of
 
 
 @pytest.fixture
 def command(small_weights, tmp_path, monkeypatch, capsys):
     """Function that runs the verb: exit code, standard output, standard error."""
     from lucidbox.cli import explain
-    from lucidbox.errors import LucidboxError
+    from lucidbox.core.errors import LucidboxError
 
     monkeypatch.chdir(tmp_path)
 

@@ -251,9 +251,9 @@ def server():
 
 
 def test_an_address_that_answers_404_and_one_that_hangs(predict, server, noise, monkeypatch):
-    from lucidbox.sources import url
+    from lucidbox.sources import addresses
 
-    monkeypatch.setattr(url, "Url", functools.partial(url.Url, silence=1.0))
+    monkeypatch.setattr(addresses, "Url", functools.partial(addresses.Url, silence=1.0))
     code, out, err = predict(f"{server}/gone.jpg", f"{server}/hang.jpg", noise(), "--json")
     assert code == 1
     assert len(out.splitlines()) == 1

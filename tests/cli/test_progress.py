@@ -46,12 +46,12 @@ def test_masks_pass_by_whoever_watches_drise():
     pixels = picture(32, 32, (8, 8, 24, 24))
     seen = []
 
-    def watch(items, count):
+    def progress(items, count):
         for item in items:
             seen.append((len(item), count))
             yield item
 
     targets = [Target(0, 1, (8.0, 8.0, 24.0, 24.0))]
-    watched = drise(RedFinder(), pixels, targets, Masking(masks=10, watch=watch))
+    watched = drise(RedFinder(), pixels, targets, Masking(masks=10, progress=progress))
     assert seen == [(4, 3), (4, 3), (2, 3)]
     assert np.array_equal(watched, drise(RedFinder(), pixels, targets, Masking(masks=10)))

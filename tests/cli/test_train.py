@@ -18,7 +18,7 @@ from squares import NAMES, QUICK, squares
 from lucidbox import weights
 from lucidbox.cli import main
 from lucidbox.model import build
-from lucidbox.train.checkpoint import load, save
+from lucidbox.train.checkpoint import load_checkpoint, save_checkpoint
 from lucidbox.train.recipe import Recipe, read_recipe
 from lucidbox.train.results import Results
 
@@ -158,7 +158,7 @@ def test_a_batch_larger_than_the_data(quick, data, tmp_path):
     code, out, _ = quick(data, "--batch", "32", "--json", "--out", "out")
     assert code == 0
     assert json.loads(out.splitlines()[-1])["epochs"] == 1
-    assert load(tmp_path / "out" / "checkpoint.safetensors").progress.batches == 1
+    assert load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").progress.batches == 1
 
 
 # What is refused before anything begins.
@@ -340,10 +340,10 @@ def test_the_same_may_be_said_again_and_the_data_may_have_moved(train, begun, tm
 
 def test_a_training_that_python_began_is_resumed_with_its_data_named(train, begun, tmp_path, monkeypatch):
     monkeypatch.setattr(Results, "export_best", lambda self: None)
-    kept = load(begun / "checkpoint.safetensors")
+    kept = load_checkpoint(begun / "checkpoint.safetensors")
     notes = {key: kept.notes[key] for key in ("logs", "licence", "provenance", "scaler")}
     shutil.copytree(begun, "out")
-    save(replace(kept, notes=notes), tmp_path / "out" / "checkpoint.safetensors")
+    save_checkpoint(replace(kept, notes=notes), tmp_path / "out" / "checkpoint.safetensors")
     assert "name the data set: train DATA --resume DIR" in refusal(train("--resume", "out"))
     assert train(begun.parent / "data", "--resume", "out")[0] == 0
 
@@ -364,5 +364,5 @@ def test_stopped_by_sigterm_it_says_how_to_go_on(train, data, tiny, tmp_path):
     assert last.startswith("stopped and saved; go on with: lucidbox train --resume 'my out'; ")
     assert "never validated" in last
     assert "Traceback" not in err
-    kept = load(tmp_path / "my out" / "checkpoint.safetensors")
+    kept = load_checkpoint(tmp_path / "my out" / "checkpoint.safetensors")
     assert 3 <= kept.progress.batches < 12000

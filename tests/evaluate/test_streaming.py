@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_equality import crowded_problem
 
-from lucidbox.detections import Detections
-from lucidbox.errors import DataError, OptionError
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError, OptionError
 from lucidbox.evaluate import CocoEvaluator, Protocol, Truth, evaluate
 
 NAMES = ("a", "b", "c")

@@ -9,10 +9,10 @@ import pytest
 from coco_reference import pycocotools_evaluation
 from test_equality import crowded_problem
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import AreaRange, Predictions, Protocol, Truth, evaluate
-from lucidbox.evaluate.confusion import confusion
-from lucidbox.evaluate.operating import best_f1, best_point, cell, sweeps, together
+from lucidbox.evaluate.analysis.confusion import confusion
+from lucidbox.evaluate.operating import best_f1, best_point, outcomes_at, sweeps, together
 
 
 def test_the_table_is_the_one_people_know():
@@ -92,7 +92,7 @@ def test_classes_that_are_not_there_are_refused():
 def test_best_f1_is_the_best_of_all_thresholds(threshold):
     truth, predictions = crowded_problem(3)
     matching = evaluate(truth, predictions).matching
-    fate = cell(matching, threshold)
+    fate = outcomes_at(matching, threshold)
     starts = matching.field.ranking.class_starts
     for index, point in enumerate(best_f1(matching, threshold)):
         rows = slice(starts[index], starts[index + 1])
@@ -111,7 +111,7 @@ def test_best_f1_is_the_best_of_all_thresholds(threshold):
 def test_the_best_threshold_for_all_classes_is_the_best_of_all(threshold):
     truth, predictions = crowded_problem(3)
     matching = evaluate(truth, predictions).matching
-    fate, scores = cell(matching, threshold), matching.field.ranking.scores
+    fate, scores = outcomes_at(matching, threshold), matching.field.ranking.scores
     tried = {}
     for score in np.unique(scores):
         hits, kept = (fate.true & (scores >= score)).sum(), (fate.counted & (scores >= score)).sum()
@@ -159,4 +159,4 @@ def test_confusion_counts_every_truth_and_every_sure_detection(shared):
     assert counts[:-1].sum() == (~truth.crowds).sum()
     # At score 0 the diagonal is what an evaluation without a limit of 100 found.
     unlimited = evaluate(truth, predictions, Protocol(max_detections=(10**6,)))
-    assert np.trace(counts[:-1, :-1]) == cell(unlimited.matching).true.sum()
+    assert np.trace(counts[:-1, :-1]) == outcomes_at(unlimited.matching).true.sum()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from explainable import Unmoved
+from lucidbox.core.errors import OptionError
 from lucidbox.engines import Prediction
-from lucidbox.errors import OptionError
 from lucidbox.explain.drise import Masking, drise, hide, left_of
 from lucidbox.explain.faithfulness import share_inside
 from lucidbox.explain.scene import Target

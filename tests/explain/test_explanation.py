@@ -8,12 +8,12 @@ import torch
 
 from explainable import Unmoved, assert_same, state
 from lucidbox import Detector, weights
-from lucidbox.detections import Detections
-from lucidbox.errors import OptionError
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
 from lucidbox.explain import METHODS, Masking, explain, explain_each
 from lucidbox.explain.drawing import captions
 from lucidbox.explain.explanation import Explanation, explain_targets
-from lucidbox.explain.faithfulness import overlap, share_inside
+from lucidbox.explain.faithfulness import map_overlap, share_inside
 from lucidbox.explain.hooks import record
 from lucidbox.explain.methods import agreed, heat_maps
 from lucidbox.explain.odam import strength
@@ -130,8 +130,8 @@ def test_two_anchors_are_explained_by_two_places(small):
     one, other = (made.heat for made in heat_maps("odam", scene, small_boxes, network, "neck.top_down_p3"))
     assert one.max() > 0
     assert other.max() > 0
-    assert overlap(one, other) == 0
-    assert overlap(maps["eigencam"][0].heatmap, maps["eigencam"][1].heatmap) == pytest.approx(1)
+    assert map_overlap(one, other) == 0
+    assert map_overlap(maps["eigencam"][0].heatmap, maps["eigencam"][1].heatmap) == pytest.approx(1)
 
 
 @pytest.fixture

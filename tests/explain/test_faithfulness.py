@@ -60,9 +60,9 @@ def test_likeness_of_maps_without_heat():
 
 def test_overlap_by_hand():
     first, second = np.array([[2.0, 2, 0]]), np.array([[0.0, 1, 1]])
-    assert f.overlap(first, second) == pytest.approx(0.5)
-    assert f.overlap(first, first * 7) == pytest.approx(1)
-    assert f.overlap(first, np.zeros((1, 3))) == 0
+    assert f.map_overlap(first, second) == pytest.approx(0.5)
+    assert f.map_overlap(first, first * 7) == pytest.approx(1)
+    assert f.map_overlap(first, np.zeros((1, 3))) == 0
 
 
 def test_a_map_that_stays_the_same_is_flagged_in_words():

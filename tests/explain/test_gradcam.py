@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.explain.gradcam import class_gradcam, gradcam
 
 LAYER = "backbone.stage4.2.cv2"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from explainable import assert_same, state
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.explain.hooks import landmarks, record, shuffled, twin
 from lucidbox.explain.scene import Target
 from lucidbox.model import fuse

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from lucidbox.detections import Detections
-from lucidbox.errors import OptionError
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
+from lucidbox.detect.letterbox import fit
+from lucidbox.detect.nms import detect
 from lucidbox.explain.scene import look, target_of, to_picture, to_unit
-from lucidbox.letterbox import fit
-from lucidbox.nms import detect
 
 
 def test_the_anchor_is_the_one_that_suppression_kept(small):

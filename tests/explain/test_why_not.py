@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from lucidbox import Detector
+from lucidbox.core.errors import OptionError
 from lucidbox.engines import Prediction
-from lucidbox.errors import OptionError
 from lucidbox.explain.scene import look
 from lucidbox.explain.why_not import near_anchors, spelled
 

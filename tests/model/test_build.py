@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.model import ARCHITECTURES, build
 
 

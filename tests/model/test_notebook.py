@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lucidbox.model import Decoder, build, fuse
-from lucidbox.model.decode import expected_distances
+from lucidbox.model.decoding import expected_distances
 
 CLASSES = [80, 5]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from lucidbox.detect.nms import Limits, detect, select
 from lucidbox.model import Detecting
-from lucidbox.nms import Limits, detect, select
 
 CLASSES = [80, 5]
 SEED_CLAMP = 640  # detect() of the seed clamps to this whatever the input; ours clips to the picture in restore

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.export import Dim, export
 
-from lucidbox.model import Detecting, Predictions, build, fuse
+from lucidbox.model import DecodedPredictions, Detecting, build, fuse
 
 
 @pytest.fixture
@@ -26,6 +26,6 @@ def test_traced_once_and_run_at_other_sizes(name, options, randomise):
         for shape in ((2, 3, 96, 160), (3, 3, 64, 224), (1, 3, 192, 64)):
             images = torch.rand(shape)
             expected, found = module(images), traced(images)
-            assert isinstance(found, Predictions)
+            assert isinstance(found, DecodedPredictions)
             assert torch.allclose(found.boxes, expected.boxes, atol=1e-4)
             assert torch.allclose(found.scores, expected.scores, atol=1e-6)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.model import Decoder, build, fuse
 from lucidbox.weights.keys import DISTRIBUTION_KEY, LAYERS, to_published
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lucidbox.errors import ImageError, SourceError
+from lucidbox.core.errors import ImageError, SourceError
 from lucidbox.sources import Failure, HubDataset, open_sources
 from lucidbox.sources.hub import content
 

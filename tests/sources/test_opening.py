@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lucidbox.errors import ImageError, OptionError, SourceError
+from lucidbox.core.errors import ImageError, OptionError, SourceError
 from lucidbox.sources import (
     Camera,
+    FailedSource,
     Failure,
     HubDataset,
     Picture,
-    Refused,
     StandardInput,
     StillPictures,
     Url,
@@ -114,7 +114,7 @@ def test_bad_arguments_do_not_end_the_rest(tmp_path):
 )
 def test_what_cannot_be_opened_says_why_in_one_line(argument, message):
     assert message in refusal(argument)
-    assert isinstance(only_part(argument), Refused)
+    assert isinstance(only_part(argument), FailedSource)
 
 
 @pytest.mark.parametrize("options", [{"video_stride": 0}, {"max_pixels": 0}])

@@ -6,8 +6,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lucidbox.model.decode import Predictions, anchor_points
-from lucidbox.train import Rule, Truth, assign
+from lucidbox.model.decoding import DecodedPredictions, anchor_points
+from lucidbox.train import Rule, TargetBoxes, assign
 
 CASES = [
     "assigner-1-basic-nc80",
@@ -23,8 +23,8 @@ CASES = [
 @pytest.mark.parametrize("name", CASES)
 def test_assignments_equal_the_reference(name, record):
     case = record(name)
-    truth = Truth(case["gt_labels"][..., 0].long(), case["gt_bboxes"], case["mask_gt"][..., 0] > 0)
-    given = assign(Predictions(case["pd_bboxes"], case["pd_scores"]), case["anc_points"], truth)
+    truth = TargetBoxes(case["gt_labels"][..., 0].long(), case["gt_bboxes"], case["mask_gt"][..., 0] > 0)
+    given = assign(DecodedPredictions(case["pd_bboxes"], case["pd_scores"]), case["anc_points"], truth)
     foreground = case["fg_mask"]
     assert torch.equal(given.foreground, foreground)
     assert torch.equal(given.labels[foreground], case["target_labels"][foreground])
@@ -138,7 +138,7 @@ def random_case(seed, batch=2, boxes=6, classes=3, points=POINTS, noise=6.0):
     labels = (uniform(batch, boxes) * classes).long()
     # Few scores are high: boxes choose by them, disputes are decided without.
     scores = uniform(batch, anchors, classes) ** 8
-    return Predictions(predicted, scores), points, Truth(labels, true_boxes, present)
+    return DecodedPredictions(predicted, scores), points, TargetBoxes(labels, true_boxes, present)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 12), st.floats(0, 30))
@@ -153,10 +153,12 @@ def test_a_brute_force_agrees_on_random_cases(seed, boxes, noise):
 def test_a_brute_force_agrees_where_everything_is_tied(seed):
     predictions, points, truth = random_case(seed)
     # Every anchor predicts the same, and every box is there twice.
-    same = Predictions(
+    same = DecodedPredictions(
         truth.boxes[:, :1].expand(-1, len(points), 4).contiguous(), torch.full_like(predictions.scores, 0.25)
     )
-    twice = Truth(truth.classes.repeat(1, 2), truth.boxes.repeat(1, 2, 1), torch.ones(2, 12, dtype=torch.bool))
+    twice = TargetBoxes(
+        truth.classes.repeat(1, 2), truth.boxes.repeat(1, 2, 1), torch.ones(2, 12, dtype=torch.bool)
+    )
     compare_with_brute_force(same, points, twice)
 
 
@@ -182,8 +184,12 @@ def test_the_brute_force_meets_disputes_and_boxes_that_did_not_choose():
 
 def one_box(sides, anchors=1, score=1.0):
     box = torch.tensor(sides, dtype=torch.float64)
-    predictions = Predictions(box.expand(1, anchors, 4).clone(), torch.full((1, anchors, 1), score).double())
-    truth = Truth(torch.zeros(1, 1, dtype=torch.long), box.expand(1, 1, 4), torch.ones(1, 1, dtype=torch.bool))
+    predictions = DecodedPredictions(
+        box.expand(1, anchors, 4).clone(), torch.full((1, anchors, 1), score).double()
+    )
+    truth = TargetBoxes(
+        torch.zeros(1, 1, dtype=torch.long), box.expand(1, 1, 4), torch.ones(1, 1, dtype=torch.bool)
+    )
     return predictions, truth
 
 
@@ -207,7 +213,7 @@ def test_a_box_chooses_ten_anchors_and_of_equal_ones_the_first():
 
 def test_of_equal_boxes_the_first_gets_the_anchor():
     predictions, truth = one_box((0, 0, 32, 32))
-    twice = Truth(truth.classes.repeat(1, 2), truth.boxes.repeat(1, 2, 1), truth.present.repeat(1, 2))
+    twice = TargetBoxes(truth.classes.repeat(1, 2), truth.boxes.repeat(1, 2, 1), truth.present.repeat(1, 2))
     assert assign(predictions, centres((16, 16)), twice).owners.tolist() == [[0]]
 
 
@@ -229,7 +235,7 @@ def test_what_stands_in_padding_does_not_matter():
     boxes = truth.boxes.masked_fill(~truth.present[..., None], math.nan)
     classes = truth.classes.masked_fill(~truth.present, 2)
     same_assignment(
-        assign(predictions, points, truth), assign(predictions, points, Truth(classes, boxes, truth.present))
+        assign(predictions, points, truth), assign(predictions, points, TargetBoxes(classes, boxes, truth.present))
     )
 
 
@@ -240,8 +246,8 @@ def test_pictures_do_not_know_of_each_other():
         one = slice(picture, picture + 1)
         # Without the padding that the others made necessary.
         count = int(truth.present[picture].sum())
-        cut = Truth(truth.classes[one, :count], truth.boxes[one, :count], truth.present[one, :count])
-        alone = assign(Predictions(*(part[one] for part in predictions)), points, cut)
+        cut = TargetBoxes(truth.classes[one, :count], truth.boxes[one, :count], truth.present[one, :count])
+        alone = assign(DecodedPredictions(*(part[one] for part in predictions)), points, cut)
         same_assignment(alone, type(together)(**{key: part[one] for key, part in vars(together).items()}))
 
 
@@ -252,10 +258,10 @@ def same_assignment(first, second):
 
 @pytest.mark.parametrize("rows", [0, 3])
 def test_no_boxes_at_all(rows):
-    truth = Truth(
+    truth = TargetBoxes(
         torch.zeros(2, rows, dtype=torch.long), torch.zeros(2, rows, 4), torch.zeros(2, rows, dtype=torch.bool)
     )
-    given = assign(Predictions(torch.rand(2, 84, 4), torch.rand(2, 84, 5)), POINTS.float(), truth)
+    given = assign(DecodedPredictions(torch.rand(2, 84, 4), torch.rand(2, 84, 5)), POINTS.float(), truth)
     assert not given.foreground.any()
     assert (given.labels == 5).all()
     assert (given.owners == -1).all()
@@ -274,12 +280,12 @@ BOX = st.tuples(NUMBER, NUMBER, NUMBER, NUMBER)
 def test_finite_and_in_order_for_any_boxes(true_boxes, predicted, score):
     """Points, lines, inverted boxes, far outside; scores of nothing."""
     count = len(true_boxes)
-    truth = Truth(
+    truth = TargetBoxes(
         torch.zeros(1, count, dtype=torch.long), torch.tensor([true_boxes]), torch.ones(1, count, dtype=torch.bool)
     )
     # The first anchors predict the boxes themselves, degenerate ones too.
     boxes = torch.tensor([true_boxes + predicted[count:]])
-    given = assign(Predictions(boxes, torch.full((1, 84, 1), float(score))), POINTS.float(), truth)
+    given = assign(DecodedPredictions(boxes, torch.full((1, 84, 1), float(score))), POINTS.float(), truth)
     assert given.scores.isfinite().all()
     assert (given.scores >= 0).all()
     assert (given.scores <= 1 + 1e-6).all()
@@ -291,5 +297,5 @@ def test_finite_and_in_order_for_any_boxes(true_boxes, predicted, score):
 
 def test_gradients_stop_here():
     predictions, points, truth = random_case(1)
-    tracked = Predictions(*(part.requires_grad_() for part in predictions))
+    tracked = DecodedPredictions(*(part.requires_grad_() for part in predictions))
     assert not assign(tracked, points, truth).scores.requires_grad

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from lucidbox.detections import Detections
-from lucidbox.errors import DataError, OptionError
-from lucidbox.images import read_image
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError, OptionError
+from lucidbox.images.reading import read_image
 from lucidbox.train.charts import prediction_sheet, training_curves
 from lucidbox.train.logs import CsvLog
 
@@ -104,7 +104,7 @@ def test_curves_of_what_is_no_log_are_refused(tmp_path, content, message):
 
 
 def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("lucidbox.evaluate.plots.find_spec", lambda name: None)
+    monkeypatch.setattr("lucidbox.evaluate.analysis.plots.find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r"lucidbox\[plots\]"):
         training_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")
 

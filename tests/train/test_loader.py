@@ -10,9 +10,9 @@ import torch
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Sample
 from lucidbox.augment.settings import Augmentation, plain
-from lucidbox.errors import ImageError, OptionError
-from lucidbox.train.loader import load
-from lucidbox.train.plan import Plan
+from lucidbox.core.errors import ImageError, OptionError
+from lucidbox.train.loader import load_batches
+from lucidbox.train.sampling_schedule import SamplingSchedule
 
 
 class Painted:
@@ -33,7 +33,7 @@ class Painted:
 
 def plan(**changes):
     fields = {"pictures": 10, "batch": 4, "epochs": 3, "mixed_epochs": 2, "seed": 5}
-    return Plan(**(fields | changes))
+    return SamplingSchedule(**(fields | changes))
 
 
 def equal(first, second):
@@ -79,8 +79,8 @@ def test_the_last_epochs_do_not_mix():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batches_do_not_depend_on_workers_nor_on_where_they_begin(workers):
     augmenter = Augmenter(Painted(10), 64, Augmentation())
-    here = list(load(augmenter, plan(), workers=0))
-    there = list(load(augmenter, plan(), first=4, workers=workers))
+    here = list(load_batches(augmenter, plan(), workers=0))
+    there = list(load_batches(augmenter, plan(), first=4, workers=workers))
     assert len(here) == 9
     assert len(there) == 5
     assert all(equal(*pair) for pair in zip(here[4:], there, strict=True))
@@ -88,15 +88,15 @@ def test_batches_do_not_depend_on_workers_nor_on_where_they_begin(workers):
 
 def test_batches_of_processes_are_parts_of_the_whole_batch():
     augmenter = Augmenter(Painted(10), 64, Augmentation())
-    whole = next(iter(load(augmenter, plan())))
-    parts = [next(iter(load(augmenter, plan(rank=rank, processes=2)))) for rank in (0, 1)]
+    whole = next(iter(load_batches(augmenter, plan())))
+    parts = [next(iter(load_batches(augmenter, plan(rank=rank, processes=2)))) for rank in (0, 1)]
     assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
     assert torch.equal(torch.cat([part.targets.boxes for part in parts]), whole.targets.boxes)
     assert torch.equal(parts[1].targets.pictures + 2, whole.targets.pictures[whole.targets.pictures >= 2])
 
 
 def test_an_unreadable_picture_is_replaced_by_the_next_and_told():
-    batches = list(load(Augmenter(Painted(10, broken={3, 4}), 32, plain()), plan(epochs=1)))
+    batches = list(load_batches(Augmenter(Painted(10, broken={3, 4}), 32, plain()), plan(epochs=1)))
     shown = [
         (index, batch.images[row, 0, 0, 0].item()) for batch in batches for row, index in enumerate(batch.indices)
     ]
@@ -110,7 +110,7 @@ def test_an_unreadable_picture_is_replaced_by_the_next_and_told():
 def test_a_broken_disk_ends_it(workers):
     augmenter = Augmenter(Painted(30, broken=range(30)), 32, plain())
     with pytest.raises(ImageError) as caught:
-        next(iter(load(augmenter, plan(pictures=30), workers=workers)))
+        next(iter(load_batches(augmenter, plan(pictures=30), workers=workers)))
     message = str(caught.value)
     assert message.startswith("ten pictures in a row cannot be read; the last: picture ")
     assert "\n" not in message
@@ -120,9 +120,9 @@ DEADLY = """
 import os, signal
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.settings import plain
-from lucidbox.errors import DataError
-from lucidbox.train.loader import deaths_in_words, load
-from lucidbox.train.plan import Plan
+from lucidbox.core.errors import DataError
+from lucidbox.train.loader import deaths_in_words, load_batches
+from lucidbox.train.sampling_schedule import SamplingSchedule
 
 class Deadly:
     def __len__(self):
@@ -133,7 +133,7 @@ class Deadly:
 
 try:
     with deaths_in_words():
-        next(load(Augmenter(Deadly(), 32, plain()), Plan(30, 4, 1, 0, 0), workers=1))
+        next(load_batches(Augmenter(Deadly(), 32, plain()), SamplingSchedule(30, 4, 1, 0, 0), workers=1))
 except DataError as error:
     print(error)
 """
@@ -147,7 +147,7 @@ def test_a_worker_that_dies_is_told_in_words():
 
 
 def test_collate_numbers_boxes_by_their_picture():
-    batches = list(load(Augmenter(Painted(10), 32, plain()), plan(epochs=1)))
+    batches = list(load_batches(Augmenter(Painted(10), 32, plain()), plan(epochs=1)))
     for batch in batches:
         counts = torch.bincount(batch.targets.pictures, minlength=4).tolist()
         assert counts == [index % 3 for index in batch.indices]
@@ -156,6 +156,6 @@ def test_collate_numbers_boxes_by_their_picture():
 
 
 def test_a_batch_without_any_box():
-    batch = next(iter(load(Augmenter(Painted(1), 32, plain()), plan(pictures=1))))
+    batch = next(iter(load_batches(Augmenter(Painted(1), 32, plain()), plan(pictures=1))))
     assert batch.targets.boxes.shape == (0, 4)
     assert batch.indices == (0, 0, 0, 0)

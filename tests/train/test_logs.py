@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidbox.errors import OptionError, OutputError
+from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.train.console_table import Table
 from lucidbox.train.logs import CsvLog, StepLog, open_logs
-from lucidbox.train.table import Table
 
 
 def row(epoch, **values):
@@ -200,7 +200,7 @@ def test_logs_that_are_open_are_closed_when_a_later_one_cannot_be(tmp_path, monk
     def refuse(*arguments):
         raise OutputError("no place")
 
-    monkeypatch.setattr("lucidbox.train.trackers.TensorBoardLog", refuse)
+    monkeypatch.setattr("lucidbox.train.experiment_loggers.TensorBoardLog", refuse)
     monkeypatch.setattr("lucidbox.train.logs.find_spec", lambda package: True)
     with pytest.raises(OutputError, match="no place"):
         open_logs(["csv", "tensorboard"], tmp_path, {})

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.model import Logits
-from lucidbox.model.decode import Decoder
+from lucidbox.model.decoding import Decoder
 from lucidbox.train import Gains, Targets, ciou, detection_loss
 from lucidbox.train.losses import distribution_losses, padded
 

@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 import torch
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.model import build
 from lucidbox.train.optimizer import (
     KINDS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.train.processes import Processes, join
 
 ALONE = Processes(0, 1, torch.device("cpu"))

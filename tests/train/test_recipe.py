@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.train.recipe import Recipe, parse_setting, read_recipe
 from models import unchecked_shapes
 

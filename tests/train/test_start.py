@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lucidbox import weights
-from lucidbox.errors import OptionError, WeightsError
+from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model import build
 from lucidbox.train.start import random_start, start_from
 

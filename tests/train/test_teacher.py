@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from lucidbox.errors import OptionError, WeightsError
-from lucidbox.labels import COCO_NAMES
+from lucidbox.core.class_names import COCO_NAMES
+from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model import Logits
-from lucidbox.model.decode import Decoder, Predictions, anchor_points
+from lucidbox.model.decoding import DecodedPredictions, Decoder, anchor_points
 from lucidbox.train.complete_iou import ciou
 from lucidbox.train.losses import Gains
 from lucidbox.train.teacher import Teacher, decoded, distillation_loss
@@ -179,7 +179,7 @@ def answers_of(logits):
 
 def faint(batch=2, classes=3):
     """A teacher that sees nothing."""
-    return Predictions(
+    return DecodedPredictions(
         torch.zeros(batch, ANCHORS, 4, dtype=torch.float64),
         torch.zeros(batch, ANCHORS, classes, dtype=torch.float64),
     )
@@ -243,7 +243,7 @@ def test_two_processes_add_up_to_one():
     logits, answers = random_logits(batch=4), answers_of(random_logits(batch=4, seed=5))
     whole, *gradients = differentiated(logits, answers)
     halves = [
-        (Logits(*(part[rows] for part in logits)), Predictions(*(part[rows] for part in answers)))
+        (Logits(*(part[rows] for part in logits)), DecodedPredictions(*(part[rows] for part in answers)))
         for rows in (slice(0, 1), slice(1, 4))
     ]
     amounts = []

@@ -15,18 +15,18 @@ import torch
 from squares import NAMES, QUICK, squares
 
 from lucidbox import Detector, weights
-from lucidbox.data import to_truth
-from lucidbox.errors import OptionError, OutputError
+from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.datasets import to_truth
+from lucidbox.datasets.training import open_data
 from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
-from lucidbox.samples import open_data
-from lucidbox.train.checkpoint import load
-from lucidbox.train.learner import Learner, Losses
+from lucidbox.train.checkpoint import load_checkpoint
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.results import Results
-from lucidbox.train.trainer import ALONE, Trainer, TrainingError, Watcher
-from lucidbox.train.validating import BATCH, Validator
-from lucidbox.validation import answers, exact_detections, files_of, read_files
+from lucidbox.train.train_step import Losses, TrainStep
+from lucidbox.train.trainer import ALONE, Trainer, TrainingError, Callbacks
+from lucidbox.train.validation import BATCH, Validator
+from lucidbox.validate.inference import answers, exact_detections, files_of, read_files
 from models import lively_network, unchecked_shapes
 
 
@@ -67,14 +67,14 @@ def data(tmp_path):
 def test_what_a_training_leaves(tmp_path, data, exported):
     told = []
 
-    class Told(Watcher):
+    class Told(Callbacks):
         def batch(self, done, total, losses):
             told.append((done, total, losses.finite))
 
         def epoch(self, row):
             told.append(row)
 
-    outcome = trainer(tmp_path / "out", data, watcher=Told(), licence="CC0-1.0").run()
+    outcome = trainer(tmp_path / "out", data, callbacks=Told(), licence="CC0-1.0").run()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         "best.onnx", "best.safetensors", "checkpoint.safetensors", "curves.png", "last.safetensors", "losses.csv",
@@ -93,7 +93,7 @@ def test_what_a_training_leaves(tmp_path, data, exported):
     best = weights.read(tmp_path / "out" / "best.safetensors")
     assert (best.names, best.licence, best.size) == (NAMES, "CC0-1.0", 64)
     assert "12 pictures" in best.provenance
-    average = load(tmp_path / "out" / "checkpoint.safetensors").tensors
+    average = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").tensors
     last = weights.read(tmp_path / "out" / "last.safetensors").tensors
     assert all(np.array_equal(last[name], average[f"average.{name}"].numpy()) for name in last)
 
@@ -123,11 +123,11 @@ import torch
 torch.set_num_threads(1)
 from squares import QUICK
 from lucidbox.model import build
-from lucidbox.samples import open_data
+from lucidbox.datasets.training import open_data
 from lucidbox.train import checkpoint
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.results import Results
-from lucidbox.train.trainer import Trainer, Watcher
+from lucidbox.train.trainer import Trainer, Callbacks
 
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
 changes = QUICK | {{"epochs": 6, "workers": workers, "validate_every": 3, "checkpoint_minutes": 0.002}}
@@ -135,12 +135,12 @@ changes |= {{"optimizer": "adamw", "learning_rate": 0.001, "multi_scale": 0.5, "
 torch.manual_seed(0)
 network = build("notebook", 3, base_channels=2)
 
-class Slow(Watcher):
+class Slow(Callbacks):
     def batch(self, done, total, losses):
         print(done, flush=True)
         time.sleep(0.05)
 
-made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, watcher=Slow())
+made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, callbacks=Slow())
 if (folder / "checkpoint.safetensors").exists():
     made.restore(checkpoint.load(folder / "checkpoint.safetensors"))
 # The export is not what is tested here.
@@ -217,37 +217,37 @@ def test_told_to_stop_it_saves_and_can_go_on(tmp_path, whole):
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert output.split()[-1] == "interrupted"
-    done = load(tmp_path / "out" / "checkpoint.safetensors").progress.batches
+    done = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").progress.batches
     assert 4 <= done < 18
     assert finished(tmp_path / "out", data)[0] == str(done + 1)
     same_results(uninterrupted, tmp_path / "out")
 
 
 def test_a_loss_that_is_no_number_stops_it_with_its_batch(tmp_path, data, monkeypatch):
-    learn = Learner.learn
+    learn = TrainStep.learn
 
     def poisoned(self, batch, number, rates):
         if number == 4:
             return Losses(1.0, float("nan"), 1.0, 0.0, finite=False)
         return learn(self, batch, number, rates)
 
-    monkeypatch.setattr(Learner, "learn", poisoned)
+    monkeypatch.setattr(TrainStep, "learn", poisoned)
     with pytest.raises(TrainingError, match=r"batch 5: loss or gradients are not finite .*classes nan.*\d\.png"):
         trainer(tmp_path / "out", data).run()
     saved = np.load(tmp_path / "out" / "refused-batch-5-0.npz")
     assert saved["images"].shape == (4, 64, 64, 3)
     assert len(saved["boxes"]) == len(saved["classes"]) == len(saved["pictures"])
-    assert load(tmp_path / "out" / "checkpoint.safetensors").progress.batches == 3
+    assert load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").progress.batches == 3
 
 
 def test_a_damaged_validation_picture_costs_its_objects_only(tmp_path, data):
     told = []
 
-    class Told(Watcher):
+    class Told(Callbacks):
         def say(self, message):
             told.append(message)
 
-    made = trainer(tmp_path / "out", data, epochs=1, watcher=Told())
+    made = trainer(tmp_path / "out", data, epochs=1, callbacks=Told())
     path = tmp_path / "data" / "images" / "3.png"
     path.write_bytes(path.read_bytes()[:60])
     assert made.run().epochs == 1
@@ -255,7 +255,7 @@ def test_a_damaged_validation_picture_costs_its_objects_only(tmp_path, data):
 
 
 def test_stopped_while_validating_it_validates_first_when_resumed(tmp_path, data, monkeypatch):
-    from lucidbox.errors import EngineError
+    from lucidbox.core.errors import EngineError
 
     truth, made = Validator.__call__, trainer(tmp_path / "out", data)
 
@@ -266,7 +266,7 @@ def test_stopped_while_validating_it_validates_first_when_resumed(tmp_path, data
     with pytest.raises(EngineError):
         made.run()
     monkeypatch.setattr(Validator, "__call__", truth)
-    kept = load(tmp_path / "out" / "checkpoint.safetensors")
+    kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
     assert (kept.progress.batches, kept.progress.epochs) == (3, 0)
     again = trainer(tmp_path / "out", data)
     again.restore(kept)
@@ -294,7 +294,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
     monkeypatch.setattr(module.checkpoints, "save", full)
     with pytest.raises(OutputError, match="disk is full"):
         trainer(tmp_path / "out", data).run()
-    assert load(tmp_path / "out" / "checkpoint.safetensors").progress.batches == saved[-1] == 3
+    assert load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").progress.batches == saved[-1] == 3
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path, data):
@@ -313,7 +313,7 @@ def test_a_network_of_other_classes_is_refused(tmp_path, data):
 @pytest.mark.parametrize("difference", ["data", "content", "network"])
 def test_only_the_same_is_resumed(tmp_path, data, difference):
     trainer(tmp_path / "out", data, epochs=1).run()
-    kept = load(tmp_path / "out" / "checkpoint.safetensors")
+    kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
     made = network()
     messages = {
         "data": r"data set is another: it began with 12 pictures, .* now 11 pictures",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import forge
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.reading import read_content
 
 events = None

@@ -15,7 +15,7 @@ from lucidbox.model import build
 from lucidbox.weights.keys import DISTRIBUTION_KEY, to_published
 from lucidbox.weights.published import module_of, read_module
 from lucidbox.weights.recognise import recognise
-from lucidbox.weights.unpickle import read_checkpoint
+from lucidbox.weights.safe_pickle.checkpoint import read_checkpoint
 
 # Read once a run: with every call checked, a real file takes seconds.
 checkpoint_of = cache(lambda path: read_checkpoint(path.read_bytes()))

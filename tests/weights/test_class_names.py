@@ -2,7 +2,7 @@
 
 import pytest
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import read_names
 
 

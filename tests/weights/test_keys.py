@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.keys import DISTRIBUTION_KEY, LAYERS, check_distribution, from_published, to_published
 
 FILES = [f"yolo11{size}-shapes.json" for size in "nsmlx"] + [f"yolo11n-nc{n}-shapes.json" for n in (1, 3, 200)]

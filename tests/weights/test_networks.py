@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.model import build, fuse
 from lucidbox.weights import describe, from_network, halved, network, renamed
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.model import build
 from lucidbox.weights import network
 from lucidbox.weights.keys import from_published

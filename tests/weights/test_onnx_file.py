@@ -10,7 +10,7 @@ import pytest
 import torch
 from onnx import helper, numpy_helper
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.model import build, fuse
 from lucidbox.weights import from_network, network, read, to_metadata, write
 from lucidbox.weights.reading import read_content

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from lucidbox.errors import WeightsError
-from lucidbox.labels import COCO_NAMES
+from lucidbox.core.class_names import COCO_NAMES
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights import network
 from lucidbox.weights.keys import DISTRIBUTION_KEY, from_published
-from lucidbox.weights.pickle_names import Record
 from lucidbox.weights.published import module_of, read_module, state_dict
 from lucidbox.weights.reading import read_content
+from lucidbox.weights.safe_pickle.globals import Record
 
 REAL = ["yolo11n-reference.pt", "yolo11n-finetune.pt"]
 

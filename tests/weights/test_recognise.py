@@ -7,16 +7,16 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.model import build
-from lucidbox.weights.contents import Source
+from lucidbox.weights.contents import WeightsSource
 from lucidbox.weights.keys import DISTRIBUTION_KEY, to_published
-from lucidbox.weights.recognise import Kind, expected, recognise
+from lucidbox.weights.recognise import NetworkKind, expected, recognise
 
 
 @cache
 def shapes(name, classes, base=None):
-    return expected(Kind(name, classes, () if base is None else (("base_channels", base),)))
+    return expected(NetworkKind(name, classes, () if base is None else (("base_channels", base),)))
 
 
 def arrays(name, classes, base=None):
@@ -34,7 +34,7 @@ def published(name="yolo11n", classes=3):
 
 
 def source(tensors, names=None):
-    return Source(tensors, names, "MIT", "made here")
+    return WeightsSource(tensors, names, "MIT", "made here")
 
 
 @pytest.mark.parametrize("size", "nsmlx")

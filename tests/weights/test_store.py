@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import save
 from safetensors.torch import save as save_torch
 
-from lucidbox.errors import OutputError, WeightsError
+from lucidbox.core.errors import OutputError, WeightsError
 from lucidbox.model import build
 from lucidbox.weights import Weights, from_network, network, read, write
 from lucidbox.weights.reading import read_content

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.augment.geometry import Affine, Rectangle, clip, kept, move_boxes
+from lucidbox.augment.geometry import Affine, Rectangle, clip_boxes, kept, move_boxes
 from lucidbox.augment.sample import Sample
-from lucidbox.letterbox import PADDING, Frame, fit
-from lucidbox.shapes import UInt8
+from lucidbox.core.array_types import UInt8
+from lucidbox.detect.letterbox import PADDING, Letterbox, fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Tile:
     def visible(self) -> Rectangle:
         """The part of the canvas that it covers."""
         height, width = self.sample.image.shape[:2]
-        return overlap((self.left, self.top, self.left + width, self.top + height), self.bounds)
+        return intersection((self.left, self.top, self.left + width, self.top + height), self.bounds)
 
 
-def overlap(first: Rectangle, second: Rectangle) -> Rectangle:
+def intersection(first: Rectangle, second: Rectangle) -> Rectangle:
     """What two rectangles have in common; right is not above left, or bottom not above top, where nothing is."""
     left, top = max(first[0], second[0]), max(first[1], second[1])
     return left, top, min(first[2], second[2]), min(first[3], second[3])
@@ -48,7 +48,7 @@ def fitted(sample: Sample, size: int) -> Sample:
     resized = fit((height, width), (size, size), square=True).resized
     if resized == (height, width):
         return sample
-    frame = Frame((height, width), resized, left=0, top=0, right=0, bottom=0)
+    frame = Letterbox((height, width), resized, left=0, top=0, right=0, bottom=0)
     vertical, horizontal = frame.gain
     gains = np.array([horizontal, vertical, horizontal, vertical], np.float32)
     return Sample(frame.apply(sample.image), sample.boxes * gains, sample.classes)
@@ -73,9 +73,11 @@ def compose(tiles: Sequence[Tile], affine: Affine, size: int) -> Sample:
     """
     image = affine.apply(_drawn(tiles, affine.window), size)
     shifts = [np.array([tile.left, tile.top, tile.left, tile.top], np.float64) for tile in tiles]
-    placed = [clip(tile.sample.boxes + shift, tile.visible) for tile, shift in zip(tiles, shifts, strict=True)]
+    placed = [
+        clip_boxes(tile.sample.boxes + shift, tile.visible) for tile, shift in zip(tiles, shifts, strict=True)
+    ]
     boxes = np.concatenate([np.zeros((0, 4)), *placed])
-    moved = clip(move_boxes(boxes, affine), (0, 0, size, size))
+    moved = clip_boxes(move_boxes(boxes, affine), (0, 0, size, size))
     chosen = kept(boxes * affine.scale, moved)
     classes = np.concatenate([np.zeros(0, np.int64), *(tile.sample.classes for tile in tiles)])
     return Sample(image, moved[chosen].astype(np.float32), classes[chosen])
@@ -86,7 +88,7 @@ def _drawn(tiles: Sequence[Tile], window: Rectangle) -> UInt8[np.ndarray, "h w 3
     x, y, right, bottom = window
     pixels = np.full((bottom - y, right - x, 3), PADDING, np.uint8)
     for tile in tiles:
-        left, top, right, bottom = overlap(tile.visible, window)
+        left, top, right, bottom = intersection(tile.visible, window)
         if left < right and top < bottom:
             source = tile.sample.image[top - tile.top : bottom - tile.top, left - tile.left : right - tile.left]
             pixels[top - y : bottom - y, left - x : right - x] = source

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from lucidbox.shapes import Float, UInt8
+from lucidbox.core.array_types import Float, UInt8
 
 _HUES = 180  # OpenCV halves the circle's 360 degrees so that a byte holds them
 

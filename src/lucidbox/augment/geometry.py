@@ -11,9 +11,9 @@ import numpy as np
 
 from lucidbox.augment.sample import Sample
 from lucidbox.augment.settings import Augmentation
-from lucidbox.boxes import areas
-from lucidbox.letterbox import PADDING
-from lucidbox.shapes import Bool, Float, Float32, UInt8
+from lucidbox.core.array_types import Bool, Float, Float32, UInt8
+from lucidbox.core.boxes import areas
+from lucidbox.detect.letterbox import PADDING
 
 LEAST_SIDE = 2.0
 """Pixels: boxes that are not wider and higher than this after augmentation are dropped."""
@@ -112,7 +112,7 @@ def kept(before: Float[np.ndarray, "n 4"], after: Float[np.ndarray, "n 4"]) -> B
     return np.asarray(large & visible & compact)
 
 
-def clip(boxes: Float[np.ndarray, "n 4"], bounds: Rectangle) -> Float[np.ndarray, "n 4"]:
+def clip_boxes(boxes: Float[np.ndarray, "n 4"], bounds: Rectangle) -> Float[np.ndarray, "n 4"]:
     """Boxes cut to a rectangle; those outside get an area of 0."""
     left, top, right, bottom = bounds
     return np.asarray(np.clip(boxes, (left, top, left, top), (right, bottom, right, bottom)))

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from lucidbox.augment.sample import Sample
-from lucidbox.boxes import areas
-from lucidbox.shapes import Float, Float32
+from lucidbox.core.array_types import Float, Float32
+from lucidbox.core.boxes import areas
 
 MOST_COVERED = 0.3
 """Boxes are pasted only while together they cover less than this share of every box that is there."""

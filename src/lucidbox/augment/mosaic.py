@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lucidbox.augment.canvas import Tile, fitted, overlap
+from lucidbox.augment.canvas import Tile, fitted, intersection
 from lucidbox.augment.geometry import Rectangle
 from lucidbox.augment.sample import Samples
 
@@ -35,7 +35,7 @@ def mosaic_tiles(
     quarters = [(0, 0, x, y), (x, 0, side, y), (0, y, x, side), (x, y, side, side)]
     tiles = []
     for index, quarter in zip(indices, quarters, strict=True):
-        left, top, right, bottom = overlap(quarter, window)
+        left, top, right, bottom = intersection(quarter, window)
         if left >= right or top >= bottom:
             continue
         sample = fitted(samples[index], size)

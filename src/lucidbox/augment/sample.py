@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from lucidbox.shapes import Float32, Int64, UInt8
+from lucidbox.core.array_types import Float32, Int64, UInt8
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from lucidbox.augment.sample import Sample
-from lucidbox.detections import Detections
-from lucidbox.draw import draw
-from lucidbox.errors import OptionError
-from lucidbox.shapes import UInt8
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
+from lucidbox.draw.annotate import draw
 
 _GAP = 4  # pixels between pictures
 _BACKGROUND = 255  # white: the grey of letterboxes is part of what is to be seen

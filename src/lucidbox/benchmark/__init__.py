@@ -4,20 +4,20 @@ Knows: detectors, pictures, clocks. Does not know: printing, exit codes. Needs n
 """
 
 from lucidbox.benchmark.against import Duel, duel
-from lucidbox.benchmark.machine import Machine, examine
-from lucidbox.benchmark.measuring import Measured, Setting, measure
-from lucidbox.benchmark.pictures import Sample, sample
+from lucidbox.benchmark.machine import Machine, examine_machine
+from lucidbox.benchmark.measuring import Measurement, Setting, measure
+from lucidbox.benchmark.pictures import ImageSample, sample
 from lucidbox.benchmark.spread import Spread
 
 __all__ = [
     "Duel",
     "Machine",
-    "Measured",
-    "Sample",
+    "Measurement",
+    "ImageSample",
     "Setting",
     "Spread",
     "duel",
-    "examine",
+    "examine_machine",
     "measure",
     "sample",
 ]

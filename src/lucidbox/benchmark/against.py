@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lucidbox.benchmark.spread import Spread
-from lucidbox.errors import EngineError
+from lucidbox.core.errors import EngineError
 
 Command = Sequence[str] | str
 """Words of a command, or a line for the shell."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from lucidbox.benchmark.spread import Spread
+from lucidbox.core.parallel import cores
+from lucidbox.detect.letterbox import Size
 from lucidbox.engines.openvino import HINTS, import_openvino, shared_core
-from lucidbox.letterbox import Size
-from lucidbox.pipeline import cores
 
 _PIECE = 4 << 20
 _SIDE, _PRODUCTS = 1536, 9
@@ -34,7 +34,7 @@ class Machine:
     peaks: dict[str, float]
 
 
-def examine(noise: Sequence[float], precisions: Sequence[str]) -> Machine:
+def examine_machine(noise: Sequence[float], precisions: Sequence[str]) -> Machine:
     """The machine, with the peak of each of these precisions that it computes in.
 
     Args:

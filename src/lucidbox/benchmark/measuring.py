@@ -13,15 +13,15 @@ from itertools import groupby
 import numpy as np
 
 from lucidbox.benchmark.machine import fixed_work
-from lucidbox.benchmark.pictures import Sample, Shot
+from lucidbox.benchmark.pictures import ImageSample, Shot
 from lucidbox.benchmark.spread import Spread
-from lucidbox.detector import Detector
-from lucidbox.draw import draw
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.parallel import cores
+from lucidbox.detect.letterbox import Size
+from lucidbox.detector.detector import Detector
+from lucidbox.draw.annotate import draw
 from lucidbox.engines import Engine, Prediction
-from lucidbox.images import read_image
-from lucidbox.letterbox import Size
-from lucidbox.pipeline import cores
-from lucidbox.shapes import UInt8
+from lucidbox.images.reading import read_image
 
 STAGES = ("read", "decode", "letterbox", "inference", "suppression", "drawing")
 
@@ -39,7 +39,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """What was measured of one setting.
 
     Attributes:
@@ -99,11 +99,11 @@ class _Log:
 
 def measure(
     detectors: dict[Setting, Detector],
-    sample: Sample,
+    sample: ImageSample,
     rounds: int,
     operations: dict[Size, float] | None = None,
     say: Callable[[str], None] = lambda words: None,
-) -> tuple[list[Measured], list[float]]:
+) -> tuple[list[Measurement], list[float]]:
     """Measure every setting in every round, after a round that does not count.
 
     Args:
@@ -127,7 +127,7 @@ def measure(
     return [_summary(setting, detectors[setting], sample, log, operations) for setting, log in logs.items()], noise
 
 
-def _one_round(detector: Detector, sample: Sample, log: _Log) -> None:
+def _one_round(detector: Detector, sample: ImageSample, log: _Log) -> None:
     start = len(log.core_seconds)
     clocked = copy.copy(detector)
     engine = clocked.engine = _Clocked(detector.engine, detector.engine.name, detector.engine.precision)
@@ -179,7 +179,7 @@ def _one_shot(detector: Detector, engine: _Clocked, shot: Shot, log: _Log) -> No
     log.stages["drawing"].append((times[-1] - times[-2]) * 1000)
 
 
-def _engine_alone(detector: Detector, sample: Sample) -> float:
+def _engine_alone(detector: Detector, sample: ImageSample) -> float:
     """Seconds a picture of the engine as streams use it, called by as many threads, on letterboxed pictures."""
     engine = detector.for_many() if detector.workers > 1 else detector.engine
     stacks = _stacks(detector, sample.shots)
@@ -202,7 +202,7 @@ def _stacks(detector: Detector, shots: Sequence[Shot]) -> list[Stack]:
     return stacks
 
 
-def _stream(detector: Detector, sample: Sample) -> float:
+def _stream(detector: Detector, sample: ImageSample) -> float:
     """Pictures a second of a stream; what cannot be read was told when the sample was taken."""
     started = time.perf_counter()
     count = sum(1 for _ in detector.stream(sample.stream, on_failure=lambda failure: None))
@@ -210,14 +210,14 @@ def _stream(detector: Detector, sample: Sample) -> float:
 
 
 def _summary(
-    setting: Setting, detector: Detector, sample: Sample, log: _Log, operations: dict[Size, float] | None
-) -> Measured:
+    setting: Setting, detector: Detector, sample: ImageSample, log: _Log, operations: dict[Size, float] | None
+) -> Measurement:
     engine_rate = Spread.of(log.engine_rate)
     gigaflops = None
     if operations is not None:
         shapes = [detector.frame(shot.pixels).shape for shot in sample.shots]
         gigaflops = float(np.mean([operations[shape] for shape in shapes])) * engine_rate.p50
-    return Measured(
+    return Measurement(
         setting,
         {stage: Spread.of(times) for stage, times in log.stages.items() if times},
         Spread.of(log.one_picture),

@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lucidbox.errors import DataError, LucidboxError
-from lucidbox.images import read_image
-from lucidbox.shapes import UInt8
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import DataError, LucidboxError
+from lucidbox.images.reading import read_image
 from lucidbox.sources import Failure, Picture, Source, Sources, StillPictures
 
 _MOST_BYTES = 400 << 20
@@ -34,7 +34,7 @@ class Shot:
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class ImageSample:
     """What a run is measured on.
 
     Attributes:
@@ -48,7 +48,7 @@ class Sample:
     failures: tuple[LucidboxError, ...]
 
 
-def sample(sources: Sources, most: int) -> Sample:
+def sample(sources: Sources, most: int) -> ImageSample:
     """The first ``most`` pictures of files and videos, in memory, or fewer where they are large.
 
     Raises:
@@ -75,7 +75,7 @@ def sample(sources: Sources, most: int) -> Sample:
     if not shots:
         reason = f": {failures[0]}" if failures else ""
         raise DataError(f"no picture could be read, so nothing is measured{reason}")
-    return Sample(tuple(shots), Sources((*parts, *moving)), tuple(failures))
+    return ImageSample(tuple(shots), Sources((*parts, *moving)), tuple(failures))
 
 
 def _take_frames(part: Source, most: int, shots: list[Shot], failures: list[LucidboxError]) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lucidbox.benchmark.measuring import STAGES, Measured
-from lucidbox.errors import EngineError, OutputError
-from lucidbox.files import atomic_path
+from lucidbox.benchmark.measuring import STAGES, Measurement
+from lucidbox.core.errors import EngineError, OutputError
+from lucidbox.core.filesystem import atomic_path
 
 
-def plot(measured: Sequence[Measured], labels: Sequence[str], path: Path) -> None:
+def plot(measured: Sequence[Measurement], labels: Sequence[str], path: Path) -> None:
     """Write a figure; its suffix says the form (.png, .svg, .pdf).
 
     Raises:

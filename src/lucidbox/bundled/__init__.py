@@ -5,7 +5,7 @@ Knows: where its files are. Does not know: anything else.
 
 from pathlib import Path
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 
 _FOLDER = Path(__file__).parent
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
-from lucidbox.errors import LucidboxError
-from lucidbox.scripts import printable
-from lucidbox.version import __version__
+from lucidbox.core.errors import LucidboxError
+from lucidbox.core.text import printable
+from lucidbox.core.version import __version__
 
 VERBS = {
     "predict": "find objects in pictures, videos, cameras",
@@ -45,7 +45,7 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code; errors a user can act on take one line and no traceback."""
     _never_fail_to_print()
-    arguments = parse(sys.argv[1:] if argv is None else list(argv))
+    arguments = parse_arguments(sys.argv[1:] if argv is None else list(argv))
     if threading.current_thread() is threading.main_thread():
         # A service that is told to stop, or whose terminal closes, ends as by Ctrl-C: nothing half-written.
         for name in ("SIGTERM", "SIGHUP"):
@@ -87,7 +87,7 @@ def _never_fail_to_print() -> None:
             stream.reconfigure(errors="replace")
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Arguments of the chosen verb; wrong usage exits with 2."""
     parser = argparse.ArgumentParser(
         prog="lucidbox",

@@ -9,11 +9,11 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
-    from lucidbox.benchmark import Duel, Machine, Measured, Sample, Setting, Spread
-    from lucidbox.detector import Detector
+    from lucidbox.benchmark import Duel, ImageSample, Machine, Measurement, Setting, Spread
+    from lucidbox.detector.detector import Detector
 
 DESCRIPTION = """\
 Measure the whole way from file to boxes: each stage, one picture after the other; the engine alone; and streams,
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _alone(arguments: argparse.Namespace) -> int:
-    from lucidbox.benchmark import Spread, examine, measure, sample
+    from lucidbox.benchmark import Spread, examine_machine, measure, sample
     from lucidbox.benchmark.against import seconds
     from lucidbox.benchmark.machine import fixed_work
     from lucidbox.sources import open_sources
@@ -100,7 +100,7 @@ def _alone(arguments: argparse.Namespace) -> int:
     detectors = _load(arguments, settings)
     noise = [fixed_work() for _ in range(5)]
     measured, between = measure(detectors, taken, arguments.rounds, _operations(arguments, detectors, taken), _say)
-    machine = examine(noise + between, [one.setting.precision for one in measured])
+    machine = examine_machine(noise + between, [one.setting.precision for one in measured])
     cold = None
     still = next((shot.path for shot in taken.shots if shot.path), None)
     if arguments.cold and still is not None:
@@ -164,7 +164,7 @@ def _numbers(option: str, text: str | None) -> list[int | None]:
 
 def _load(arguments: argparse.Namespace, settings: "list[Setting]") -> "dict[Setting, Detector]":
     """A detector for each setting, by the setting with the engine and precision that it really has."""
-    from lucidbox.detector import Detector
+    from lucidbox.detector.detector import Detector
 
     detectors: dict[Setting, Detector] = {}
     for setting in settings:
@@ -185,23 +185,25 @@ def _load(arguments: argparse.Namespace, settings: "list[Setting]") -> "dict[Set
 
 
 def _operations(
-    arguments: argparse.Namespace, detectors: "dict[Setting, Detector]", taken: "Sample"
+    arguments: argparse.Namespace, detectors: "dict[Setting, Detector]", taken: "ImageSample"
 ) -> "dict[tuple[int, int], float] | None":
     """Billions of operations by input shape; None for graphs that are fixed to something, and for TorchScript."""
-    from lucidbox import door
     from lucidbox.benchmark.machine import operations_of
+    from lucidbox.detector import model_cache
 
     first = next(iter(detectors.values()))
     assert first.weights is not None
-    graph = door.through(first.weights, _say)
-    if door.form_of(graph) == "torchscript" or (first.info and (first.info.shape or first.info.suppression)):
+    graph = model_cache.through(first.weights, _say)
+    if model_cache.form_of(graph) == "torchscript" or (
+        first.info and (first.info.shape or first.info.suppression)
+    ):
         return None
     shapes = [detector.frame(shot.pixels).shape for detector in detectors.values() for shot in taken.shots]
     return operations_of(graph, shapes)
 
 
 def _document(
-    machine: "Machine", measured: "list[Measured]", cold: "Spread | None", taken: "Sample"
+    machine: "Machine", measured: "list[Measurement]", cold: "Spread | None", taken: "ImageSample"
 ) -> dict[str, Any]:
     return {
         "pictures": len(taken.shots),
@@ -211,7 +213,7 @@ def _document(
     }
 
 
-def _share(machine: "Machine", one: "Measured") -> float | None:
+def _share(machine: "Machine", one: "Measurement") -> float | None:
     """The engine's operations a second, as a share of the machine's peak in its precision."""
     peak = machine.peaks.get(one.setting.precision)
     return one.gigaflops / peak if one.gigaflops and peak else None
@@ -222,7 +224,7 @@ def _label(setting: "Setting") -> str:
     return f"{setting.engine} {setting.precision} b{setting.batch}{threads}"
 
 
-def _table(machine: "Machine", measured: "list[Measured]", cold: "Spread | None", taken: "Sample") -> str:
+def _table(machine: "Machine", measured: "list[Measurement]", cold: "Spread | None", taken: "ImageSample") -> str:
     width = max(len(_label(one.setting)) for one in measured)
     peaks = ", ".join(f"{precision} {value:.0f}" for precision, value in machine.peaks.items())
     of_peak = f"; peak of a matrix product, GFLOP/s: {peaks}" if peaks else ""  # of int8 none is measured
@@ -266,6 +268,6 @@ def _duel_table(result: "Duel") -> str:
 
 
 def _say(words: str) -> None:
-    from lucidbox.scripts import printable
+    from lucidbox.core.text import printable
 
     print(printable(f"lucidbox: {words}"), file=sys.stderr)

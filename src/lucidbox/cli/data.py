@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.progress import bar
-from lucidbox.errors import OptionError
-from lucidbox.scripts import printable
+from lucidbox.core.errors import OptionError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
-    from lucidbox.data import Conversion, Reading, Split, Statistics
+    from lucidbox.datasets import Conversion, Reading, Split, Statistics
 
 FORMS = """\
 data sets (DATA):
@@ -138,11 +138,11 @@ def _register_convert(verbs: Any) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from lucidbox.data import check
+    from lucidbox.datasets import check
 
     if arguments.limit is not None and arguments.limit < 0:
         raise OptionError(f"--limit {arguments.limit}: must be 0 or more")
-    report = check(arguments.data, arguments.images, decode=not arguments.quick, watch=bar())
+    report = check(arguments.data, arguments.images, decode=not arguments.quick, progress=bar())
     shown = report.problems[: arguments.limit] if arguments.limit is not None else report.problems
     if arguments.json:
         document = {
@@ -169,9 +169,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    from lucidbox.data import read, statistics
+    from lucidbox.datasets import read_dataset, statistics
 
-    reading = read(arguments.data, arguments.images, bar())
+    reading = read_dataset(arguments.data, arguments.images, bar())
     counted = [statistics(part) for part in reading.parts]
     _say_left_out(reading, arguments)
     if arguments.json:
@@ -233,7 +233,7 @@ def _together_table(counted: "Statistics") -> list[str]:
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from lucidbox.data import parse_shares, split
+    from lucidbox.datasets import parse_shares, split
 
     done = split(
         arguments.data,
@@ -268,7 +268,7 @@ def _split_table(done: "Split") -> list[str]:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
-    from lucidbox.data import convert
+    from lucidbox.datasets import convert
 
     done = convert(
         arguments.data,
@@ -277,7 +277,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         images=arguments.images,
         placing=arguments.pictures,
         name=arguments.part,
-        watch=bar(),
+        progress=bar(),
     )
     left_out = _say_left_out(done.reading, arguments)
     _say_losses(done, arguments.to)
@@ -296,7 +296,7 @@ def _say_losses(done: "Conversion", form: str) -> None:
 
 def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
     """Say how many entries were unusable, and how to see them; returns their number."""
-    from lucidbox.data import count_by_kind
+    from lucidbox.datasets import count_by_kind
 
     _say_notes(reading.notes)
     counts = count_by_kind(problem for problem in reading.problems if problem.left_out)

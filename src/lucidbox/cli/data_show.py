@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.training_options import add_data_options, add_recipe_options, chosen_recipe, open_told
-from lucidbox.errors import OptionError
-from lucidbox.scripts import printable
+from lucidbox.core.errors import OptionError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
-    from lucidbox.samples.dataset import TrainingData
-    from lucidbox.train.plan import Prepared
+    from lucidbox.datasets.training.data import TrainingData
     from lucidbox.train.recipe import Recipe
+    from lucidbox.train.sampling_schedule import Prepared
 
 DESCRIPTION = """\
 Draw a sheet of training pictures as the network will see them, with their boxes: mosaic, affine map, colours and
@@ -65,7 +65,7 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw the sheet; 0."""
     from lucidbox.augment import contact_sheet
-    from lucidbox.outputs import save_image
+    from lucidbox.save.results import save_image
 
     recipe = chosen_recipe(arguments, ("size", "seed"))
     _check(arguments, recipe)
@@ -95,12 +95,12 @@ def _check(arguments: argparse.Namespace, recipe: "Recipe") -> None:
 def _trained_on(data: "TrainingData", recipe: "Recipe", epoch: int) -> "Iterator[Prepared]":
     """Training pictures in their order, from the first of an epoch (from 1) on."""
     from lucidbox.augment import Augmentation, Augmenter
-    from lucidbox.train.plan import Plan, prepare
+    from lucidbox.train.sampling_schedule import SamplingSchedule, prepare
 
     settings = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
     augmenter = Augmenter(data.samples(recipe.size), recipe.size, settings)
     mixed = max(0, recipe.epochs - recipe.close_mosaic)
-    plan = Plan(len(data.train), recipe.batch, recipe.epochs, mixed, recipe.seed)
+    plan = SamplingSchedule(len(data.train), recipe.batch, recipe.epochs, mixed, recipe.seed)
     for place in chain.from_iterable(plan.places((epoch - 1) * plan.batches)):
         yield prepare(augmenter, place, plan.pictures, plan.seed)
 
@@ -108,10 +108,10 @@ def _trained_on(data: "TrainingData", recipe: "Recipe", epoch: int) -> "Iterator
 def _unchanged(data: "TrainingData", recipe: "Recipe", epoch: int) -> "Iterator[Prepared]":
     """Validation pictures in their own order, as far as they can be read; every epoch sees the same."""
     from lucidbox.augment import Augmenter, plain
-    from lucidbox.samples import PictureSamples
-    from lucidbox.train.plan import Place, prepare
+    from lucidbox.datasets.training import PictureSamples
+    from lucidbox.train.sampling_schedule import SampleIndex, prepare
 
     samples = PictureSamples(data.val.keep_objects(~data.val.crowds), recipe.size, data.val_pictures)
     augmenter = Augmenter(samples, recipe.size, plain())
     for number in range(len(samples)):
-        yield prepare(augmenter, Place(epoch - 1, number, number, mixing=False), len(samples), recipe.seed)
+        yield prepare(augmenter, SampleIndex(epoch - 1, number, number, mixing=False), len(samples), recipe.seed)

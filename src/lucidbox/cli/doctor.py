@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lucidbox.version import __version__
+from lucidbox.core.version import __version__
 
 PACKAGES = {
     "numpy": "numpy",
@@ -42,7 +42,7 @@ def register(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; exit code 2 if no engine is installed."""
-    findings = examine()
+    findings = examine_installation()
     if arguments.json:
         print(json.dumps(findings, indent=2))
     else:
@@ -50,14 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if findings["engine"] else 2
 
 
-def examine() -> dict[str, Any]:
+def examine_installation() -> dict[str, Any]:
     """Facts about this installation; needs no network and no weights."""
     from lucidbox import bundled, engines
-    from lucidbox.errors import OptionError, OutputError
-    from lucidbox.files import cache_folder
+    from lucidbox.core.errors import OptionError, OutputError
+    from lucidbox.core.filesystem import cache_folder
 
     try:
-        choice = engines.choose()
+        choice = engines.choose_engine()
         engine, why = choice.name, choice.reason
     except OptionError as error:
         engine, why = None, str(error)

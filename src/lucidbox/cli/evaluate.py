@@ -157,7 +157,7 @@ def _evaluate(
     _add_analyses(arguments, summary, model, document, sections)
     _say_notes(summary.notes)
     if arguments.plots:
-        from lucidbox.evaluate.plots import save_plots
+        from lucidbox.evaluate.analysis.plots import save_plots
 
         for path in save_plots(summary, arguments.plots):
             print(f"wrote {path}", file=sys.stderr)
@@ -178,13 +178,13 @@ def _add_analyses(
 
     matching = summary.matching
     if arguments.errors:
-        from lucidbox.evaluate.errors_tide import explain_errors
+        from lucidbox.evaluate.analysis.errors import explain_errors
 
         errors = explain_errors(matching)
         document["errors"] = asdict(errors)
         sections.append(tables.error_table(errors))
     if arguments.bootstrap is not None:
-        from lucidbox.evaluate.bootstrap import bootstrap
+        from lucidbox.evaluate.analysis.intervals import bootstrap
 
         intervals = bootstrap(matching, arguments.bootstrap, arguments.seed)
         document["bootstrap"] = [asdict(one) for one in intervals]
@@ -194,7 +194,7 @@ def _add_analyses(
         document["missed"] = [asdict(one) for one in missed]
         sections.append(tables.missed_table(missed))
     if arguments.explain_gap:
-        from lucidbox.evaluate.gap import NAMES, deviation, explain_gap
+        from lucidbox.evaluate.analysis.variants import NAMES, deviation, explain_gap
 
         classes = matching.protocol.classes
         gap = explain_gap(matching.truth, matching.predictions, classes)
@@ -206,7 +206,7 @@ def _add_analyses(
 
 
 def _say_note(note: str) -> None:
-    from lucidbox.scripts import printable
+    from lucidbox.core.text import printable
 
     print(printable(f"lucidbox: note: {note}"), file=sys.stderr)
 
@@ -218,7 +218,7 @@ def _say_notes(notes: tuple[str, ...]) -> None:
 
 def _show(sections: list[str], document: dict[str, Any], destination: str | None) -> None:
     """Print the tables; with ``--json -`` the JSON takes their place."""
-    from lucidbox.files import atomic_write
+    from lucidbox.core.filesystem import atomic_write
 
     if destination == "-":
         print(json.dumps(document, indent=1, ensure_ascii=False))
@@ -231,7 +231,7 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
     from lucidbox.cli.tables import comparison_table
     from lucidbox.evaluate import load_predictions
-    from lucidbox.evaluate.bootstrap import compare
+    from lucidbox.evaluate.analysis.intervals import compare_paired
     from lucidbox.evaluate.evaluation import match_all
 
     _say_notes(truth.notes)
@@ -241,7 +241,7 @@ def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol"
         _say_notes(predictions.notes)
         matchings.append(match_all(truth, predictions, protocol))
     resamples = 1000 if arguments.bootstrap is None else arguments.bootstrap
-    result = compare(matchings[0], matchings[1], resamples, arguments.seed)
+    result = compare_paired(matchings[0], matchings[1], resamples, arguments.seed)
     table = comparison_table(result, resamples, len(truth.image_ids))
     document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result)}
     _show([table], document, arguments.json)
@@ -251,7 +251,7 @@ def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol"
 def _notebook_rule(
     arguments: argparse.Namespace, truth: "Truth", predictions: "Predictions", protocol: "Protocol"
 ) -> None:
-    from lucidbox.evaluate.notebook_rule import evaluate_notebook_rule
+    from lucidbox.evaluate.analysis.notebook_variant import evaluate_notebook_rule
 
     _say_notes(truth.notes + predictions.notes)
     numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()

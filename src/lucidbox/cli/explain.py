@@ -5,11 +5,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.progress import bar
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
-    from lucidbox.detections import Detections
-    from lucidbox.detector import Detector
+    from lucidbox.core.detections import Detections
+    from lucidbox.detector.detector import Detector
 
 EXAMPLES = """\
 methods:
@@ -73,7 +73,7 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain, say why not, or measure; 0, or 1 if there is nothing to explain."""
     _check(arguments)
-    from lucidbox.detector import Detector
+    from lucidbox.detector.detector import Detector
 
     detector = Detector.load(
         arguments.weights,
@@ -120,9 +120,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     """A panel for each chosen detection."""
-    from lucidbox.cli.explain_report import new_folder, save
+    from lucidbox.cli.explain_report import output_folder, save_explanation
     from lucidbox.explain import explain_each
-    from lucidbox.images import read_image
+    from lucidbox.images.reading import read_image
 
     options = _options(arguments)
     picture = read_image(arguments.picture)
@@ -140,9 +140,9 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
             print("[]")
         return 1
     stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
-    with new_folder(arguments) as folder:
+    with output_folder(arguments) as folder:
         explanations = explain_each(detector, picture, found[chosen], side=arguments.side, **options)
-        save(arguments, folder, stems, explanations)
+        save_explanation(arguments, folder, stems, explanations)
     return 0
 
 
@@ -152,7 +152,7 @@ def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
     Raises:
         OptionError: the box does not exist, or the class is not in the model.
     """
-    from lucidbox.labels import class_ids
+    from lucidbox.core.class_names import class_ids
 
     if arguments.class_name:
         (class_id,) = class_ids([arguments.class_name], found.names)
@@ -172,14 +172,14 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     """What the nearest anchors said, and the map of the score that was too low."""
     import numpy as np
 
-    from lucidbox.cli.explain_report import new_folder, save, say_near
-    from lucidbox.detections import Detections
+    from lucidbox.cli.explain_report import output_folder, save_explanation, say_near
+    from lucidbox.core.class_names import class_ids
+    from lucidbox.core.detections import Detections
     from lucidbox.explain.explanation import explain_targets
     from lucidbox.explain.methods import network_of
     from lucidbox.explain.scene import look, target_at
     from lucidbox.explain.why_not import near_anchors
-    from lucidbox.images import read_image
-    from lucidbox.labels import class_ids
+    from lucidbox.images.reading import read_image
 
     options = _options(arguments)
     place = _numbers(arguments.at)
@@ -193,9 +193,9 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     )
     target = target_at(scene, best.anchor, class_id)
     network = None if options["method"] == "drise" else network_of(detector, options["method"])
-    with new_folder(arguments) as folder:
+    with output_folder(arguments) as folder:
         explanations = explain_targets(scene, [shown], [target], network=network, **options)
-        save(arguments, folder, [f"missed-{detector.names[class_id]}"], explanations, near)
+        save_explanation(arguments, folder, [f"missed-{detector.names[class_id]}"], explanations, near)
     return 0
 
 
@@ -208,7 +208,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
     name = arguments.method or DEFAULT
     checked_method(name, arguments.layer, arguments.side)
-    masking = replace(masking_of(arguments), watch=bar("batch"))
+    masking = replace(masking_of(arguments), progress=bar("batch"))
     return {"method": name, "layer": arguments.layer, "masking": masking}
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from lucidbox.cli.explain_report import masking_of
 from lucidbox.cli.progress import bar, tell
-from lucidbox.detector import Detector
-from lucidbox.errors import ImageError, OptionError
+from lucidbox.core.errors import ImageError, OptionError
+from lucidbox.core.text import printable
+from lucidbox.detector.detector import Detector
 from lucidbox.evaluate import load_truth
-from lucidbox.explain.measuring import CONFIDENCE, Measured, measure, right_detections, sampled
+from lucidbox.explain.measuring import CONFIDENCE, MeasuredMethods, measure_methods, right_detections, sampled
 from lucidbox.explain.methods import METHODS, checked_method, network_of
-from lucidbox.scripts import printable
-from lucidbox.validation import files_of
+from lucidbox.validate.inference import files_of
 
 HEADER = "method         detections  inside  pointing  deletion  insertion  beats Gaussian  likeness  flagged"
 
@@ -35,7 +35,9 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
     files = files_of(truth, Path(arguments.measure))
     conf = CONFIDENCE if arguments.conf is None else arguments.conf
     groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, masking.seed)
-    measured = measure(detector, network, groups, methods, layer=arguments.layer, masking=masking, watch=bar())
+    measured = measure_methods(
+        detector, network, groups, methods, layer=arguments.layer, masking=masking, progress=bar()
+    )
     print(json.dumps([one.to_dict() for one in measured], indent=1) if arguments.json else table(measured))
     return 1 if failures else 0
 
@@ -48,7 +50,7 @@ def _methods(arguments: argparse.Namespace) -> list[str]:
     return [name for name, method in METHODS.items() if method.heat or not arguments.layer]
 
 
-def table(measured: Sequence[Measured]) -> str:
+def table(measured: Sequence[MeasuredMethods]) -> str:
     """A line a method; a dash where a figure cannot be had."""
     lines = [HEADER]
     for one in measured:

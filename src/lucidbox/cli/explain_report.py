@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.explain.drawing import captions, overlay
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import Explanation
 from lucidbox.explain.why_not import Near, spelled
-from lucidbox.files import atomic_write, numbered_folder
-from lucidbox.outputs import safe_name, save_image
+from lucidbox.save.results import safe_name, save_image
 
 DEFAULT_FOLDER = "runs/explain"
 
@@ -38,7 +38,7 @@ def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> 
 
 
 @contextmanager
-def new_folder(arguments: argparse.Namespace) -> Iterator[Path]:
+def output_folder(arguments: argparse.Namespace) -> Iterator[Path]:
     """Where results go: made before any work, which may take minutes, and gone again if nothing came of it.
 
     Raises:
@@ -53,7 +53,7 @@ def new_folder(arguments: argparse.Namespace) -> Iterator[Path]:
         raise
 
 
-def save(
+def save_explanation(
     arguments: argparse.Namespace,
     folder: Path,
     stems: Sequence[str],

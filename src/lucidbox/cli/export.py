@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.progress import bar, tell
-from lucidbox.errors import EngineError, LucidboxError, OptionError, OutputError
+from lucidbox.core.errors import EngineError, LucidboxError, OptionError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         from lucidbox.export import export
     except ModuleNotFoundError as error:
         raise EngineError(f"exporting needs {error.name}; pip install 'lucidbox[train]'") from error
-    from lucidbox.door import read_info
+    from lucidbox.detector.model_cache import read_info
 
     request = _request(arguments)
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
@@ -140,10 +140,10 @@ def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "
 def _request(arguments: argparse.Namespace) -> "Request":
     from dataclasses import asdict
 
-    from lucidbox.artefacts import Suppression
+    from lucidbox.detect.letterbox import parse_size
+    from lucidbox.detect.nms import Limits
     from lucidbox.export import Request
-    from lucidbox.letterbox import parse_size
-    from lucidbox.nms import Limits
+    from lucidbox.model_files.file_format import Suppression
 
     given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
     if given and not arguments.suppress:
@@ -187,8 +187,8 @@ def _check_target(target: Path, request: "Request", arguments: argparse.Namespac
         OptionError: the suffix is not the form's, or the file is the source itself.
         OutputError: something is there already.
     """
+    from lucidbox.core.filesystem import output_error
     from lucidbox.export import FORMS
-    from lucidbox.files import output_error
 
     if target.suffix != FORMS[request.form]:
         raise OptionError(f"{target}: the name of a {request.form} file ends in {FORMS[request.form]}")

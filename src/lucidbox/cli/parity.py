@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.progress import bar, tell
-from lucidbox.errors import DataError, LucidboxError, OptionError
+from lucidbox.core.errors import DataError, LucidboxError, OptionError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lucidbox.detector import Detector
+    from lucidbox.detector.detector import Detector
     from lucidbox.evaluate import Truth
-    from lucidbox.parity import Parity, Tolerances
+    from lucidbox.validate.parity import Parity, Tolerances
 
 DESCRIPTION = """\
 Run two artefacts over the same pictures and compare what they find: any of .pt, .safetensors, .onnx with or
@@ -70,7 +70,7 @@ def _add_tolerances(group: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if they agree, 1 if they do but pictures could not be read, 3 if they disagree."""
     from lucidbox.evaluate import CocoEvaluator
-    from lucidbox.parity import Tolerances, compare, load_pair
+    from lucidbox.validate.parity import Tolerances, compare_detectors, load_pair
 
     tolerances = Tolerances(
         arguments.box_tolerance, arguments.score_tolerance, arguments.unmatched, arguments.ap_tolerance
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     failures: list[LucidboxError] = []
     evaluators = (CocoEvaluator(truth), CocoEvaluator(truth)) if truth else None
-    result = compare(pair, _pictures(arguments.images, files, failures), tolerances.scores, evaluators)
+    result = compare_detectors(pair, _pictures(arguments.images, files, failures), tolerances.scores, evaluators)
     reasons = result.disagreements(tolerances)
     if arguments.json:
         print(json.dumps(_document(arguments, pair, result, tolerances, reasons)))
@@ -108,7 +108,7 @@ def _truth(arguments: argparse.Namespace) -> "Truth | None":
 
 
 def _files(truth: "Truth", arguments: argparse.Namespace) -> dict[int, Path]:
-    from lucidbox.validation import files_of
+    from lucidbox.validate.inference import files_of
 
     return files_of(truth, Path(arguments.images))
 
@@ -117,9 +117,9 @@ def _pictures(
     images: str, files: dict[int, Path] | None, failures: list[LucidboxError]
 ) -> "Iterator[tuple[int, np.ndarray]]":
     """Numbers and pixels; what cannot be read is told and left out of both."""
-    from lucidbox.scripts import printable
+    from lucidbox.core.text import printable
     from lucidbox.sources import Failure, open_sources
-    from lucidbox.validation import read_files
+    from lucidbox.validate.inference import read_files
 
     def failed(error: LucidboxError) -> None:
         failures.append(error)
@@ -169,7 +169,7 @@ def _table(
     tolerances: "Tolerances",
     reasons: list[str],
 ) -> str:
-    from lucidbox.scripts import printable
+    from lucidbox.core.text import printable
 
     lines = [
         f"{name}  {printable(str(path))}: {detector.engine.name} {detector.engine.precision}, {count} boxes"
@@ -195,6 +195,6 @@ def _table(
 
 
 def _say(words: str) -> None:
-    from lucidbox.scripts import printable
+    from lucidbox.core.text import printable
 
     print(printable(f"lucidbox: {words}"), file=sys.stderr)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from lucidbox.errors import OptionError, OutputError
+from lucidbox.core.errors import OptionError, OutputError
 
 EXAMPLES = """\
 sources:
@@ -106,15 +106,15 @@ def _add_output(group: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict everything; 0, 1 if some pictures failed, 2 if all did."""
-    from lucidbox.cli.reporting import Report
-    from lucidbox.detector import Detector
-    from lucidbox.images import MAX_PIXELS
-    from lucidbox.saving import Saver, Wanted
+    from lucidbox.cli.reporting import RunReport
+    from lucidbox.detector.detector import Detector
+    from lucidbox.images.reading import MAX_PIXELS
+    from lucidbox.save.writers import SaveOptions, Saver
     from lucidbox.sources import open_sources
 
     if arguments.reduced_decoding and (arguments.crops or not arguments.no_draw):
         raise OptionError("--reduced-decoding leaves no whole picture to draw on or to cut from; add --no-draw")
-    wanted = Wanted(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
+    wanted = SaveOptions(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
     detector = Detector.load(
         arguments.weights,
         engine=arguments.engine,
@@ -140,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         saver = stack.enter_context(Saver(wanted, sources, folder))
         saver.check_folder()
-        report = stack.enter_context(Report(arguments.json, arguments.json_file, sources.count))
+        report = stack.enter_context(RunReport(arguments.json, arguments.json_file, sources.count))
         for result in detector.stream(sources, on_failure=lambda failure: report.failed(failure.error)):
             report.found(result)
             try:

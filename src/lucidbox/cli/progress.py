@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lucidbox.watch import Item, Watch
+    from lucidbox.core.progress import Item, Progress
 
 
-def bar(unit: str = "picture") -> "Watch":
+def bar(unit: str = "picture") -> "Progress":
     """Shows how much of some work is done, and when the rest will be; nothing where nobody looks.
 
     Args:
         unit: what is counted.
     """
-    from lucidbox.watch import unwatched
+    from lucidbox.core.progress import no_progress
 
     if not sys.stderr.isatty():
-        return unwatched
+        return no_progress
 
-    def watch(items: "Iterable[Item]", count: int | None) -> "Iterable[Item]":
+    def progress(items: "Iterable[Item]", count: int | None) -> "Iterable[Item]":
         from tqdm import tqdm
 
         watched: Iterable[Item] = tqdm(items, total=count, unit=unit, file=sys.stderr, leave=False)
         return watched
 
-    return watch
+    return progress
 
 
 def tell(line: str) -> None:

@@ -6,14 +6,14 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from lucidbox.errors import LucidboxError, OutputError
-from lucidbox.outputs import JsonLines, describe, json_line, json_record
-from lucidbox.saving import Saver
-from lucidbox.scripts import printable
-from lucidbox.streaming import Result
+from lucidbox.core.errors import LucidboxError, OutputError
+from lucidbox.core.text import printable
+from lucidbox.detector.stream import Result
+from lucidbox.save.results import JsonLines, describe_detections, json_line, json_record
+from lucidbox.save.writers import Saver
 
 
-class Report:
+class RunReport:
     """Says what was found: a line a picture for people, JSON Lines for programs, failures on standard error.
 
     Args:
@@ -31,7 +31,7 @@ class Report:
         self._file_failed = False
         self._pictures = self._objects = self._failures = 0
 
-    def __enter__(self) -> "Report":
+    def __enter__(self) -> "RunReport":
         """Open the file and, on a terminal and for more than one picture, the progress bar."""
         with ExitStack() as stack:
             if self._file:
@@ -76,7 +76,10 @@ class Report:
         if self.json_lines:
             self._print(json_line(record), sys.stdout)
         place = picture.source if picture.frame is None else f"{picture.source} frame {picture.frame}"
-        self._say(f"{place} {width}x{height}: {describe(detections)}, {result.milliseconds:.1f} ms", self._words)
+        self._say(
+            f"{place} {width}x{height}: {describe_detections(detections)}, {result.milliseconds:.1f} ms",
+            self._words,
+        )
         self._advance()
 
     def failed(self, error: LucidboxError) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lucidbox.errors import OptionError
+from lucidbox.core.class_names import class_ids
+from lucidbox.core.errors import OptionError
+from lucidbox.core.text import printable
 from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth, load_truth
-from lucidbox.evaluate.bootstrap import check_resampling
-from lucidbox.labels import class_ids
-from lucidbox.scripts import printable
+from lucidbox.evaluate.analysis.intervals import check_resampling
 
 _MODEL_OPTIONS = ("images", "size", "engine", "precision", "batch", "missed")
 _WITHOUT_EFFECT = {
@@ -47,7 +47,7 @@ def check_options(arguments: argparse.Namespace) -> None:
         raise OptionError("--batch and --missed need pictures in a folder, not a streamed data set")
     check_resampling(1000 if arguments.bootstrap is None else arguments.bootstrap, arguments.seed)
     if arguments.plots:
-        from lucidbox.evaluate.plots import require_matplotlib
+        from lucidbox.evaluate.analysis.plots import require_matplotlib
 
         require_matplotlib()
 
@@ -68,9 +68,9 @@ def read_annotations(path: str, part: str | None, say_note: Callable[[str], None
         if part is not None:
             raise OptionError(f"--part {part}: {path} has no parts; name a data.yaml, a data.toml or a folder")
         return load_truth(path), None
-    from lucidbox.data import read, to_truth
+    from lucidbox.datasets import read_dataset, to_truth
 
-    reading = read(path)
+    reading = read_dataset(path)
     names = [one.name for one in reading.parts]
     if part is None and len(names) > 1 and "val" not in names:
         raise OptionError(f"{path}: there are several parts; choose with --part one of: {', '.join(names)}")

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from lucidbox.evaluate.bootstrap import Comparison, Interval
-from lucidbox.evaluate.errors_tide import ErrorReport
-from lucidbox.evaluate.gap import Deviation
+from lucidbox.core.text import printable
+from lucidbox.evaluate.analysis.errors import ErrorReport
+from lucidbox.evaluate.analysis.intervals import Comparison, Interval
+from lucidbox.evaluate.analysis.variants import Deviation
 from lucidbox.evaluate.operating import OperatingPoint
 from lucidbox.evaluate.summary import ClassResult
-from lucidbox.missed import REASONS, THRESHOLD, Missed
-from lucidbox.scripts import printable
+from lucidbox.validate.false_negatives import REASONS, THRESHOLD, Missed
 
 _VERDICTS = {
     "better": "B is better than A",

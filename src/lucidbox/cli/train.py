@@ -17,10 +17,10 @@ from lucidbox.cli.training_options import (
 )
 
 if TYPE_CHECKING:
+    from lucidbox.train.callbacks import Outcome
     from lucidbox.train.checkpoint import Checkpoint
     from lucidbox.train.processes import Processes
     from lucidbox.train.trainer import Trainer
-    from lucidbox.train.watching import Outcome
 
 DESCRIPTION = """\
 Train a detector, and leave a folder with best.safetensors, best.onnx (for predict), last.safetensors, the recipe,
@@ -93,7 +93,7 @@ def register(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0, or 130 where it was stopped and saved."""
-    from lucidbox.errors import OptionError
+    from lucidbox.core.errors import OptionError
     from lucidbox.train.recipe import Recipe
 
     if arguments.keys:
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
-    from lucidbox.errors import LucidboxError, OptionError
+    from lucidbox.core.errors import LucidboxError, OptionError
     from lucidbox.train.start import DEFAULT, random_start, start_from
     from lucidbox.train.trainer import Trainer
 
@@ -133,15 +133,15 @@ def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
         start = start_from(Path(arguments.weights), data.names, recipe.seed, arguments.model)
     else:
         start = random_start(arguments.model or DEFAULT, data.names, recipe.seed)
-    watcher = _watcher(arguments, processes)
+    callbacks = _watcher(arguments, processes)
     for note in start.notes:
-        watcher.say(note)
+        callbacks.say(note)
     remember = {"data": _place(arguments.data), "classes": arguments.classes, "boxes": arguments.boxes}
     folder = _folder(arguments.out, processes)
     try:
         return Trainer(
             data, start.network, recipe, folder,
-            processes=processes, watcher=watcher, logs=tuple(arguments.log),
+            processes=processes, callbacks=callbacks, logs=tuple(arguments.log),
             licence=arguments.licence or start.licence, provenance=start.provenance, remember=remember,
         )  # fmt: skip
     except LucidboxError:
@@ -155,7 +155,7 @@ def _folder(out: str | None, processes: "Processes") -> Path:
     """Where results go: as named, or a new numbered folder, the same for all processes."""
     import torch
 
-    from lucidbox.files import numbered_folder
+    from lucidbox.core.filesystem import numbered_folder
 
     if out:
         return Path(out)
@@ -171,14 +171,14 @@ def _place(data: str) -> str:
 
 
 def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
-    from lucidbox.errors import OptionError
+    from lucidbox.core.errors import OptionError
     from lucidbox.model import build
-    from lucidbox.train.checkpoint import load
+    from lucidbox.train.checkpoint import load_checkpoint
     from lucidbox.train.results import CHECKPOINT
     from lucidbox.train.trainer import Trainer
 
     folder = Path(arguments.resume)
-    kept = load(folder / CHECKPOINT)
+    kept = load_checkpoint(folder / CHECKPOINT)
     _refuse_changes(arguments, kept)
     changes = recipe_changes(arguments, KEYS)
     recipe = kept.recipe.changed({key: changes[key] for key in changes if key == "workers"})
@@ -190,7 +190,7 @@ def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Traine
     network = build(kept.identity.architecture, len(data.names), **kept.identity.options)
     trainer = Trainer(
         data, network, recipe, folder,
-        processes=processes, watcher=_watcher(arguments, processes), logs=tuple(kept.notes["logs"]),
+        processes=processes, callbacks=_watcher(arguments, processes), logs=tuple(kept.notes["logs"]),
         licence=kept.notes["licence"], provenance=kept.notes["provenance"],
         remember={"data": place, "classes": classes, "boxes": boxes},
     )  # fmt: skip
@@ -204,7 +204,7 @@ def _boxes(arguments: argparse.Namespace, kept: "Checkpoint") -> str:
     Raises:
         OptionError: another one is asked for.
     """
-    from lucidbox.errors import OptionError
+    from lucidbox.core.errors import OptionError
 
     before: str = kept.notes.get("boxes") or arguments.boxes
     if arguments.boxes not in ("auto", before):
@@ -218,7 +218,7 @@ def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
     Raises:
         OptionError: something of it is asked for; names the difference.
     """
-    from lucidbox.errors import OptionError
+    from lucidbox.core.errors import OptionError
 
     if arguments.model and arguments.model != kept.identity.architecture:
         raise OptionError(
@@ -239,9 +239,9 @@ def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
 
 
 def _watcher(arguments: argparse.Namespace, processes: "Processes") -> Any:
-    from lucidbox.cli.training import Screen
+    from lucidbox.cli.training import ConsoleCallbacks
 
-    return Screen(json_lines=arguments.json, quiet=not processes.leads)
+    return ConsoleCallbacks(json_lines=arguments.json, quiet=not processes.leads)
 
 
 def _tell(outcome: "Outcome", arguments: argparse.Namespace) -> None:

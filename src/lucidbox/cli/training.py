@@ -6,13 +6,13 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from lucidbox.scripts import printable
-from lucidbox.train.learner import Losses
-from lucidbox.train.records import Row
-from lucidbox.train.watching import Watcher
+from lucidbox.core.text import printable
+from lucidbox.train.callbacks import Callbacks
+from lucidbox.train.records import EpochRow
+from lucidbox.train.train_step import Losses
 
 
-class Screen(Watcher):
+class ConsoleCallbacks(Callbacks):
     """A progress bar with losses and time left on a terminal, a line for every epoch, or JSON lines.
 
     Args:
@@ -49,7 +49,7 @@ class Screen(Watcher):
             self._bar.close()
             self._bar = None
 
-    def epoch(self, row: Row) -> None:
+    def epoch(self, row: EpochRow) -> None:
         """A line."""
         if self.quiet:
             return

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lucidbox.samples.dataset import TrainingData
+    from lucidbox.datasets.training.data import TrainingData
     from lucidbox.train.recipe import Recipe
 
 SHOWN_PROBLEMS = 10
@@ -57,11 +57,11 @@ def open_told(path: str, classes: str | None, boxes: str, *, tell: bool = True) 
     """The data set; what is wrong with it is told on standard error, a few lines of it and all counts.
 
     Raises:
-        LucidboxError: see :func:`lucidbox.samples.open_data`.
+        LucidboxError: see :func:`lucidbox.datasets.training.open_data`.
     """
-    from lucidbox.data import count_by_kind
-    from lucidbox.samples import open_data
-    from lucidbox.scripts import printable
+    from lucidbox.core.text import printable
+    from lucidbox.datasets import count_by_kind
+    from lucidbox.datasets.training import open_data
 
     data = open_data(path, classes=classes.split(",") if classes else None, boxes=boxes)
     if not tell:

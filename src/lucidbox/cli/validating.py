@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lucidbox import validation
 from lucidbox.cli.progress import bar, tell
-from lucidbox.detector import Detector
-from lucidbox.errors import LucidboxError, OptionError
+from lucidbox.core.errors import LucidboxError, OptionError
+from lucidbox.core.text import printable
+from lucidbox.detector.detector import Detector
 from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Truth
 from lucidbox.evaluate.evaluation import Matching
-from lucidbox.missed import Missed, explain_missed, missed_rows, untraced
-from lucidbox.scripts import printable
 from lucidbox.sources import open_sources
-from lucidbox.validation import Answer, Numbered
+from lucidbox.validate import inference
+from lucidbox.validate.false_negatives import Missed, explain_missed, missed_rows, untraced
+from lucidbox.validate.inference import Answer, Numbered
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Run:
         for row in missed_rows(matching):
             by_picture.setdefault(int(self.truth.image_ids[self.truth.images[row]]), []).append(row)
         # Read once already: what failed then was told then.
-        groups = validation.read_files(self.files, self.batch, on_failure=lambda error: None)
+        groups = inference.read_files(self.files, self.batch, on_failure=lambda error: None)
         wanted = (group for group in groups if any(image_id in by_picture for image_id, _ in group))
         traced: list[Missed] = []
         for answer in self._answers(wanted, None):
@@ -57,12 +57,12 @@ class Run:
     ) -> Predictions:
         """What the model finds; also by shifted boxes, where that is asked for."""
         # All that the model gives: the rules of the evaluation are for the evaluation to apply.
-        everything = Protocol(max_detections=(validation.LIMITS.max_det,))
+        everything = Protocol(max_detections=(inference.LIMITS.max_det,))
         exact, shifted = (CocoEvaluator(self.truth, everything) for _ in range(2))
         for answer in self._answers(groups, count):
-            exact.add(answer.image_id, validation.exact_detections(self.detector, answer))
+            exact.add(answer.image_id, inference.exact_detections(self.detector, answer))
             if class_offset:
-                shifted.add(answer.image_id, validation.class_offset_detections(self.detector, answer))
+                shifted.add(answer.image_id, inference.class_offset_detections(self.detector, answer))
         if class_offset:
             self.class_offset = shifted.predictions()
         return exact.predictions()
@@ -74,7 +74,7 @@ class Run:
 
     def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[Answer]:
         """The network's answers, with a progress bar on a terminal."""
-        yield from bar()(validation.answers(self.detector, groups), count)
+        yield from bar()(inference.answers(self.detector, groups), count)
 
 
 def run_model(
@@ -97,7 +97,7 @@ def run_model(
     if folder is None:
         raise OptionError("--weights needs --images: the folder of the annotated pictures, or hf:NAME:SPLIT")
     # Before the model, which takes seconds to load.
-    files = {} if streamed else validation.files_of(truth, folder)
+    files = {} if streamed else inference.files_of(truth, folder)
     detector = Detector.load(
         arguments.weights or None,
         engine=arguments.engine or "auto",
@@ -107,7 +107,7 @@ def run_model(
     )
     run = Run(detector, truth, files, arguments.batch or 1)
     if streamed:
-        groups = validation.read_stream(open_sources(arguments.images), truth, run.failed, say_note)
+        groups = inference.read_stream(open_sources(arguments.images), truth, run.failed, say_note)
     else:
-        groups = validation.read_files(files, run.batch, run.failed)
+        groups = inference.read_files(files, run.batch, run.failed)
     return run, run.predictions(groups, len(truth.image_ids), class_offset=arguments.explain_gap)

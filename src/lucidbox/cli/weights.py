@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.errors import OptionError, OutputError
+from lucidbox.core.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from lucidbox.weights import Description, Weights
@@ -90,7 +90,7 @@ def _show(file: Path, as_json: bool) -> int:
     from dataclasses import asdict
 
     from lucidbox import weights
-    from lucidbox.weights.statements import one_line
+    from lucidbox.weights.licence_text import one_line
 
     about = weights.describe(weights.read(file))
     if as_json:
@@ -152,8 +152,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 def _check_defaults(arguments: argparse.Namespace) -> None:
     """Refuse a threshold or a size that predict could not use."""
-    from lucidbox.letterbox import parse_size
-    from lucidbox.nms import Limits
+    from lucidbox.detect.letterbox import parse_size
+    from lucidbox.detect.nms import Limits
 
     if arguments.conf is not None:
         Limits(conf=arguments.conf)
@@ -163,7 +163,7 @@ def _check_defaults(arguments: argparse.Namespace) -> None:
 
 def _exists(target: Path) -> bool:
     """Whether OUT is there; a locked folder or an overlong name is told before the work, not after it."""
-    from lucidbox.files import output_error
+    from lucidbox.core.filesystem import output_error
 
     try:
         return target.exists()

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lucidbox.artefacts import Form, form_of, read_metadata
+from lucidbox.core.errors import OptionError
 from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
-from lucidbox.errors import OptionError
+from lucidbox.model_files.file_format import Format, form_of, read_metadata
 
 __all__ = [
     "ENGINES",
@@ -16,9 +16,9 @@ __all__ = [
     "Engine",
     "Prediction",
     "Scalable",
-    "choose",
+    "choose_engine",
     "for_many",
-    "load",
+    "load_engine",
     "not_in_int8",
 ]
 
@@ -43,7 +43,7 @@ class Choice:
     reason: str
 
 
-def choose(wanted: str = "auto", form: Form = "onnx") -> Choice:
+def choose_engine(wanted: str = "auto", form: Format = "onnx") -> Choice:
     """Which engine will run: the one asked for, or the first of :data:`ENGINES` that is installed.
 
     Args:
@@ -70,7 +70,7 @@ def choose(wanted: str = "auto", form: Form = "onnx") -> Choice:
     raise OptionError(f"no engine is installed; {ENGINES['openvino']}")
 
 
-def _only(wanted: str, form: Form) -> Choice:
+def _only(wanted: str, form: Format) -> Choice:
     """The one engine that runs this form."""
     name = RUNNERS[form][0]
     if wanted not in ("auto", name):
@@ -88,7 +88,7 @@ def not_in_int8(path: Path) -> str:
     )
 
 
-def load(name: str, path: Path, *, precision: str = "auto", threads: int | None = None) -> Engine:
+def load_engine(name: str, path: Path, *, precision: str = "auto", threads: int | None = None) -> Engine:
     """Load a model into the engine of this name.
 
     Args:

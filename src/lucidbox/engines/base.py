@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from lucidbox.shapes import Float32, UInt8
+from lucidbox.core.array_types import Float32, UInt8
 
 
 class Prediction(NamedTuple):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import EngineError
+from lucidbox.core.filesystem import stamp_of
 from lucidbox.engines.base import Prediction
-from lucidbox.errors import EngineError
-from lucidbox.files import stamp_of
-from lucidbox.shapes import UInt8
 
 
 class OnnxRuntimeEngine:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import EngineError, OutputError
+from lucidbox.core.filesystem import atomic_write, cache_folder, sha256_of
 from lucidbox.engines.base import Prediction
-from lucidbox.errors import EngineError, OutputError
-from lucidbox.files import atomic_write, cache_folder, sha256_of
-from lucidbox.shapes import UInt8
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Prediction
-from lucidbox.errors import EngineError
-from lucidbox.shapes import UInt8
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,7 @@ class TorchEngine:
     def _take(self, network: "Network", precision: str, device: "torch.device") -> None:
         import torch
 
-        from lucidbox.model.decode import Detecting
+        from lucidbox.model.decoding import Detecting
         from lucidbox.model.fuse import fuse
 
         self.device = device

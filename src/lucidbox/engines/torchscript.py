@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Prediction
-from lucidbox.errors import EngineError
-from lucidbox.shapes import UInt8
 
 
 class TorchScriptEngine:

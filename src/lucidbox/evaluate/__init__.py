@@ -5,7 +5,7 @@
 >>> print(evaluate(truth, load_predictions("results.json", truth)))
 """
 
-from lucidbox.evaluate.coco import load_predictions, load_truth, save_predictions
+from lucidbox.evaluate.files import load_predictions, load_truth, save_predictions
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, AreaRange, Protocol
 from lucidbox.evaluate.streaming import CocoEvaluator

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.evaluate.curves import hits_needed
-from lucidbox.shapes import Bool, Float, Int
 
 
 def precision_at_points(

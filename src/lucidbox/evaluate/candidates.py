@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.evaluate.overlaps import Boxes, Pairs, list_pairs, rows_of_runs
 from lucidbox.evaluate.protocol import Protocol
 from lucidbox.evaluate.ranking import Ranking, stable_order
-from lucidbox.shapes import Bool, Float, Int
 
 # pycocotools asks for min(threshold, 1 - 1e-10): identical boxes match at threshold 1 in spite of rounding.
 HIGHEST_IOU = 1 - 1e-10
@@ -35,7 +35,7 @@ class Objects:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class MatchCandidates:
     """Detections that overlap some truth enough, in the order of matching, and their pairs.
 
     Attributes:
@@ -59,7 +59,7 @@ class Candidates:
 
 def find_candidates(
     ranking: Ranking, found: Float[np.ndarray, "n 4"], objects: Objects, protocol: Protocol
-) -> Candidates:
+) -> MatchCandidates:
     """List the pairs that reach the lowest threshold and put their detections into rounds.
 
     Args:
@@ -111,7 +111,7 @@ def _by_preference(pairs: Pairs) -> Pairs:
 
 def _in_rounds(
     pairs: Pairs, positions: Int[np.ndarray, " d"], groups: Int[np.ndarray, " d"], classes: Int[np.ndarray, " t"]
-) -> Candidates:
+) -> MatchCandidates:
     """Number each group's candidates best first; the same number is one round.
 
     Args:
@@ -130,7 +130,7 @@ def _in_rounds(
     order = stable_order(rounds * (most + 1) + most - sizes)
     count = int(rounds.max(initial=-1)) + 1
     ordered = positions[detections[order]]
-    return Candidates(
+    return MatchCandidates(
         ordered,
         classes[pairs.truths[first[order]]],
         np.argsort(ordered),

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.errors import DataError
-from lucidbox.evaluate.columns import lookup
+from lucidbox.core.array_types import Int
+from lucidbox.core.class_names import coco_category_ids
+from lucidbox.core.columns import lookup
+from lucidbox.core.errors import DataError
+from lucidbox.core.text import printable
 from lucidbox.evaluate.truth import Truth
-from lucidbox.labels import coco_category_ids
-from lucidbox.scripts import printable
-from lucidbox.shapes import Int
 
 _MOST_NAMED = 8
 

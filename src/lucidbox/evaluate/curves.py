@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.evaluate.candidates import Candidates, Objects
+from lucidbox.core.array_types import Bool, Float, Int, Shaped
+from lucidbox.evaluate.candidates import MatchCandidates, Objects
 from lucidbox.evaluate.matching import Matches
 from lucidbox.evaluate.protocol import Protocol
 from lucidbox.evaluate.ranking import Ranking
-from lucidbox.shapes import Bool, Float, Int, Shaped
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def field_of(
     return Field(ranking, outside, np.array(positives), protocol)
 
 
-def events_of(field: Field, candidates: Candidates, matches: Matches, area: int) -> Events:
+def events_of(field: Field, candidates: MatchCandidates, matches: Matches, area: int) -> Events:
     """Gather true positives and corrections of one area range, for the thresholds of a word."""
     order = candidates.by_position
     positions = candidates.positions[order]
@@ -194,7 +194,7 @@ def envelope(
     return best, np.where(reached, np.append(traced.scores, 0.0)[index], 0.0)
 
 
-def curves_of(field: Field, candidates: Candidates, outcomes: tuple[Matches, ...]) -> Curves:
+def curves_of(field: Field, candidates: MatchCandidates, outcomes: tuple[Matches, ...]) -> Curves:
     """All curves: every threshold, recall point, class, area range and detection limit."""
     protocol, classes = field.protocol, len(field.ranking.class_starts) - 1
     thresholds, points = len(protocol.iou_thresholds), len(protocol.recall_points)
@@ -211,7 +211,7 @@ def curves_of(field: Field, candidates: Candidates, outcomes: tuple[Matches, ...
     return curves
 
 
-def _draw(field: Field, candidates: Candidates, matches: Matches, area: int, into: Curves) -> None:
+def _draw(field: Field, candidates: MatchCandidates, matches: Matches, area: int, into: Curves) -> None:
     """Fill in the curves of one area range, for the thresholds of a word."""
     ranking, positives, lanes = field.ranking, field.positives[area], matches.word.thresholds
     events = events_of(field, candidates, matches, area)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.errors import OptionError
-from lucidbox.evaluate.candidates import Candidates, Objects, find_candidates
-from lucidbox.evaluate.cells import words
-from lucidbox.evaluate.columns import index_of_ids, lookup
+from lucidbox.core.array_types import Int
+from lucidbox.core.columns import index_of_ids, lookup
+from lucidbox.core.errors import OptionError
+from lucidbox.evaluate.bitsets import bitsets
+from lucidbox.evaluate.candidates import MatchCandidates, Objects, find_candidates
 from lucidbox.evaluate.curves import Curves, Field, curves_of, field_of
 from lucidbox.evaluate.matching import Matches, match
 from lucidbox.evaluate.overlaps import Boxes
@@ -15,7 +16,6 @@ from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.ranking import rank_detections, stable_order
 from lucidbox.evaluate.truth import Truth
-from lucidbox.shapes import Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Matching:
     category_ids: tuple[int, ...]
     class_names: tuple[str, ...]
     objects: Objects
-    candidates: Candidates
+    candidates: MatchCandidates
     outcomes: tuple[Matches, ...]
     field: Field
 
@@ -69,7 +69,7 @@ def match_all(truth: Truth, predictions: Predictions, protocol: Protocol = COCO)
     ranking = rank_detections(images, columns, predictions.scores, class_count)
     objects = _objects(truth, classes, protocol)
     candidates = find_candidates(ranking, predictions.boxes_xywh, objects, protocol)
-    outcomes = tuple(match(candidates, objects, protocol, word) for word in words(protocol))
+    outcomes = tuple(match(candidates, objects, protocol, word) for word in bitsets(protocol))
     sizes = predictions.boxes_xywh[:, 2] * predictions.boxes_xywh[:, 3]
     return Matching(
         truth,

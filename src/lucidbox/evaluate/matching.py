@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.evaluate.candidates import HIGHEST_IOU, Candidates, Objects
-from lucidbox.evaluate.cells import Word
+from lucidbox.core.array_types import Shaped
+from lucidbox.evaluate.bitsets import Bitset
+from lucidbox.evaluate.candidates import HIGHEST_IOU, MatchCandidates, Objects
 from lucidbox.evaluate.protocol import Protocol
-from lucidbox.shapes import Shaped
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,13 @@ class Matches:
         paired: for each pair, the cells in which exactly this pair was matched (counted or ignored).
     """
 
-    word: Word
+    word: Bitset
     true: Shaped[np.ndarray, " c"]
     ignored: Shaped[np.ndarray, " c"]
     paired: Shaped[np.ndarray, " p"]
 
 
-def match(candidates: Candidates, objects: Objects, protocol: Protocol, word: Word) -> Matches:
+def match(candidates: MatchCandidates, objects: Objects, protocol: Protocol, word: Bitset) -> Matches:
     """Match every candidate in every cell of a word.
 
     A detection takes the free truth of highest IoU among those that count; if there is none, among the

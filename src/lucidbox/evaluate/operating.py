@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.evaluate.evaluation import Matching
 from lucidbox.evaluate.matching import Matches
-from lucidbox.shapes import Bool, Float, Int
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class Outcomes:
     """Every ranked detection under one IoU threshold, in one area range.
 
     Attributes:
@@ -68,7 +68,7 @@ class Sweep:
         return mean
 
 
-def cell(matching: Matching, threshold: int = 0, area: int = 0) -> Cell:
+def outcomes_at(matching: Matching, threshold: int = 0, area: int = 0) -> Outcomes:
     """Every detection's fate under one IoU threshold and area range, at the largest detection limit.
 
     Args:
@@ -84,7 +84,7 @@ def cell(matching: Matching, threshold: int = 0, area: int = 0) -> Cell:
     counted = ~field.outside[area] | true
     counted[positions[outcome.ignored & bit != 0]] = False
     counted &= field.ranking.ranks < matching.protocol.max_detections[-1]
-    return Cell(true, counted)
+    return Outcomes(true, counted)
 
 
 def matched_pairs(matching: Matching, threshold: int = 0, area: int = 0) -> Int[np.ndarray, " m"]:
@@ -117,7 +117,7 @@ def _bit(outcome: Matches, threshold: int, area: int) -> np.uint64:
 
 def sweeps(matching: Matching, threshold: int = 0) -> list[Sweep]:
     """Every class at every score threshold, under one IoU threshold and for all sizes."""
-    field, fate = matching.field, cell(matching, threshold)
+    field, fate = matching.field, outcomes_at(matching, threshold)
     starts = field.ranking.class_starts
     result = []
     for index, (start, end) in enumerate(pairwise(starts.tolist())):
@@ -128,12 +128,12 @@ def sweeps(matching: Matching, threshold: int = 0) -> list[Sweep]:
 
 def together(matching: Matching, threshold: int = 0) -> Sweep:
     """All classes at one score threshold, under one IoU threshold and for all sizes: every object counts alike."""
-    field, fate = matching.field, cell(matching, threshold)
+    field, fate = matching.field, outcomes_at(matching, threshold)
     order = np.argsort(-field.ranking.scores, kind="stable")
     return _sweep(field.ranking.scores, fate, order, int(field.positives[0].sum()))
 
 
-def _sweep(scores: Float[np.ndarray, " n"], fate: Cell, order: Int[np.ndarray, " m"], positives: int) -> Sweep:
+def _sweep(scores: Float[np.ndarray, " n"], fate: Outcomes, order: Int[np.ndarray, " m"], positives: int) -> Sweep:
     """The sweep over the detections in this order, which must be of falling scores."""
     scores = scores[order]
     # A threshold cannot part equal scores, so only the last of them is a place to stop.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.shapes import Bool, Float, Int
+from lucidbox.core.array_types import Bool, Float, Int
 
 # Pairs tested at once: the working arrays then stay in the processor's second-level cache.
 _CHUNK = 1 << 16

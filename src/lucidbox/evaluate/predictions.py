@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lucidbox.evaluate.columns import boxes_column, finite_column, id_column, index_of_ids, lookup
+from lucidbox.core.array_types import Float, Int, Shaped
+from lucidbox.core.columns import boxes_column, finite_column, id_column, index_of_ids, lookup
 from lucidbox.evaluate.truth import Truth
-from lucidbox.shapes import Float, Int, Shaped
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 
 NO_LIMIT = 1 << 40
 """More detections than any picture has."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.shapes import Float, Int, Shaped
+from lucidbox.core.array_types import Float, Int, Shaped
 
 
 @dataclass(frozen=True, eq=False)

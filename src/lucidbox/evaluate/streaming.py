@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lucidbox.boxes import xyxy_to_xywh
-from lucidbox.detections import Detections
-from lucidbox.errors import DataError, OptionError
+from lucidbox.core.boxes import xyxy_to_xywh
+from lucidbox.core.columns import lookup
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError, OptionError
 from lucidbox.evaluate.categories import CategoryMap, map_classes, shortened
-from lucidbox.evaluate.columns import lookup
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.ranking import rank_detections

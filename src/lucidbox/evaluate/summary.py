@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from lucidbox.core.array_types import Float
 from lucidbox.evaluate.curves import Curves
 from lucidbox.evaluate.evaluation import Matching, match_all
 from lucidbox.evaluate.operating import OperatingPoint, best_f1, best_point, together
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.truth import Truth
-from lucidbox.shapes import Float
 
 ID_ZERO = (
     "an annotation has id 0; it is counted like any other here, while pycocotools takes its match for none "
@@ -81,7 +81,7 @@ class Summary:
         return self.matching.truth.notes + self.matching.predictions.notes + own
 
     @cached_property
-    def rows(self) -> tuple["Row", ...]:
+    def rows(self) -> tuple["SummaryRow", ...]:
         """The lines of the table: for COCO's protocol the twelve, in pycocotools' order."""
         return _rows(self.protocol, self.curves)
 
@@ -126,7 +126,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """One number of the table: its short name, its value, and the line that shows it."""
 
     name: str
@@ -157,7 +157,7 @@ def mean_of_measured(values: Float[np.ndarray, "..."]) -> float:
     return float(np.mean(measured)) if measured.size else -1.0
 
 
-def _rows(protocol: Protocol, curves: Curves) -> tuple[Row, ...]:
+def _rows(protocol: Protocol, curves: Curves) -> tuple[SummaryRow, ...]:
     # The last limit is the one precision is told for, the first area range the one for all sizes.
     last, sizes = len(protocol.max_detections) - 1, range(1, len(protocol.areas))
     rows = [_row(protocol, curves, "AP", None, 0, last)]
@@ -168,7 +168,7 @@ def _rows(protocol: Protocol, curves: Curves) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _row(protocol: Protocol, curves: Curves, kind: str, iou: float | None, area: int, limit: int) -> Row:
+def _row(protocol: Protocol, curves: Curves, kind: str, iou: float | None, area: int, limit: int) -> SummaryRow:
     thresholds = np.array(protocol.iou_thresholds)
     rows = np.arange(len(thresholds)) if iou is None else np.flatnonzero(thresholds == iou)
     array = curves.precision if kind == "AP" else curves.recall
@@ -178,7 +178,7 @@ def _row(protocol: Protocol, curves: Curves, kind: str, iou: float | None, area:
     title = "Average Precision" if kind == "AP" else "Average Recall"
     line = f" {title:<18} ({kind}) @[ IoU={shown:<9} | area={area_name:>6s} | maxDets={most:>3d} ] = {value:0.3f}"
     suffix = _area_suffix(area_name) if area else f"{iou * 100:.0f}" if iou else "" if kind == "AP" else str(most)
-    return Row(kind + suffix, value, line)
+    return SummaryRow(kind + suffix, value, line)
 
 
 def _area_suffix(name: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lucidbox.errors import DataError
-from lucidbox.evaluate.columns import boxes_column, finite_column, id_column, index_of_ids, refuse_repeated
-from lucidbox.shapes import Bool, Float, Int, Shaped
+from lucidbox.core.array_types import Bool, Float, Int, Shaped
+from lucidbox.core.columns import boxes_column, finite_column, id_column, index_of_ids, refuse_repeated
+from lucidbox.core.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

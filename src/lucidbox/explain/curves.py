@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lucidbox.core.array_types import Bool, Float, Float32, UInt8
+from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Engine
 from lucidbox.explain.drise import left_of
 from lucidbox.explain.scene import Target
-from lucidbox.letterbox import PADDING
-from lucidbox.shapes import Bool, Float, Float32, UInt8
 
 STEPS = 12
 """Steps of the deletion and insertion curves."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lucidbox.draw import draw
-from lucidbox.lettering import text_mask
-from lucidbox.shapes import Float, UInt8
+from lucidbox.core.array_types import Float, UInt8
+from lucidbox.draw.annotate import draw
+from lucidbox.draw.fonts import text_mask
 
 if TYPE_CHECKING:
     from lucidbox.explain.explanation import Explanation

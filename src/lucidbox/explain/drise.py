@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from lucidbox.boxes import pairwise_iou
+from lucidbox.core.array_types import Float32, UInt8
+from lucidbox.core.boxes import pairwise_iou
+from lucidbox.core.errors import OptionError
+from lucidbox.core.progress import Progress, no_progress
+from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Engine
-from lucidbox.errors import OptionError
 from lucidbox.explain.scene import Target
-from lucidbox.letterbox import PADDING
-from lucidbox.shapes import Float32, UInt8
-from lucidbox.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Masking:
         shown: probability that a cell is shown.
         batch: masked pictures that share one inference.
         seed: of the random masks: the same seed, the same map.
-        watch: sees the batches pass.
+        progress: sees the batches pass.
 
     Raises:
         OptionError: a value is out of range.
@@ -39,7 +39,7 @@ class Masking:
     shown: float = 0.5
     batch: int = 4
     seed: int = 0
-    watch: Watch = field(default=unwatched, repr=False, compare=False)
+    progress: Progress = field(default=no_progress, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("masks", "cells", "batch"):
@@ -78,7 +78,7 @@ def drise(
     weights = np.zeros(len(targets))
     # Memory taken once: fresh megabytes for every mask would cost as much as drawing it.
     room = np.empty((masking.batch, height, width, 3), np.uint8)
-    for masks in masking.watch(_batches(height, width, masking), -(-masking.masks // masking.batch)):
+    for masks in masking.progress(_batches(height, width, masking), -(-masking.masks // masking.batch)):
         for place, mask in zip(room, masks, strict=False):
             hide(pixels, mask, place)
         predicted = engine(room[: len(masks)])

@@ -5,7 +5,7 @@ It looks at activations only, so it is the same for every detection of a picture
 
 import numpy as np
 
-from lucidbox.shapes import Float, Float32
+from lucidbox.core.array_types import Float, Float32
 
 
 def eigencam(activations: Float[np.ndarray, "k h w"]) -> Float32[np.ndarray, "h w"]:

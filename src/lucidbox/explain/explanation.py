@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lucidbox.detections import Detections
-from lucidbox.detector import Color, Detector, pixels_of
-from lucidbox.errors import OptionError
+from lucidbox.core.array_types import Float32, UInt8
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
+from lucidbox.detector.detector import Color, Detector, pixels_of
 from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, figures
 from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of
 from lucidbox.explain.scene import Scene, Target, look, target_of, to_input, to_picture
-from lucidbox.shapes import Float32, UInt8
 
 if TYPE_CHECKING:
     from lucidbox.model import Network

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.detections import Detections
+from lucidbox.core.array_types import Float, Float32
+from lucidbox.core.detections import Detections
 from lucidbox.explain.scene import Scene, to_input, to_picture
-from lucidbox.shapes import Float, Float32
 
 SAME = 0.8
 """Rank correlation with the map of shuffled weights from which a map is flagged."""
@@ -134,7 +134,7 @@ def likeness(first: Float[np.ndarray, "h w"], second: Float[np.ndarray, "h w"]) 
     return float(np.corrcoef(ranked[0], ranked[1])[0, 1])
 
 
-def overlap(first: Float[np.ndarray, "h w"], second: Float[np.ndarray, "h w"]) -> float:
+def map_overlap(first: Float[np.ndarray, "h w"], second: Float[np.ndarray, "h w"]) -> float:
     """How much of their heat two maps share, 0 to 1: the sum of the lesser of both, each map summing to 1."""
     sums = float(first.sum(dtype=np.float64)), float(second.sum(dtype=np.float64))
     if min(sums) <= 0:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lucidbox.errors import OptionError
-from lucidbox.shapes import Float, Float32
+from lucidbox.core.array_types import Float, Float32
+from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lucidbox.errors import OptionError
+from lucidbox.core.array_types import Float, Float32, UInt8
+from lucidbox.core.errors import OptionError
 from lucidbox.explain.scene import SIDES, Target
-from lucidbox.model.decode import expected_distances
+from lucidbox.model.decoding import expected_distances
 from lucidbox.model.network import Logits, Network
-from lucidbox.shapes import Float, Float32, UInt8
 
 _Module = TypeVar("_Module", bound=nn.Module)
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lucidbox.boxes import pairwise_iou, xywh_to_xyxy
-from lucidbox.detections import Detections
-from lucidbox.detector import Detector
-from lucidbox.errors import DataError, ImageError
+from lucidbox.core.array_types import Int
+from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError, ImageError
+from lucidbox.core.progress import Progress, no_progress
+from lucidbox.detector.detector import Detector
 from lucidbox.evaluate.truth import Truth
+from lucidbox.explain.batch import GAUSSIAN, networks_of, picture_figures
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.methods import METHODS
 from lucidbox.explain.scene import look
-from lucidbox.explain.together import GAUSSIAN, networks_of, picture_figures
-from lucidbox.images import read_image
-from lucidbox.shapes import Int
-from lucidbox.watch import Watch, unwatched
+from lucidbox.images.reading import read_image
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -32,11 +32,11 @@ THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredMethods:
     """Means of one method's figures over detections.
 
     Attributes:
-        method: a key of :data:`~lucidbox.explain.methods.METHODS`, or :data:`~lucidbox.explain.together.GAUSSIAN`.
+        method: a key of :data:`~lucidbox.explain.methods.METHODS`, or :data:`~lucidbox.explain.batch.GAUSSIAN`.
         detections: how many.
         inside, pointing, deletion, insertion: as in :class:`~lucidbox.explain.faithfulness.Faithfulness`.
         beats_gaussian: share of detections for which insertion minus deletion is higher than that of a
@@ -111,7 +111,7 @@ def sampled(
     return [(listed[group][0], listed[group][1][rows]) for group, rows in chosen.items()]
 
 
-def measure(
+def measure_methods(
     detector: Detector,
     network: "Network | None",
     groups: Sequence[tuple[Path, Detections]],
@@ -119,8 +119,8 @@ def measure(
     *,
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
-    watch: Watch = unwatched,
-) -> list[Measured]:
+    progress: Progress = no_progress,
+) -> list[MeasuredMethods]:
     """The figures of a Gaussian in the box and of each method, averaged over detections.
 
     Args:
@@ -130,7 +130,7 @@ def measure(
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
-        watch: sees the pictures pass.
+        progress: sees the pictures pass.
 
     Raises:
         DataError: there is nothing to measure.
@@ -140,18 +140,18 @@ def measure(
         raise DataError("no detection matches an annotated object: nothing to measure")
     networks = networks_of(network)
     rows: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
-    for path, found in watch(groups, len(groups)):
+    for path, found in progress(groups, len(groups)):
         scene = look(detector, read_image(path))
         for method, figured in picture_figures(scene, found, networks, tuple(rows), layer, masking).items():
             rows[method] += figured
     return [averaged(method, figured, rows[GAUSSIAN]) for method, figured in rows.items()]
 
 
-def averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[Faithfulness]) -> Measured:
+def averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[Faithfulness]) -> MeasuredMethods:
     """The means of one method's figures; those of the Gaussian are of the same detections."""
     known = [row.randomised for row in rows if row.randomised is not None]
     better = [one.gained > other.gained for one, other in zip(rows, gaussian, strict=True)]
-    return Measured(
+    return MeasuredMethods(
         method=method,
         detections=len(rows),
         inside=float(np.mean([row.inside for row in rows])),

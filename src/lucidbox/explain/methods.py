@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from lucidbox.detector import Detector
-from lucidbox.errors import OptionError, WeightsError
+from lucidbox.core.array_types import Float32
+from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.detector.detector import Detector
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
 from lucidbox.explain.odam import odam, strength
 from lucidbox.explain.scene import Scene, Target, to_unit
-from lucidbox.shapes import Float32
 
 if TYPE_CHECKING:
     from lucidbox.explain.hooks import Recording

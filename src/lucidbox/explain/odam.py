@@ -9,7 +9,7 @@ each cell of each channel keeps the gradient of its own.
 import cv2
 import numpy as np
 
-from lucidbox.shapes import Float, Float32
+from lucidbox.core.array_types import Float, Float32
 
 
 def odam(

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.detections import Detections
-from lucidbox.detector import Detector
-from lucidbox.errors import OptionError
-from lucidbox.letterbox import Frame
-from lucidbox.shapes import Float, Float32, UInt8
+from lucidbox.core.array_types import Float, Float32, UInt8
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
+from lucidbox.detect.letterbox import Letterbox
+from lucidbox.detector.detector import Detector
 
 SIDES = ("left", "top", "right", "bottom")
 """In the order of a box's distributions."""
@@ -37,7 +37,7 @@ class Scene:
 
     detector: Detector
     picture: UInt8[np.ndarray, "h w 3"]
-    frame: Frame
+    frame: Letterbox
     pixels: UInt8[np.ndarray, "h2 w2 3"]
     boxes: Float32[np.ndarray, "a 4"]
     scores: Float32[np.ndarray, "a c"]
@@ -110,7 +110,7 @@ def target_at(scene: Scene, anchor: int, class_id: int, side: str | None = None)
     return Target(anchor, class_id, (left, top, right, bottom), side)
 
 
-def to_picture(heat: Float[np.ndarray, "h w"], frame: Frame) -> Float32[np.ndarray, "h2 w2"]:
+def to_picture(heat: Float[np.ndarray, "h w"], frame: Letterbox) -> Float32[np.ndarray, "h2 w2"]:
     """A map of the whole network input, at any resolution, moved to the picture's own pixels, 0 to 1.
 
     Enlarged to the network's input (bilinear, cells' values at their centres), freed of the letterbox's

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.boxes import pairwise_iou
-from lucidbox.errors import OptionError
+from lucidbox.core.array_types import Float
+from lucidbox.core.boxes import pairwise_iou
+from lucidbox.core.errors import OptionError
+from lucidbox.detect.nms import Limits, select, suppress
 from lucidbox.explain.scene import Scene
-from lucidbox.nms import Limits, select, suppress
-from lucidbox.shapes import Float
 
 NEAREST = 5
 """Anchors told of."""

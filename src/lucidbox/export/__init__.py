@@ -4,9 +4,9 @@ Every graph is a variant of one: :func:`export_onnx` traces the network, :func:`
 types and outputs of that ONNX and hands it to the other toolkits. Each file is checked before it gets its name.
 """
 
-from lucidbox.export.artefact import export
 from lucidbox.export.checking import Check
 from lucidbox.export.request import FORMS, PRECISIONS, Request
 from lucidbox.export.tracing import export_onnx
+from lucidbox.export.writing import export
 
 __all__ = ["FORMS", "PRECISIONS", "Check", "Request", "export", "export_onnx"]

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.artefacts import Suppression
-from lucidbox.detections import Detections, match
-from lucidbox.engines.adapters import GraphEngine, SuppressedEngine, one_hot
+from lucidbox.core.array_types import Float32, UInt8
+from lucidbox.core.detections import Detections, match_detections
+from lucidbox.core.errors import WeightsError
+from lucidbox.detect.nms import Limits, detect
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 from lucidbox.engines.openvino import OpenVinoEngine, shared_core
-from lucidbox.errors import WeightsError
+from lucidbox.engines.static_shape import GraphEngine, SuppressedEngine, one_hot
 from lucidbox.export.variants import suppression_alone
-from lucidbox.nms import Limits, detect
-from lucidbox.shapes import Float32, UInt8
+from lucidbox.model_files.file_format import Suppression
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def check_quantised(
         total = again = 0
         for batch in batches:
             first, second = _objects(whole, batch, limits), _objects(engine, batch, limits)
-            rows, partners = match(first, second)
+            rows, partners = match_detections(first, second)
             total, again = total + len(first), again + len(rows)
             moved += np.abs(first.boxes[rows] - second.boxes[partners]).max(axis=1, initial=0).tolist()
             changed += np.abs(first.scores[rows] - second.scores[partners]).tolist()

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import WeightsError
 from lucidbox.engines.openvino import shared_core
-from lucidbox.errors import WeightsError
-from lucidbox.shapes import UInt8
 
 Range = tuple[float, float]
 """Least and greatest value."""
@@ -58,7 +58,7 @@ def placement(model: Any) -> dict[str, str]:
     return rounded
 
 
-def measure(
+def measure_ranges(
     model: Any, groups: Mapping[str, str], batches: Iterable[UInt8[np.ndarray, "b h w 3"]]
 ) -> dict[str, Range]:
     """Least and greatest value of each rounded tensor's group over all these pictures.

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from lucidbox.artefacts import Suppression
-from lucidbox.errors import OptionError
-from lucidbox.letterbox import parse_size
+from lucidbox.core.errors import OptionError
+from lucidbox.detect.letterbox import parse_size
+from lucidbox.model_files.file_format import Suppression
 
 FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript", "tensorrt": ".engine"}
 """Forms that can be written, and the suffix of each."""

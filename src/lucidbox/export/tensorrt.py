@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Prediction
-from lucidbox.errors import EngineError
 from lucidbox.export.request import Request
-from lucidbox.shapes import UInt8
 
 SHAPES = ((1, 32, 32, 3), (1, 640, 640, 3), (16, 1280, 1280, 3))
 """Least, usual and largest input of an engine that takes several."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 
 from lucidbox import weights as weights_files
-from lucidbox.artefacts import EXTRA_FILE
 from lucidbox.engines.openvino import import_openvino, shared_core
 from lucidbox.export.tracing import FromPixels, quiet
 from lucidbox.model.fuse import fuse
+from lucidbox.model_files.file_format import EXTRA_FILE
 from lucidbox.weights import Weights
 
 

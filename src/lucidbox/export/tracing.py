@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from lucidbox import weights as weights_files
+from lucidbox.core.array_types import Float, UInt8
+from lucidbox.core.errors import WeightsError
+from lucidbox.core.filesystem import atomic_path
 from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import OpenVinoEngine
-from lucidbox.errors import WeightsError
-from lucidbox.files import atomic_path
-from lucidbox.model.decode import Detecting
+from lucidbox.model.decoding import Detecting
 from lucidbox.model.fuse import fuse
 from lucidbox.model.network import Network
-from lucidbox.shapes import Float, UInt8
 from lucidbox.weights import Weights
 
 OPSET = 20

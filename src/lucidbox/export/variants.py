@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from lucidbox.artefacts import Suppression
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.file_format import Suppression
 from lucidbox.weights.onnx_file import FIRST
 
 _KERNEL_AXES = 4

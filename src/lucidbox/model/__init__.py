@@ -5,8 +5,8 @@ Example:
     >>> predictions = Detecting(fuse(network))(images)
 """
 
-from lucidbox.errors import OptionError
-from lucidbox.model.decode import Decoder, Detecting, Predictions, anchor_points
+from lucidbox.core.errors import OptionError
+from lucidbox.model.decoding import DecodedPredictions, Decoder, Detecting, anchor_points
 from lucidbox.model.fuse import fuse
 from lucidbox.model.network import Logits, Network
 from lucidbox.model.notebook import Notebook
@@ -20,7 +20,7 @@ __all__ = [
     "Logits",
     "Network",
     "ParameterCount",
-    "Predictions",
+    "DecodedPredictions",
     "anchor_points",
     "build",
     "fuse",

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from lucidbox.core.array_types import Float
 from lucidbox.model.blocks import Block, ConvUnit
-from lucidbox.shapes import Float
 
 HEAD_SIZE = 64
 KEY_SIZE = 32

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from lucidbox.shapes import Float
+from lucidbox.core.array_types import Float
 
 
 class Block(nn.Module):

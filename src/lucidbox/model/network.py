@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lucidbox.shapes import Float
+from lucidbox.core.array_types import Float
 
 STRIDES = (8, 16, 32)
 """Input pixels per grid cell of the three output levels, P3, P4 and P5."""

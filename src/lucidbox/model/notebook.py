@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from lucidbox.core.array_types import Float
 from lucidbox.model.blocks import Block, ConvUnit
 from lucidbox.model.network import BINS, Logits, Network, join_levels
-from lucidbox.shapes import Float
 
 _unit = partial(ConvUnit, eps=1e-5, momentum=0.1)
 
@@ -108,7 +108,7 @@ class Excite(Block):
         return self.cv2(torch.cat((plain, refined * weights[:, :, None, None]), dim=1))
 
 
-class Backbone(nn.Module):
+class NotebookBackbone(nn.Module):
     """Pixels to features of three resolutions."""
 
     def __init__(self, base: int) -> None:
@@ -177,7 +177,7 @@ class FixedNumbers(nn.Module):
         self.register_buffer("project", torch.arange(BINS, dtype=torch.float32))
 
 
-class Head(nn.Module):
+class NotebookHead(nn.Module):
     """Class and box logits of one level."""
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -209,13 +209,13 @@ class Notebook(Network):
         self.architecture = "notebook"
         self.classes = classes
         self.options = {"base_channels": base_channels}
-        self.backbone = Backbone(base_channels)
+        self.backbone = NotebookBackbone(base_channels)
         self.fpn = TopDown(base_channels)
         self.pan = BottomUp(base_channels)
         self.c2psa = Excite(16 * base_channels)
-        self.head_p3 = Head(4 * base_channels, classes)
-        self.head_p4 = Head(8 * base_channels, classes)
-        self.head_p5 = Head(16 * base_channels, classes)
+        self.head_p3 = NotebookHead(4 * base_channels, classes)
+        self.head_p4 = NotebookHead(8 * base_channels, classes)
+        self.head_p5 = NotebookHead(16 * base_channels, classes)
 
     def levels(self, images: Float[Tensor, "b 3 h w"]) -> tuple[LevelLogits, LevelLogits, LevelLogits]:
         """Logits of P3, P4 and P5 as maps, for RGB images with values 0 to 1."""

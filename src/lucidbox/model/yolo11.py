@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from lucidbox.errors import OptionError
+from lucidbox.core.array_types import Float
+from lucidbox.core.errors import OptionError
 from lucidbox.model.attention import C2PSA
 from lucidbox.model.blocks import SPPF, Block, Bottleneck, C3k, C3k2, ConvUnit
 from lucidbox.model.network import BINS, STRIDES, Logits, Network, join_levels
-from lucidbox.shapes import Float
 
 
 @dataclass(frozen=True)

@@ -16,22 +16,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.sources.files import PICTURE_EXTENSIONS, VIDEO_EXTENSIONS, StillPictures
+from lucidbox.sources.items import FailedSource, Failure, LazyItem, Picture, Source, SourceKind
 from lucidbox.sources.opening import Sources, open_sources
-from lucidbox.sources.picture import Failure, Kind, Picture, Refused, Source, Unread
 
 if TYPE_CHECKING:
-    from lucidbox.sources.camera import Camera as Camera
+    from lucidbox.sources.addresses import Url as Url
+    from lucidbox.sources.cameras import Camera as Camera
     from lucidbox.sources.hub import HubDataset as HubDataset
     from lucidbox.sources.standard_input import StandardInput as StandardInput
-    from lucidbox.sources.url import Url as Url
-    from lucidbox.sources.video import Video as Video
+    from lucidbox.sources.videos import Video as Video
 
 _HOMES = {
-    "Camera": "camera",
+    "Camera": "cameras",
     "HubDataset": "hub",
     "StandardInput": "standard_input",
-    "Url": "url",
-    "Video": "video",
+    "Url": "addresses",
+    "Video": "videos",
 }
 
 __all__ = [
@@ -40,14 +40,14 @@ __all__ = [
     "Camera",
     "Failure",
     "HubDataset",
-    "Kind",
+    "SourceKind",
     "Picture",
-    "Refused",
+    "FailedSource",
     "Source",
     "Sources",
     "StandardInput",
     "StillPictures",
-    "Unread",
+    "LazyItem",
     "Url",
     "Video",
     "open_sources",

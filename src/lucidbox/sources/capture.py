@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from lucidbox.errors import SourceError
-from lucidbox.images import refuse_size
-from lucidbox.shapes import UInt8
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import SourceError
+from lucidbox.images.reading import refuse_size
 
 _STREAM_MILLISECONDS = 10_000
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from lucidbox.errors import ImageError, SourceError
-from lucidbox.images import MAX_PIXELS, read_image, read_reduced
-from lucidbox.sources.picture import Failure, Kind, Picture
+from lucidbox.core.errors import ImageError, SourceError
+from lucidbox.images.reading import MAX_PIXELS, read_image, read_reduced
+from lucidbox.sources.items import Failure, Picture, SourceKind
 
 PICTURE_EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -38,13 +38,13 @@ class StillPictures:
         max_pixels: larger pictures are refused.
         passed_over: number of other entries in the folder, neither picture nor video file.
         within: height, width that every picture will be shrunk into, if large JPEGs may be decoded in part; see
-            :func:`lucidbox.images.read_reduced`.
+            :func:`lucidbox.images.reading.read_reduced`.
     """
 
     name: str
     root: Path
     paths: tuple[Path, ...]
-    kind: Kind = "folder"
+    kind: SourceKind = "folder"
     max_pixels: int = MAX_PIXELS
     passed_over: int = 0
     within: tuple[int, int] | None = None

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lucidbox.errors import ImageError, LucidboxError, SourceError
-from lucidbox.images import MAX_PIXELS, read_image
-from lucidbox.sources.picture import Failure, Kind, Picture
+from lucidbox.core.errors import ImageError, LucidboxError, SourceError
+from lucidbox.images.reading import MAX_PIXELS, read_image
+from lucidbox.sources.items import Failure, Picture, SourceKind
 
 _ARGUMENT = re.compile(r"hf:(?P<dataset>.+?)(?::(?P<split>[\w.-]+))?")
 _PRIVACY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "HF_DATASETS_TRUST_REMOTE_CODE": "0"}
@@ -37,7 +37,7 @@ class HubDataset:
     dataset: str
     split: str | None = None
     max_pixels: int = MAX_PIXELS
-    kind: ClassVar[Kind] = "hub"
+    kind: ClassVar[SourceKind] = "hub"
     count: ClassVar[int | None] = None
     live: ClassVar[bool] = False
 

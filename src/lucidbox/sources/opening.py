@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lucidbox.errors import LucidboxError, OptionError, SourceError
-from lucidbox.images import MAX_PIXELS
+from lucidbox.core.errors import LucidboxError, OptionError, SourceError
+from lucidbox.images.reading import MAX_PIXELS
 from lucidbox.sources.files import (
     VIDEO_EXTENSIONS,
     Found,
@@ -18,7 +18,7 @@ from lucidbox.sources.files import (
     find_in_folder,
     name_below,
 )
-from lucidbox.sources.picture import Failure, Picture, Refused, Source, Unread, itself
+from lucidbox.sources.items import FailedSource, Failure, LazyItem, Picture, Source, lazy
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _STREAMS = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "srt"})
@@ -52,7 +52,7 @@ class Sources:
         for part in self.parts:
             yield from part
 
-    def unread(self) -> Generator[Unread, None, None]:
+    def unread(self) -> Generator[LazyItem, None, None]:
         """The same items, in the same order, each to be read by a call, in any thread.
 
         Picture files are read by that call. Videos and data sets, which only give one item after the other, are
@@ -66,9 +66,9 @@ class Sources:
                 from lucidbox.sources.ahead import ahead, newest
 
                 with closing(newest(part) if part.live else ahead(part, _AHEAD)) as items:
-                    yield from map(itself, items)
+                    yield from map(lazy, items)
             else:
-                yield from map(itself, part)
+                yield from map(lazy, part)
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,10 @@ def _open(argument: str, options: _Options) -> list[Source]:
     try:
         return _open_address(argument, options) or _open_path(argument, options)
     except LucidboxError as error:
-        return [Refused(argument, error)]
+        return [FailedSource(argument, error)]
     except (OSError, ValueError) as error:  # a name too long, a null byte, a folder that must not be entered
         reason = getattr(error, "strerror", None) or error
-        return [Refused(argument, SourceError(f"{argument!r}: cannot be opened ({reason})"))]
+        return [FailedSource(argument, SourceError(f"{argument!r}: cannot be opened ({reason})"))]
 
 
 def _open_address(argument: str, options: _Options) -> list[Source]:
@@ -140,19 +140,21 @@ def _open_address(argument: str, options: _Options) -> list[Source]:
         return []
     scheme = match[1].lower()
     if scheme in ("http", "https"):
-        from lucidbox.sources.url import Url
+        from lucidbox.sources.addresses import Url
 
         return [Url(argument, options.max_pixels)]
     if scheme in _STREAMS:
         return [_camera(argument, options)]
-    from lucidbox.sources.camera import without_password
+    from lucidbox.sources.cameras import without_password
 
     shown = without_password(argument)
-    return [Refused(shown, SourceError(f"{shown}: {scheme} addresses are not read; http, https and rtsp are"))]
+    return [
+        FailedSource(shown, SourceError(f"{shown}: {scheme} addresses are not read; http, https and rtsp are"))
+    ]
 
 
 def _camera(address: str, options: _Options) -> Source:
-    from lucidbox.sources.camera import Camera
+    from lucidbox.sources.cameras import Camera
 
     if _SCHEME.match(address):
         return Camera(address, options.max_pixels)
@@ -198,10 +200,10 @@ def _found(argument: str, found: Found, options: _Options) -> list[Source]:
             )
         )
     parts += [_video(path, name_below(found.root, path), options) for path in found.videos]
-    return parts + [Refused(argument, error) for error in found.errors]
+    return parts + [FailedSource(argument, error) for error in found.errors]
 
 
 def _video(path: Path, called: str, options: _Options) -> Source:
-    from lucidbox.sources.video import Video
+    from lucidbox.sources.videos import Video
 
     return Video(path, options.video_stride, options.max_pixels, called)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from io import BufferedIOBase
 from typing import ClassVar, cast
 
-from lucidbox.errors import LucidboxError, SourceError
-from lucidbox.images import MAX_PIXELS, read_image
-from lucidbox.sources.picture import Failure, Kind, Picture
+from lucidbox.core.errors import LucidboxError, SourceError
+from lucidbox.images.reading import MAX_PIXELS, read_image
+from lucidbox.sources.items import Failure, Picture, SourceKind
 
 _NAME = "standard input"
 _REMEDY = "try: lucidbox predict - < picture.jpg"
@@ -26,7 +26,7 @@ class StandardInput:
     max_pixels: int = MAX_PIXELS
     stream: BufferedIOBase | None = None
     name: ClassVar[str] = "-"
-    kind: ClassVar[Kind] = "stdin"
+    kind: ClassVar[SourceKind] = "stdin"
     count: ClassVar[int | None] = 1
     live: ClassVar[bool] = False
 

@@ -15,27 +15,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lucidbox.train.assigner import Assignment, Rule, Truth, assign
+    from lucidbox.train.assigner import Assignment, Rule, TargetBoxes, assign
+    from lucidbox.train.callbacks import Callbacks, Outcome
     from lucidbox.train.complete_iou import ciou
-    from lucidbox.train.learner import Learner
     from lucidbox.train.losses import Gains, Loss, Targets, detection_loss
     from lucidbox.train.recipe import Recipe, read_recipe
     from lucidbox.train.teacher import Teacher
+    from lucidbox.train.train_step import TrainStep
     from lucidbox.train.trainer import Trainer
-    from lucidbox.train.watching import Outcome, Watcher
 
 _HOMES = {
-    "Assignment": "assigner", "Rule": "assigner", "Truth": "assigner", "assign": "assigner",
+    "Assignment": "assigner", "Rule": "assigner", "TargetBoxes": "assigner", "assign": "assigner",
     "ciou": "complete_iou",
     "Gains": "losses", "Loss": "losses", "Targets": "losses", "detection_loss": "losses",
-    "Recipe": "recipe", "read_recipe": "recipe", "Learner": "learner", "Teacher": "teacher",
-    "Outcome": "watching", "Trainer": "trainer", "Watcher": "watching",
+    "Recipe": "recipe", "read_recipe": "recipe", "TrainStep": "train_step", "Teacher": "teacher",
+    "Outcome": "callbacks", "Trainer": "trainer", "Callbacks": "callbacks",
 }  # fmt: skip
 
 __all__ = [
     "Assignment",
     "Gains",
-    "Learner",
+    "TrainStep",
     "Loss",
     "Outcome",
     "Recipe",
@@ -43,8 +43,8 @@ __all__ = [
     "Targets",
     "Teacher",
     "Trainer",
-    "Truth",
-    "Watcher",
+    "TargetBoxes",
+    "Callbacks",
     "assign",
     "ciou",
     "detection_loss",

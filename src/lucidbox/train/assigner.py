@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lucidbox.model.decode import Predictions
-from lucidbox.shapes import Bool, Float, Int
+from lucidbox.core.array_types import Bool, Float, Int
+from lucidbox.model.decoding import DecodedPredictions
 from lucidbox.train.complete_iou import ciou
 
 FAINT = 1e-9
@@ -20,7 +20,7 @@ FAINT = 1e-9
 
 
 @dataclass(frozen=True)
-class Truth:
+class TargetBoxes:
     """True boxes of a batch of pictures, padded to the picture with most.
 
     Attributes:
@@ -69,9 +69,9 @@ class Assignment:
 
 @torch.no_grad()
 def assign(
-    predictions: Predictions,
+    predictions: DecodedPredictions,
     points: Float[Tensor, "a 2"],
-    truth: Truth,
+    truth: TargetBoxes,
     rule: Rule = Rule(),
 ) -> Assignment:
     """Give anchors to true boxes by how well they already predict them.
@@ -88,9 +88,9 @@ def assign(
         rule: numbers of the assignment.
     """
     if truth.boxes.shape[1] == 0:  # one row of padding, so that a maximum over boxes exists
-        truth = Truth(pad(truth.classes, (0, 1)), pad(truth.boxes, (0, 0, 0, 1)), pad(truth.present, (0, 1)))
+        truth = TargetBoxes(pad(truth.classes, (0, 1)), pad(truth.boxes, (0, 0, 0, 1)), pad(truth.present, (0, 1)))
     overlaps, alignments = affinities(predictions, inside(points, truth, rule.reach), truth)
-    owners = resolve(choose(alignments, rule.choices), overlaps)
+    owners = resolve(top_aligned(alignments, rule.choices), overlaps)
     foreground = owners >= 0
     index = owners.clamp(min=0)
     labels = truth.classes.gather(1, index)
@@ -107,7 +107,7 @@ def assign(
     )
 
 
-def inside(points: Float[Tensor, "a 2"], truth: Truth, reach: float) -> Bool[Tensor, "b t a"]:
+def inside(points: Float[Tensor, "a 2"], truth: TargetBoxes, reach: float) -> Bool[Tensor, "b t a"]:
     """Whether a box, its sides widened to ``reach`` if shorter, contains an anchor's centre; its edge does not."""
     left_top, right_bottom = truth.boxes.chunk(2, dim=2)
     narrow = right_bottom - left_top < reach
@@ -120,7 +120,7 @@ def inside(points: Float[Tensor, "a 2"], truth: Truth, reach: float) -> Bool[Ten
 
 
 def affinities(
-    predictions: Predictions, candidates: Bool[Tensor, "b t a"], truth: Truth
+    predictions: DecodedPredictions, candidates: Bool[Tensor, "b t a"], truth: TargetBoxes
 ) -> tuple[Float[Tensor, "b t a"], Float[Tensor, "b t a"]]:
     """Overlap (CIoU, at least 0) and alignment of each box with each candidate; 0 elsewhere."""
     # Few pairs are candidates, and CIoU is dear: it is computed for those alone.
@@ -135,7 +135,7 @@ def affinities(
     return overlaps, alignments
 
 
-def choose(alignments: Float[Tensor, "b t a"], choices: int) -> Bool[Tensor, "b t a"]:
+def top_aligned(alignments: Float[Tensor, "b t a"], choices: int) -> Bool[Tensor, "b t a"]:
     """The best anchors of each box, as far as they have any alignment; of equal ones the first.
 
     Not ``topk``'s own indices: which of equal values it returns differs between devices and versions.

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lucidbox.detections import Detections
-from lucidbox.draw import draw
-from lucidbox.errors import DataError
-from lucidbox.evaluate.plots import BLUE, GREY, INK, ORANGE, PALE, require_matplotlib
-from lucidbox.files import atomic_path
-from lucidbox.lettering import text_mask
-from lucidbox.outputs import save_image
-from lucidbox.shapes import Float, UInt8
+from lucidbox.core.array_types import Float, UInt8
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError
+from lucidbox.core.filesystem import atomic_path
+from lucidbox.draw.annotate import draw
+from lucidbox.draw.fonts import text_mask
+from lucidbox.evaluate.analysis.plots import BLUE, GREY, INK, ORANGE, PALE, require_matplotlib
+from lucidbox.save.results import save_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lucidbox.errors import DataError, OptionError
-from lucidbox.files import atomic_path
+from lucidbox.core.errors import DataError, OptionError
+from lucidbox.core.filesystem import atomic_path
 from lucidbox.train.recipe import Recipe
 
 FORMAT = "lucidbox checkpoint 1"
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a training is.
 
     Attributes:
@@ -84,12 +84,12 @@ class Checkpoint:
 
     recipe: Recipe
     identity: Identity
-    progress: Progress
+    progress: TrainingProgress
     tensors: dict[str, Tensor]
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def save(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint whole, flushed to disk, or leave the last one as it is.
 
     Raises:
@@ -114,7 +114,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         temporary.chmod(mode)  # the package writes files that only their owner may read
 
 
-def load(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
@@ -132,7 +132,7 @@ def load(path: Path) -> Checkpoint:
         identity = state["identity"] | {"names": tuple(state["identity"]["names"])}
         progress = state["progress"] | {"epoch_losses": tuple(state["progress"]["epoch_losses"])}
         recipe = Recipe().changed(state["recipe"])
-        return Checkpoint(recipe, Identity(**identity), Progress(**progress), tensors, state["notes"])
+        return Checkpoint(recipe, Identity(**identity), TrainingProgress(**progress), tensors, state["notes"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
             raise

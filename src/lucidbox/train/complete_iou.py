@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from lucidbox.shapes import Float
+from lucidbox.core.array_types import Float
 
 EPSILON = 1e-7
 """Keeps heights, union and diagonal from being zero. Widths go without: so do the published values."""

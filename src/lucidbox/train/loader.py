@@ -1,4 +1,4 @@
-"""Batches as tensors, prepared ahead by worker processes. :mod:`lucidbox.train.plan` says of which pictures."""
+"""Batches as tensors, prepared ahead by worker processes. :mod:`lucidbox.train.sampling_schedule` says of which pictures."""
 
 import atexit
 import signal
@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lucidbox.augment.pipeline import Augmenter
-from lucidbox.errors import DataError, ImageError
-from lucidbox.shapes import UInt8
-from lucidbox.train.interruption import SIGNALS
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import DataError, ImageError
 from lucidbox.train.losses import Targets
-from lucidbox.train.plan import Place, Plan, Prepared, prepare
+from lucidbox.train.sampling_schedule import Prepared, SampleIndex, SamplingSchedule, prepare
+from lucidbox.train.signals import SIGNALS
 
 _NAME = f"{ImageError.__module__}.{ImageError.__qualname__}"
 
@@ -55,23 +55,23 @@ class Preparing(Dataset[Prepared]):
         self.pictures = pictures
         self.seed = seed
 
-    def __getitem__(self, place: Place) -> Prepared:
-        """See :func:`lucidbox.train.plan.prepare`."""
+    def __getitem__(self, place: SampleIndex) -> Prepared:
+        """See :func:`lucidbox.train.sampling_schedule.prepare`."""
         return prepare(self.augmenter, place, self.pictures, self.seed)
 
 
-class _From(Sampler[list[Place]]):
+class _From(Sampler[list[SampleIndex]]):
     """Places from one batch of the training to its end, for torch's loader."""
 
-    def __init__(self, plan: Plan, first: int) -> None:
+    def __init__(self, plan: SamplingSchedule, first: int) -> None:
         self.plan, self.first = plan, first
 
-    def __iter__(self) -> Iterator[list[Place]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         return self.plan.places(self.first)
 
 
-def load(
-    augmenter: Augmenter, plan: Plan, *, first: int = 0, workers: int = 0, pin: bool = False
+def load_batches(
+    augmenter: Augmenter, plan: SamplingSchedule, *, first: int = 0, workers: int = 0, pin: bool = False
 ) -> Iterator[Batch]:
     """This process's part of every batch, to the end of the training.
 

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from lucidbox.errors import OptionError
-from lucidbox.train.table import Table
+from lucidbox.core.errors import OptionError
+from lucidbox.train.console_table import Table
 
 _BATCHES_AT_ONCE = 50
 
@@ -52,7 +52,7 @@ def open_logs(
         OptionError: a name is unknown, or the package that it needs is not installed.
         OutputError: a file cannot be written, or belongs to another training.
     """
-    from lucidbox.train.trackers import MlflowLog, TensorBoardLog
+    from lucidbox.train.experiment_loggers import MlflowLog, TensorBoardLog
 
     makers: dict[str, Callable[[], Log]] = {
         "csv": lambda: CsvLog(folder / "metrics.csv", keep_until),

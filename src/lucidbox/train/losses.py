@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from lucidbox.model.decode import Anchors, Decoder, Predictions, anchor_points
+from lucidbox.core.array_types import Float, Int
+from lucidbox.model.decoding import Anchors, DecodedPredictions, Decoder, anchor_points
 from lucidbox.model.network import BINS, STRIDES, Logits
-from lucidbox.shapes import Float, Int
-from lucidbox.train.assigner import Assignment, Truth, assign
+from lucidbox.train.assigner import Assignment, TargetBoxes, assign
 from lucidbox.train.complete_iou import ciou
 
 
@@ -94,7 +94,7 @@ def detection_loss(
     precision = torch.promote_types(logits.boxes.dtype, torch.float32)
     logits = Logits(logits.boxes.to(precision), logits.classes.to(precision))
     # Class probabilities serve the assignment only, which has no gradient.
-    predictions: Predictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes.detach()), *size)
+    predictions: DecodedPredictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes.detach()), *size)
     grids = [(size[0] // stride, size[1] // stride) for stride in strides]
     anchors = anchor_points(grids, strides, logits.boxes.device)
     assignment = assign(predictions, anchors.points, padded(targets, len(logits.boxes)))
@@ -173,7 +173,7 @@ def distribution_losses(logits: Float[Tensor, "p 4 bins"], distances: Float[Tens
     return -(at_lower * (1 - share) + at_upper * share).mean(dim=1)
 
 
-def padded(targets: Targets, pictures: int) -> Truth:
+def padded(targets: Targets, pictures: int) -> TargetBoxes:
     """Boxes sorted into one row a picture, each row in the order of ``targets``, as long as the longest."""
     order = targets.pictures.argsort(stable=True)
     row = targets.pictures[order]
@@ -185,4 +185,4 @@ def padded(targets: Targets, pictures: int) -> Truth:
     boxes[row, column] = targets.boxes[order]
     present = torch.zeros(shape, dtype=torch.bool, device=row.device)
     present[row, column] = True
-    return Truth(classes, boxes, present)
+    return TargetBoxes(classes, boxes, present)

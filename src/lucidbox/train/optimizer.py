@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.model.network import Network
 from lucidbox.train.recipe import Recipe
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from lucidbox.errors import OptionError
-from lucidbox.shapes import Float
+from lucidbox.core.array_types import Float
+from lucidbox.core.errors import OptionError
 
 PATIENCE = timedelta(hours=12)
 """How long processes wait for each other: the first may be making a cache of pictures."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 
 # fmt: off
 _RANGES: dict[str, tuple[float, float]] = {

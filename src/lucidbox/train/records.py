@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lucidbox.errors import OutputError
-from lucidbox.train.learner import Losses
+from lucidbox.core.errors import OutputError
 from lucidbox.train.logs import StepLog, open_logs
+from lucidbox.train.train_step import Losses
 
 
 @dataclass(frozen=True)
-class Row:
+class EpochRow:
     """One epoch: what is logged and shown.
 
     Attributes:
@@ -71,7 +71,7 @@ class Records:
         names = ("boxes", "classes", "distributions", "teacher")
         self._losses.write(number, epoch, dict(zip(names, losses.parts, strict=True)))
 
-    def epoch(self, row: Row) -> list[OutputError]:
+    def epoch(self, row: EpochRow) -> list[OutputError]:
         """An epoch. A log for another program that fails is given up, and its error returned.
 
         Raises:

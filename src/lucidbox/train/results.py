@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox import weights as weights_files
-from lucidbox.errors import OptionError
-from lucidbox.files import atomic_path, atomic_write, output_error
+from lucidbox.core.errors import OptionError
+from lucidbox.core.filesystem import atomic_path, atomic_write, output_error
 from lucidbox.model import Network
 from lucidbox.train.loader import Batch
 from lucidbox.train.recipe import Recipe

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lucidbox import weights as weights_files
-from lucidbox.errors import OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.model import Network, build
 from lucidbox.weights import NOT_STATED, Weights
 

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lucidbox.core.array_types import Float, UInt8
+from lucidbox.core.class_names import COCO_NAMES
+from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino, shared_core
-from lucidbox.errors import OptionError, WeightsError
-from lucidbox.labels import COCO_NAMES
-from lucidbox.model.decode import Decoder, Predictions, anchor_points
+from lucidbox.model.decoding import DecodedPredictions, Decoder, anchor_points
 from lucidbox.model.network import BINS, STRIDES, Logits
-from lucidbox.shapes import Float, UInt8
 from lucidbox.train.assigner import Assignment
 from lucidbox.train.losses import Gains, Loss, assigned_loss, one_process
 
@@ -60,14 +60,14 @@ class Teacher:
         self._columns = slice(None) if columns == list(range(len(COCO_NAMES))) else columns
         self._model = _compiled(path, threads)
 
-    def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> Predictions:
+    def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> DecodedPredictions:
         """What the teacher sees, one anchor for each of the learner's.
 
         Args:
             images: RGB, height and width in multiples of 32.
 
         Returns:
-            Predictions for the learner's classes, where ``images`` lie. A score is the probability that
+            DecodedPredictions for the learner's classes, where ``images`` lie. A score is the probability that
             there is an object and that it is of the class.
 
         Raises:
@@ -78,12 +78,12 @@ class Teacher:
             raise OptionError(f"teacher: {height}×{width} pixels; sides must be multiples of {STRIDES[-1]}")
         output = torch.from_numpy(self._model(images.cpu().contiguous().numpy())[0])
         boxes, scores = decoded(output, height, width)
-        return Predictions(boxes.to(images.device), scores[..., self._columns].to(images.device))
+        return DecodedPredictions(boxes.to(images.device), scores[..., self._columns].to(images.device))
 
 
 def distillation_loss(
     logits: Logits,
-    answers: Predictions,
+    answers: DecodedPredictions,
     size: tuple[int, int],
     gains: Gains = PUBLISHED,
     *,
@@ -112,7 +112,7 @@ def distillation_loss(
     precision = torch.promote_types(logits.boxes.dtype, torch.float32)
     logits = Logits(logits.boxes.to(precision), logits.classes.to(precision))
     # Boxes only: probabilities of no class are decoded.
-    predictions: Predictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes[:, :0]), *size)
+    predictions: DecodedPredictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes[:, :0]), *size)
     grids = [(size[0] // stride, size[1] // stride) for stride in strides]
     anchors = anchor_points(grids, strides, logits.boxes.device)
     agreement = (logits.classes * answers.scores.transpose(1, 2)).sum()
@@ -121,7 +121,7 @@ def distillation_loss(
     )
 
 
-def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> Predictions:
+def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> DecodedPredictions:
     """YOLOX's raw numbers as boxes in pixels of its input, and probabilities.
 
     Args:
@@ -135,10 +135,10 @@ def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> Pr
     centres = anchors.points + (output[..., :2] - 0.5) * strides
     halves = output[..., 2:4].clamp(max=LARGEST).exp() * strides / 2
     scores = output[..., OFFSETS - 1 : OFFSETS] * output[..., OFFSETS:]
-    return Predictions(torch.cat((centres - halves, centres + halves), dim=2), scores)
+    return DecodedPredictions(torch.cat((centres - halves, centres + halves), dim=2), scores)
 
 
-def _lesson(answers: Predictions, believed: float = BELIEVED) -> Assignment:
+def _lesson(answers: DecodedPredictions, believed: float = BELIEVED) -> Assignment:
     """What each anchor learns from the teacher, in the form of an assignment of the truth."""
     best, labels = answers.scores.max(dim=2)
     foreground = best > believed

@@ -14,28 +14,28 @@ from lucidbox import weights as weights_files
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Samples
 from lucidbox.augment.settings import Augmentation
-from lucidbox.errors import ImageError, LucidboxError, OptionError, OutputError
-from lucidbox.files import cache_folder, sha256_of
+from lucidbox.core.errors import ImageError, LucidboxError, OptionError, OutputError
+from lucidbox.core.filesystem import cache_folder, sha256_of
+from lucidbox.datasets.training.cache import build_cache
+from lucidbox.datasets.training.data import TrainingData, describe_data, identity
 from lucidbox.model import Network
-from lucidbox.samples.cache import build_cache
-from lucidbox.samples.dataset import TrainingData, describe, identity
 from lucidbox.train import checkpoint as checkpoints
+from lucidbox.train.callbacks import SILENT, Callbacks, Outcome
 from lucidbox.train.charts import training_curves
-from lucidbox.train.checkpoint import Checkpoint, Identity, Progress
-from lucidbox.train.clock import Clock
-from lucidbox.train.interruption import Interruption, interruptible
-from lucidbox.train.learner import Learner, Losses
-from lucidbox.train.loader import Batch, deaths_in_words, load
+from lucidbox.train.checkpoint import Checkpoint, Identity, TrainingProgress
+from lucidbox.train.epoch_timer import EpochTimer
+from lucidbox.train.loader import Batch, deaths_in_words, load_batches
 from lucidbox.train.logs import check_logs
-from lucidbox.train.plan import Plan
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.records import Records, Row
+from lucidbox.train.records import EpochRow, Records
 from lucidbox.train.results import BEST, LAST, Origin, Results
+from lucidbox.train.sampling_schedule import SamplingSchedule
 from lucidbox.train.schedule import Rates, rates
+from lucidbox.train.signals import Interruption, interruptible
 from lucidbox.train.teacher import Teacher
-from lucidbox.train.validating import Validator
-from lucidbox.train.watching import SILENT, Outcome, Watcher
+from lucidbox.train.train_step import Losses, TrainStep
+from lucidbox.train.validation import Validator
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 
@@ -58,7 +58,7 @@ class Trainer:
         recipe: how.
         folder: for the results; new or empty.
         processes: those that train together; by default this one alone, on the processor.
-        watcher: told how it goes.
+        callbacks: told how it goes.
         logs: besides the CSV files: "tensorboard", "mlflow".
         licence: of the weights that come out; written into them.
         provenance: where the network's present weights come from, in words.
@@ -77,7 +77,7 @@ class Trainer:
         folder: Path,
         *,
         processes: Processes = ALONE,
-        watcher: Watcher = SILENT,
+        callbacks: Callbacks = SILENT,
         logs: tuple[str, ...] = (),
         licence: str = weights_files.NOT_STATED,
         provenance: str = "random weights",
@@ -86,9 +86,9 @@ class Trainer:
         if network.classes != len(data.names):
             raise OptionError(f"the network has {network.classes} classes, the data set has {len(data.names)}")
         check_logs(logs)
-        self.data, self.recipe, self.processes, self.watcher = data, recipe, processes, watcher
+        self.data, self.recipe, self.processes, self.callbacks = data, recipe, processes, callbacks
         self.results = Results(folder)
-        self.plan = Plan(
+        self.plan = SamplingSchedule(
             pictures=len(data.train),
             batch=recipe.batch,
             epochs=recipe.epochs,
@@ -99,19 +99,19 @@ class Trainer:
         )
         teacher = Teacher(Path(recipe.teacher), data.names) if recipe.teacher else None
         steps = -(-len(data.train) // max(recipe.batch, recipe.nominal_batch)) * recipe.epochs
-        self.learner = Learner(network, recipe, steps, processes, teacher)
+        self.learner = TrainStep(network, recipe, steps, processes, teacher)
         self.validator = Validator(data, recipe.size, self.learner.precision, processes)
         self.identity = Identity(
             network.architecture,
             dict(network.options),
             data.names,
             identity(data.train),
-            describe(data),
+            describe_data(data),
             identity(data.val),
             sha256_of(Path(recipe.teacher)) if recipe.teacher else "",
             processes.count,
         )
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self._resumed = False
         self._origin = Origin(data.names, recipe.size, licence, provenance)
         self._notes = {"logs": list(logs), "licence": licence, "provenance": provenance, **(remember or {})}
@@ -148,7 +148,7 @@ class Trainer:
             f" {self.plan.batches} batches an epoch"
         )
         with ExitStack() as stack:
-            stack.callback(self.watcher.end)
+            stack.callback(self.callbacks.end)
             self._open(stack)
             self.samples = self._open_samples()
             stack.enter_context(deaths_in_words())
@@ -185,9 +185,9 @@ class Trainer:
         if self._tired():  # it ended so before it was resumed
             return "patience"
         if self.progress.batches == (self.progress.epochs + 1) * self.plan.batches:
-            self._end_epoch(Clock())  # it was stopped while validating
+            self._end_epoch(EpochTimer())  # it was stopped while validating
         self.learner.begin()
-        clock = Clock()
+        clock = EpochTimer()
         for batch in self._batches():
             clock.arrived()
             self._learn(batch)
@@ -197,7 +197,7 @@ class Trainer:
                 self._end_epoch(clock)
                 if self._tired():
                     return "patience"
-                clock = Clock()
+                clock = EpochTimer()
             elif stop or self._long_unsaved():
                 self._save()
             if stop:
@@ -210,7 +210,7 @@ class Trainer:
         augmentation = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
         augmenter = Augmenter(self.samples, recipe.size, augmentation)
         on_card = self.processes.device.type == "cuda"
-        return load(augmenter, self.plan, first=self.progress.batches, workers=recipe.workers, pin=on_card)
+        return load_batches(augmenter, self.plan, first=self.progress.batches, workers=recipe.workers, pin=on_card)
 
     def _learn(self, batch: Batch) -> None:
         for failure in batch.failures:
@@ -230,7 +230,7 @@ class Trainer:
         self.progress.epoch_losses = tuple(total + part for total, part in sums)
         if self.processes.leads:
             self._records.batch(self.progress.batches, number // self.plan.batches + 1, losses)
-            self.watcher.batch(self.progress.batches, self.plan.batches * self.plan.epochs, losses)
+            self.callbacks.batch(self.progress.batches, self.plan.batches * self.plan.epochs, losses)
 
     def _open_samples(self) -> Samples:
         """The pictures, from a cache if the recipe allows one: made by the first process, found by the others."""
@@ -266,7 +266,7 @@ class Trainer:
     def _rates(self, number: int) -> Rates:
         return rates(self.recipe, self.learner.optimization, number, self.plan.batches)
 
-    def _end_epoch(self, clock: Clock) -> None:
+    def _end_epoch(self, clock: EpochTimer) -> None:
         """Validate, log, save: weights first, so that a checkpoint never speaks of weights that are not there."""
         epoch = self.progress.batches // self.plan.batches
         self.learner.share_statistics()
@@ -288,14 +288,14 @@ class Trainer:
         if self.processes.leads:
             rate = self._rates(self.progress.batches - 1).learning_rate
             speed = clock.pictures_per_second(self.recipe.batch)
-            row = Row(
+            row = EpochRow(
                 epoch, boxes, classes, distributions, teacher, ap, ap50, rate, clock.seconds, speed, clock.waiting
             )
             for broken in self._records.epoch(row):
                 self._say(f"{broken}; training goes on without this log")
         self._save()
         if self.processes.leads:
-            self.watcher.epoch(row)
+            self.callbacks.epoch(row)
 
     def _save_weights(self, better: bool, ap: float, epoch: int) -> None:
         words = f"lucidbox train: {self.identity.data_summary}, {epoch} epochs from {self._origin.provenance}"
@@ -330,7 +330,7 @@ class Trainer:
         )
         self._records.flush()
         notes = {**self._notes, "scaler": learner.scaler.state_dict()}
-        checkpoints.save(
+        checkpoints.save_checkpoint(
             Checkpoint(self.recipe, self.identity, self.progress, tensors, notes), self.results.checkpoint
         )
 
@@ -355,4 +355,4 @@ class Trainer:
 
     def _say(self, message: str) -> None:
         if self.processes.leads:
-            self.watcher.say(message)
+            self.callbacks.say(message)

@@ -12,9 +12,9 @@ Example:
 from lucidbox.weights.class_names import read_names
 from lucidbox.weights.contents import Weights, to_metadata
 from lucidbox.weights.description import Description, describe
+from lucidbox.weights.licence_text import NOT_STATED
 from lucidbox.weights.networks import from_network, halved, network, renamed
 from lucidbox.weights.reading import read
-from lucidbox.weights.statements import NOT_STATED
 from lucidbox.weights.store import write
 
 __all__ = [

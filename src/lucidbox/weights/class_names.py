@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lucidbox.errors import WeightsError
-from lucidbox.weights.statements import one_line
+from lucidbox.core.errors import WeightsError
+from lucidbox.weights.licence_text import one_line
 
 MOST_NAMES = 100_000
 LONGEST_NAME = 200

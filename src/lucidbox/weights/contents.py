@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lucidbox.artefacts import DEFAULT_CONF, conf_of
-from lucidbox.errors import WeightsError
-from lucidbox.shapes import Shaped
-from lucidbox.version import __version__
+from lucidbox.core.array_types import Shaped
+from lucidbox.core.errors import WeightsError
+from lucidbox.core.version import __version__
+from lucidbox.model_files.file_format import DEFAULT_CONF, conf_of
 from lucidbox.weights.class_names import checked_names
-from lucidbox.weights.statements import NOT_STATED, one_line
+from lucidbox.weights.licence_text import NOT_STATED, one_line
 
 DEFAULT_SIZE = 640
 STRIDE = 32
@@ -34,7 +34,7 @@ class Weights:
         architecture: a name that :func:`lucidbox.model.build` knows.
         names: class names, by class id.
         tensors: the network's state by its own names, in the source's number type (which may be float16).
-        licence: as the source states it, word for word, or :data:`~lucidbox.weights.statements.NOT_STATED`.
+        licence: as the source states it, word for word, or :data:`~lucidbox.weights.licence_text.NOT_STATED`.
         provenance: where they come from, in words.
         source_sha256: hash of the file that they were first read from; empty for a network made here.
         size: longer side of the pictures the network is meant for, pixels, a multiple of 32.
@@ -54,7 +54,7 @@ class Weights:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class WeightsSource:
     """What a file holds before its network is recognised: tensors by the file's names.
 
     Attributes:

@@ -15,7 +15,7 @@ from functools import cache
 from itertools import product
 from types import MappingProxyType
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 
 DISTRIBUTION_KEY = "model.23.dfl.conv.weight"
 """Published name of the fixed numbers 0 to 15, of shape 1, 16, 1, 1."""

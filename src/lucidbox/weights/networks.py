@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.contents import DEFAULT_SIZE, Weights
+from lucidbox.weights.licence_text import NOT_STATED
 from lucidbox.weights.recognise import checked, empty_network, kind_of
-from lucidbox.weights.statements import NOT_STATED
 
 if TYPE_CHECKING:
     from torch import Tensor

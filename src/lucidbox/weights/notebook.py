@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import checked_names
-from lucidbox.weights.contents import Source, Tensors, usable_size
-from lucidbox.weights.statements import licence_of, stated
+from lucidbox.weights.contents import Tensors, WeightsSource, usable_size
+from lucidbox.weights.licence_text import licence_of, stated
 
 PLACES = ("model_state_dict", "model", "state_dict")
 """Keys under which training loops keep a state dict."""
@@ -17,7 +17,7 @@ NAME_KEYS = ("names", "class_names", "classes")
 """Keys under which they may keep class names."""
 
 
-def read_state_dict(checkpoint: Any, file_name: str) -> Source:
+def read_state_dict(checkpoint: Any, file_name: str) -> WeightsSource:
     """What a checkpoint with a plain state dict holds, bare or under one of :data:`PLACES`.
 
     Raises:
@@ -28,7 +28,7 @@ def read_state_dict(checkpoint: Any, file_name: str) -> Source:
     for place in places:
         if _is_state_dict(place):
             details = [] if place is about else stated(about, version="version {}", date="{}")
-            return Source(
+            return WeightsSource(
                 tensors=_with_text_names(place),
                 names=None if place is about else _names(about),
                 licence=licence_of(about),

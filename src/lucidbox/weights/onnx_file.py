@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.contents import Tensors, Weights, from_metadata
-from lucidbox.weights.recognise import Kind, checked, empty_network, kind_of
+from lucidbox.weights.recognise import NetworkKind, checked, empty_network, kind_of
 
 FIRST = "backbone.stem.conv.weight"
 """The convolution that takes the picture, in every architecture of ours."""
@@ -69,7 +69,7 @@ def _text(value: str | bytes) -> str:
     return value
 
 
-def _unfolded(folded: Tensors, kind: Kind) -> Tensors:
+def _unfolded(folded: Tensors, kind: NetworkKind) -> Tensors:
     """Tensors of the network as it was before folding. What is missing here is left for the check to find."""
     from torch import nn
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import checked_names
-from lucidbox.weights.contents import Source, Tensors, usable_size
-from lucidbox.weights.pickle_names import Record
-from lucidbox.weights.statements import licence_of, stated
+from lucidbox.weights.contents import Tensors, WeightsSource, usable_size
+from lucidbox.weights.licence_text import licence_of, stated
+from lucidbox.weights.safe_pickle.globals import Record
 
 DEEPEST = 32
 """Most modules inside each other. A YOLO11 has some eight; a module made to hold itself has no end."""
@@ -42,7 +42,7 @@ def module_of(checkpoint: Any) -> Record | None:
     return None
 
 
-def read_module(checkpoint: Any, module: Record, file_name: str) -> Source:
+def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSource:
     """What a published checkpoint holds.
 
     Args:
@@ -63,7 +63,7 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> Source:
     if isinstance(strides, np.ndarray) and (strides.size != len(STRIDES) or strides.ravel().tolist() != STRIDES):
         raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {STRIDES}")
     names = attributes.get("names")
-    return Source(
+    return WeightsSource(
         tensors=state_dict(module),
         names=None if names is None else checked_names(names),
         licence=licence_of(about, attributes),

@@ -6,15 +6,15 @@ import pickletools
 from itertools import islice
 from pathlib import Path
 
-from lucidbox.errors import WeightsError
+from lucidbox.core.errors import WeightsError
 from lucidbox.weights.contents import Weights
+from lucidbox.weights.licence_text import one_line
 from lucidbox.weights.notebook import read_state_dict
 from lucidbox.weights.onnx_file import read_onnx
 from lucidbox.weights.published import module_of, read_module
 from lucidbox.weights.recognise import recognise
-from lucidbox.weights.statements import one_line
+from lucidbox.weights.safe_pickle.checkpoint import read_checkpoint
 from lucidbox.weights.store import read_safetensors
-from lucidbox.weights.unpickle import read_checkpoint
 
 FORMS = "a published YOLO11 .pt, a notebook checkpoint, safetensors, or an ONNX file that lucidbox wrote"
 """What can be read, in words for messages."""

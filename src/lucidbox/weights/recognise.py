@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lucidbox.errors import OptionError, WeightsError
-from lucidbox.shapes import Shaped
+from lucidbox.core.array_types import Shaped
+from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.weights import keys
 from lucidbox.weights.class_names import MOST_NAMES
-from lucidbox.weights.contents import Source, Tensors, Weights
+from lucidbox.weights.contents import Tensors, Weights, WeightsSource
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -36,7 +36,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Kind:
+class NetworkKind:
     """A network as its tensors tell it: what :func:`lucidbox.model.build` needs to make another."""
 
     architecture: str
@@ -47,7 +47,7 @@ class Kind:
         return f"{self.architecture} of {self.classes} {'class' if self.classes == 1 else 'classes'}"
 
 
-def recognise(source: Source, source_sha256: str) -> Weights:
+def recognise(source: WeightsSource, source_sha256: str) -> Weights:
     """The weights that a file's tensors are.
 
     Raises:
@@ -77,12 +77,12 @@ def recognise(source: Source, source_sha256: str) -> Weights:
     )
 
 
-def kind_of(weights: Weights) -> Kind:
+def kind_of(weights: Weights) -> NetworkKind:
     """The network that weights state, which their tensors may contradict."""
-    return Kind(weights.architecture, len(weights.names), tuple(sorted(weights.options.items())))
+    return NetworkKind(weights.architecture, len(weights.names), tuple(sorted(weights.options.items())))
 
 
-def checked(weights: Weights, kind: Kind, spell: Callable[[str], str] = str) -> Weights:
+def checked(weights: Weights, kind: NetworkKind, spell: Callable[[str], str] = str) -> Weights:
     """The weights with their tensors in the network's order, if the network can be made of them.
 
     Args:
@@ -107,7 +107,7 @@ def checked(weights: Weights, kind: Kind, spell: Callable[[str], str] = str) -> 
 
 
 @lru_cache(maxsize=16)
-def expected(kind: Kind) -> dict[str, Form]:
+def expected(kind: NetworkKind) -> dict[str, Form]:
     """Shape and type of every tensor of a network's state, in its order.
 
     Raises:
@@ -117,7 +117,7 @@ def expected(kind: Kind) -> dict[str, Form]:
     return {name: Form(tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in state.items()}
 
 
-def empty_network(kind: Kind) -> "Network":
+def empty_network(kind: NetworkKind) -> "Network":
     """A network whose tensors have shapes and no numbers (torch's meta device).
 
     Raises:
@@ -134,7 +134,7 @@ def empty_network(kind: Kind) -> "Network":
         raise WeightsError(str(error)) from None
 
 
-def _check_tensor(name: str, array: Shaped[np.ndarray, "..."], form: Form, kind: Kind) -> None:
+def _check_tensor(name: str, array: Shaped[np.ndarray, "..."], form: Form, kind: NetworkKind) -> None:
     if array.shape != form.shape:
         raise WeightsError(f"tensor {name} has shape {list(array.shape)}; a {kind} needs {list(form.shape)}")
     if (array.dtype.kind == "f") != form.is_floating:
@@ -170,7 +170,7 @@ def _from_published(tensors: Tensors) -> Tensors:
 _STEM = "backbone.stem.conv.weight"
 
 
-def _yolo11(tensors: Tensors) -> Kind:
+def _yolo11(tensors: Tensors) -> NetworkKind:
     """The size whose first convolution and depth are the file's; two sizes differ in depth alone."""
     from lucidbox.model.yolo11 import SIZES
 
@@ -182,17 +182,17 @@ def _yolo11(tensors: Tensors) -> Kind:
         widths = ", ".join(f"{name} {size.channels(64)}" for name, size in SIZES.items())
         raise WeightsError(f"the first convolution has {channels} channels; YOLO11 has them as follows: {widths}")
     best = min(fitting, key=lambda name: abs(SIZES[name].repeats - depth))
-    return Kind(f"yolo11{best}", classes)
+    return NetworkKind(f"yolo11{best}", classes)
 
 
-def _notebook(tensors: Tensors) -> Kind:
+def _notebook(tensors: Tensors) -> NetworkKind:
     for name, array in tensors.items():
         if name.endswith(".dfl.project"):
             if array.size > MOST_BINS:  # before it becomes a list, which takes many times the memory
                 raise WeightsError(f"tensor {name} has shape {list(array.shape)}, which no network has")
             keys.check_distribution(name, array.ravel().tolist())
     classes = _first_axis(tensors, "head_p3.cls_branch.2.weight")
-    return Kind("notebook", classes, (("base_channels", _first_axis(tensors, _STEM)),))
+    return NetworkKind("notebook", classes, (("base_channels", _first_axis(tensors, _STEM)),))
 
 
 def _first_axis(tensors: Tensors, name: str) -> int:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lucidbox.errors import WeightsError
-from lucidbox.files import atomic_write
-from lucidbox.shapes import Shaped
-from lucidbox.weights.contents import Source, Weights, from_metadata, to_metadata
+from lucidbox.core.array_types import Shaped
+from lucidbox.core.errors import WeightsError
+from lucidbox.core.filesystem import atomic_write
+from lucidbox.weights.contents import Weights, WeightsSource, from_metadata, to_metadata
+from lucidbox.weights.licence_text import licence_of
 from lucidbox.weights.recognise import checked, kind_of, recognise
-from lucidbox.weights.statements import licence_of
-from lucidbox.weights.storages import bfloat16_to_float32
+from lucidbox.weights.safe_pickle.storages import bfloat16_to_float32
 
 FORMAT = "lucidbox"
 FORMAT_VERSION = "1"
@@ -65,7 +65,7 @@ def read_safetensors(content: bytes, sha256: str, file_name: str) -> Weights:
     metadata = _header(content).get("__metadata__") or {}
     if metadata.get("format") != FORMAT:
         provenance = f"safetensors {file_name}"
-        return recognise(Source(tensors, None, licence_of(metadata), provenance), sha256)
+        return recognise(WeightsSource(tensors, None, licence_of(metadata), provenance), sha256)
     if metadata.get("format_version") != FORMAT_VERSION:
         raise WeightsError(
             f"of format version {metadata.get('format_version')}; this lucidbox reads {FORMAT_VERSION}: "

@@ -1,0 +1,37 @@
+"""Box geometry in NumPy. Boxes are xyxy (left, top, right, bottom) unless a name says otherwise."""
+
+import numpy as np
+
+from lucidbox.core.array_types import Float, Num
+
+
+def areas(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, " n"]:
+    """Areas of xyxy boxes, in square pixels; negative sides count as they are."""
+    sizes: Num[np.ndarray, " n"] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return sizes
+
+
+def xyxy_to_xywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
+    """Boxes as left, top, width, height: COCO's form."""
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def xywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
+    """Boxes from left, top, width, height to left, top, right, bottom."""
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def pairwise_iou(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:
+    """Intersection over union of every pair of xyxy boxes; 0 where the union is empty."""
+    # Two planes, x then y, instead of an "n m 2" array: half the memory traffic.
+    width = np.minimum(first[:, None, 2], second[:, 2])
+    width -= np.maximum(first[:, None, 0], second[:, 0])
+    np.maximum(width, 0, out=width)
+    height = np.minimum(first[:, None, 3], second[:, 3])
+    height -= np.maximum(first[:, None, 1], second[:, 1])
+    np.maximum(height, 0, out=height)
+    overlap = np.multiply(width, height, out=width)
+    union = np.add(areas(first)[:, None], areas(second), out=height)
+    union -= overlap
+    ratios: Float[np.ndarray, "n m"] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return ratios

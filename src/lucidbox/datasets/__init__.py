@@ -1,0 +1,23 @@
+"""Data sets on disk: reading, checking, counting, splitting and converting COCO JSON and YOLO text.
+
+>>> from lucidbox.datasets import check, read
+>>> train = read_dataset("data.yaml").part("train")
+>>> for problem in check("instances.json", images="photos").problems:
+...     print(problem)
+
+Running wing: no torch. Pixels are decoded by :func:`check` alone.
+"""
+
+from lucidbox.datasets.check import CheckReport, check
+from lucidbox.datasets.convert import Conversion, convert
+from lucidbox.datasets.count import Statistics, statistics
+from lucidbox.datasets.reading import read_dataset, scan
+from lucidbox.datasets.split import Split, parse_shares, split
+from lucidbox.datasets.truth import to_truth
+from lucidbox.formats.dataset import DataSet, Reading
+from lucidbox.formats.problems import Problem, ProblemKind, count_by_kind
+
+__all__ = [
+    "Conversion", "DataSet", "ProblemKind", "Problem", "Reading", "CheckReport", "Split", "Statistics",
+    "check", "convert", "count_by_kind", "parse_shares", "read_dataset", "scan", "split", "statistics", "to_truth",
+]  # fmt: skip

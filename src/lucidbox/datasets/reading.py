@@ -1,0 +1,68 @@
+"""Reading a whole data set, of either form."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from lucidbox.core.progress import Progress, no_progress
+from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, picture_folder
+from lucidbox.formats.coco.annotations import scan_coco
+from lucidbox.formats.dataset import Form, Reading, Scan
+from lucidbox.formats.problems import Problem, ProblemKind
+from lucidbox.formats.yolo.description import read_description
+from lucidbox.formats.yolo.reading import scan_yolo
+
+
+def read_dataset(path: str | Path, images: str | Path | None = None, progress: Progress = no_progress) -> Reading:
+    """Read a data set: its usable pictures and objects, and everything that is wrong with the others.
+
+    Args:
+        path: COCO JSON, YOLO ``data.yaml``, TOML that names parts, or a folder that holds one of them; see
+            :func:`~lucidbox.datasets.layout.find_data`.
+        images: folder of the pictures of a COCO JSON; by default looked for in the usual places.
+        progress: sees pictures pass whose size must be read, which YOLO's form needs.
+
+    Raises:
+        OptionError: there is no data set.
+        DataError: a file of it cannot be understood at all, or no picture is usable.
+    """
+    return scan(path, images, progress).refuse_malformed()
+
+
+def scan(path: str | Path, images: str | Path | None = None, progress: Progress = no_progress) -> Reading:
+    """Like :func:`read`, but a part whose annotations cannot be understood is an empty one with a problem.
+
+    Raises:
+        OptionError: there is no data set.
+        DataError: the ``data.yaml`` or the TOML cannot be understood.
+    """
+    found = find_data(Path(path), None if images is None else Path(images))
+    if isinstance(found, YoloFile):
+        description = read_description(found.path)
+        scans = [scan_yolo(description, part, progress) for part in description.parts]
+        return _reading("yolo", scans, description.problems)
+    return _reading("coco", [_scan_part(part) for part in found])
+
+
+def _scan_part(part: CocoPart) -> Scan:
+    scanned = scan_coco(part.annotations, part.images, part.name)
+    names = scanned.dataset.file_names
+    root = picture_folder(part.annotations, names) if part.images is None else part.images
+    if root is not None and root.is_dir():
+        return replace(scanned, dataset=replace(scanned.dataset, root=root))
+    reason = f"not in {root}: no such folder"
+    if root is None:
+        reason = "not found in the usual places; name their folder with --images"
+    # Only who needs the pictures has to mind: statistics do not.
+    problem = Problem(ProblemKind.FOLDER, str(part.annotations), "", f"its pictures are {reason}", left_out=False)
+    problems = (*scanned.problems, problem) if names else scanned.problems
+    return replace(scanned, dataset=replace(scanned.dataset, root=None), problems=problems)
+
+
+def _reading(form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = ()) -> Reading:
+    scans = tuple(scans)
+    # Parts that share a folder share its problems, too: each is told once.
+    all_problems = tuple(dict.fromkeys(chain(problems, *(one.problems for one in scans))))
+    notes = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in scans)))
+    return Reading(form, tuple(one.dataset for one in scans), all_problems, notes)

@@ -1,0 +1,165 @@
+"""Splitting a data set into parts with the same share of every class; only new files are written."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lucidbox.core.array_types import Int
+from lucidbox.core.errors import OptionError
+from lucidbox.datasets.folders import new_folder
+from lucidbox.datasets.layout import YoloFile, find_data
+from lucidbox.datasets.reading import read_dataset
+from lucidbox.datasets.stratify import stratify
+from lucidbox.formats.dataset import DataSet, Reading
+from lucidbox.formats.json_text import collector_off, parse_json, read_bytes
+from lucidbox.formats.writing import json_text, toml_text, yaml_text
+from lucidbox.formats.yolo.description import NOT_PARTS, read_description
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What was written.
+
+    Attributes:
+        folder: the new folder.
+        file: in it, what to give to other commands: ``data.toml`` or ``data.yaml``.
+        whole: what was split.
+        parts: what each part got.
+        reading: with what was wrong in the source.
+    """
+
+    folder: Path
+    file: Path
+    whole: DataSet
+    parts: tuple[DataSet, ...]
+    reading: Reading
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """Names and shares from ``train=0.8,val=0.2``.
+
+    Raises:
+        OptionError: not of that form, a name twice or unfit, or the shares' sum is not 1.
+    """
+    shares: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, number = item.partition("=")
+        name = name.strip()
+        try:
+            share = float(number)
+        except ValueError:
+            raise OptionError(f"--parts {text}: expected NAME=SHARE,… as in train=0.8,val=0.2") from None
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or name in NOT_PARTS:
+            raise OptionError(f"--parts {text}: {name!r} cannot be a part's name; take letters, digits, - and _")
+        if name in shares or not 0 < share <= 1:
+            reason = "is named twice" if name in shares else "must have a share above 0, up to 1"
+            raise OptionError(f"--parts {text}: {name} {reason}")
+        shares[name] = share
+    if not math.isclose(total := sum(shares.values()), 1, abs_tol=1e-6):
+        raise OptionError(f"--parts {text}: the shares add up to {total:g}, not to 1")
+    return shares
+
+
+def split(
+    path: str | Path,
+    folder: str | Path,
+    shares: Mapping[str, float],
+    *,
+    seed: int = 0,
+    images: str | Path | None = None,
+    part: str | None = None,
+) -> Split:
+    """Split a part of a data set into stratified parts; see :func:`stratify`.
+
+    Of COCO JSON, each part is a JSON with its usable entries as they were, every field kept, and a ``data.toml``
+    names the parts; what the problems call left out is in none of them. Of YOLO, each part is a list of its
+    usable pictures, which stay where they are with their labels, and a ``data.yaml`` names the lists; label files
+    are not rewritten, so unusable lines stay in them.
+
+    Args:
+        path: see :func:`~lucidbox.datasets.read_dataset`.
+        folder: a new one.
+        shares: of each part's pictures, by its name; their sum is 1.
+        seed: another one gives another split.
+        images: folder of the pictures of a COCO JSON.
+        part: which part to split, where there are several.
+
+    Raises:
+        OptionError: there is no data set, or several parts and none chosen, or fewer pictures than parts.
+        DataError: the data set cannot be understood.
+        OutputError: the folder holds something already, or cannot be written.
+    """
+    reading = read_dataset(path, images)
+    whole = reading.part(part)
+    if len(whole) < len(shares):
+        raise OptionError(f"{whole.source}: {len(whole)} pictures cannot make {len(shares)} parts")
+    owners = stratify(whole.presence(), list(shares.values()), whole.file_names, seed)
+    parts = tuple(
+        replace(whole.keep_pictures(np.flatnonzero(owners == index)), name=name)
+        for index, name in enumerate(shares)
+    )
+    with new_folder(folder) as temporary:
+        if reading.form == "coco":
+            _write_coco(temporary, whole, parts, owners)
+        else:
+            _write_yolo(temporary, Path(path), parts)
+    name = "data.toml" if reading.form == "coco" else "data.yaml"
+    return Split(Path(folder), Path(folder, name), whole, parts, reading)
+
+
+def _write_coco(folder: Path, whole: DataSet, parts: tuple[DataSet, ...], owners: Int[np.ndarray, " i"]) -> None:
+    objects = dict.fromkeys(whole.annotation_ids.tolist())
+    of_object = dict(zip(objects, owners[whole.pictures].tolist(), strict=True))
+    images = dict(zip(whole.image_ids.tolist(), whole.file_names, strict=True))
+    of_image = dict(zip(images, owners.tolist(), strict=True))
+    with collector_off():
+        document = parse_json(read_bytes(whole.source), whole.source)
+        names = dict(zip(whole.category_ids.tolist(), whole.names, strict=True))
+        categories = [entry for _, entry in _usable(document["categories"], "name", names)]
+        shared: list[dict[str, list[Any]]] = [{"images": [], "annotations": []} for _ in parts]
+        for number, entry in _usable(document["images"], "file_name", images):
+            shared[of_image[number]]["images"].append(entry)
+        for number, entry in _usable(document["annotations"], None, objects):
+            shared[of_object[number]]["annotations"].append(entry)
+        for part, entries in zip(parts, shared, strict=True):
+            text = json_text(document | entries | {"categories": categories})
+            (folder / f"{part.name}.json").write_text(text, encoding="utf-8")
+    root = None if whole.root is None else whole.root.resolve()
+    (folder / "data.toml").write_text(
+        toml_text([(part.name, f"{part.name}.json", root) for part in parts]), encoding="utf-8"
+    )
+
+
+def _usable(
+    entries: list[Any], name: str | None, known: Mapping[int, str | None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Id and entry of what the data set took from a list; everything else was reported as left out.
+
+    Args:
+        entries: of the file.
+        name: field that tells entries of the same id apart, of which only one was taken; None if none does.
+        known: ids that were taken, and what that field held.
+    """
+    waiting = dict(known)
+    for entry in entries:
+        number = entry.get("id") if isinstance(entry, dict) else None
+        # Not isinstance: True is no id, though it equals 1.
+        if type(number) is int and number in waiting and (name is None or entry.get(name) == waiting[number]):
+            del waiting[number]
+            yield number, entry
+
+
+def _write_yolo(folder: Path, source: Path, parts: tuple[DataSet, ...]) -> None:
+    found = find_data(source)
+    assert isinstance(found, YoloFile)
+    for part in parts:
+        lines = [f"{part.path(picture)}\n" for picture in range(len(part))]
+        (folder / f"{part.name}.txt").write_text("".join(lines), encoding="utf-8")
+    lists = {part.name: f"{part.name}.txt" for part in parts}
+    others = dict(read_description(found.path).row_keys)
+    (folder / "data.yaml").write_text(yaml_text(lists, parts[0].names, others), encoding="utf-8")

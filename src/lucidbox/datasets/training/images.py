@@ -1,0 +1,162 @@
+"""Annotated pictures read from where they are, one by one, and scaled for the network. No torch."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+
+from lucidbox.augment.sample import Sample
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.boxes import xywh_to_xyxy
+from lucidbox.core.errors import DataError, ImageError
+from lucidbox.core.filesystem import stamp_of
+from lucidbox.detect.letterbox import Size, loaded_size
+from lucidbox.formats.dataset import DataSet
+from lucidbox.images.reading import read_image
+
+
+@runtime_checkable
+class Pictures(Protocol):
+    """Pictures of a data set by number, at full size. Safe to be copied into worker processes."""
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        ...
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """One picture, RGB, upright.
+
+        Raises:
+            ImageError: it cannot be read; the message names it.
+        """
+        ...
+
+    def name(self, index: int) -> str:
+        """What messages call a picture."""
+        ...
+
+    def stamp(self, index: int) -> str:
+        """A text that is another one when the picture has been changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class FilePictures:
+    """Pictures that are files.
+
+    Attributes:
+        paths: of each picture.
+    """
+
+    paths: tuple[str, ...]
+
+    @classmethod
+    def of(cls, dataset: DataSet) -> "FilePictures":
+        """The pictures of a part, in its order.
+
+        Raises:
+            DataError: the folder of the pictures is not known.
+        """
+        return cls(tuple(str(dataset.path(index)) for index in range(len(dataset))))
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """One picture, RGB, upright.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        return read_image(self.paths[index])
+
+    def name(self, index: int) -> str:
+        """The path of a picture."""
+        return self.paths[index]
+
+    def stamp(self, index: int) -> str:
+        """Path, length in bytes and time of the last change; the path alone where there is no file."""
+        return stamp_of(self.paths[index])
+
+
+class PictureSamples:
+    """Pictures of one part of a data set with their objects, scaled so that the longer side is ``size``.
+
+    Implements :class:`~lucidbox.augment.sample.Samples`. What is copied into a worker process are names and
+    boxes, no pixels.
+
+    Args:
+        dataset: the part. Its crowds, if any, come as objects like any other: see
+            :func:`~lucidbox.datasets.training.data.open_data`, which leaves them out.
+        size: length of the longer side, pixels.
+        pictures: the pixels of the part's pictures, in its order; by default its files.
+
+    Raises:
+        DataError: the folder of pictures or the size of one is not known, or there are not as many pictures.
+    """
+
+    def __init__(self, dataset: DataSet, size: int, pictures: Pictures | None = None) -> None:
+        self.size = size
+        self.pictures = FilePictures.of(dataset) if pictures is None else pictures
+        if len(self.pictures) != len(dataset):
+            raise DataError(f"{dataset.source}: {len(self.pictures)} pictures for {len(dataset)} annotated ones")
+        unknown = np.flatnonzero((dataset.sizes <= 0).any(axis=1))
+        if len(unknown):
+            name = dataset.file_names[int(unknown[0])]
+            raise DataError(f"{dataset.source}: {name}: its size is not stated; open the data with open_data")
+        self.shapes: tuple[Size, ...] = tuple(
+            loaded_size((height, width), size) for width, height in dataset.sizes.tolist()
+        )
+        self._stated = dataset.sizes
+        self._first = np.searchsorted(dataset.pictures, np.arange(len(dataset) + 1))
+        shown = np.array(self.shapes, np.int64).reshape(-1, 2)[:, ::-1]
+        sides = np.tile(shown, 2)[dataset.pictures]
+        gains = np.tile(shown / dataset.sizes, 2)[dataset.pictures]
+        self._boxes = np.clip(xywh_to_xyxy(dataset.boxes_xywh) * gains, 0, sides).astype(np.float32)
+        self._classes = dataset.classes.astype(np.int64)
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> Sample:
+        """One picture and its objects. The image cannot be written into.
+
+        Raises:
+            ImageError: it cannot be read, or is not of the size any more that its annotations state.
+            IndexError: there is no such number.
+        """
+        return self.annotate(index, self.read(index))
+
+    def read(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
+        """Pixels of one picture, scaled; they cannot be written into.
+
+        Raises:
+            ImageError: it cannot be read, or is not of the size any more that its annotations state.
+            IndexError: there is no such number.
+        """
+        height, width = self.shapes[_checked(index, len(self))]
+        image = self.pictures[index]
+        stated = tuple(self._stated[index].tolist())
+        if (image.shape[1], image.shape[0]) != stated:
+            found = f"is {image.shape[1]}×{image.shape[0]}, annotated as {stated[0]}×{stated[1]}"
+            raise ImageError(f"{self.pictures.name(index)}: {found}; its boxes do not fit")
+        if image.shape[:2] != (height, width):
+            image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        image = image.view()  # whoever gave the picture may go on writing into it
+        image.flags.writeable = False  # as in a cache's file: a mistake is to be seen with and without one
+        return image
+
+    def annotate(self, index: int, image: UInt8[np.ndarray, "h w 3"]) -> Sample:
+        """The objects of a picture put to its scaled pixels."""
+        first, end = self._first[index], self._first[index + 1]
+        return Sample(image, self._boxes[first:end].copy(), self._classes[first:end].copy())
+
+
+def _checked(index: int, count: int) -> int:
+    """The index, if it is one: numbers below 0 count from no end here."""
+    if not 0 <= index < count:
+        raise IndexError(f"picture {index} of {count}")
+    return index

@@ -1,0 +1,5 @@
+"""Boxes and labels on images."""
+
+from lucidbox.draw.annotate import draw
+
+__all__ = ["draw"]

@@ -1,0 +1,231 @@
+"""Boxes and labels on a picture, readable at any resolution and in any script.
+
+Labels are set best score first: each takes the first free place about its box, and a label for which
+there is none is left out, so that none covers another. Lines and letters grow with the picture.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from lucidbox.core.array_types import Bool, Float32, Int, UInt8
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
+from lucidbox.core.text import printable
+from lucidbox.draw.fonts import missing_letters, text_mask
+from lucidbox.draw.palette import Colour, palette, text_colour
+
+SMALLEST_FONT = 10
+"""Pixels: what is smaller cannot be read."""
+
+_LONGEST_NAME = 80  # letters; more would not fit any picture and only cost time
+
+
+@dataclass(frozen=True)
+class Style:
+    """Sizes, in pixels, for one picture: ``line`` of box edges, ``font`` of letters, ``pad`` around them."""
+
+    line: int
+    font: int
+    pad: int
+
+    @classmethod
+    def for_picture(
+        cls, height: int, width: int, line_width: int | None = None, font_size: int | None = None
+    ) -> "Style":
+        """Sizes that look alike on pictures of every size; those given are taken as they are.
+
+        Raises:
+            OptionError: a given size is below 1.
+        """
+        for name, value in (("line_width", line_width), ("font_size", font_size)):
+            if value is not None and value < 1:
+                raise OptionError(f"{name}={value}: give at least 1 pixel, or leave it out")
+        side = (height * width) ** 0.5
+        line = line_width or max(1, round(side * 0.003))
+        # Letters grow a little slower than the picture: large pictures are looked at on large screens.
+        font = font_size or max(SMALLEST_FONT, round(5 + side * 0.015))
+        return cls(line, font, max(1, round(font * 0.14)))
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Coverage of the letters with padding, and the pixel of the picture where its left top corner goes."""
+
+    ink: UInt8[np.ndarray, "h w"]
+    left: int
+    top: int
+    colour: Colour
+
+
+def draw(
+    image: UInt8[np.ndarray, "h w 3"],
+    detections: Detections,
+    *,
+    max_labels: int | None = None,
+    line_width: int | None = None,
+    font_size: int | None = None,
+    show_scores: bool = True,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A new picture with every box and, where there is room, its class name and score.
+
+    Args:
+        image: RGB pixels; left as they are.
+        detections: boxes in pixels of this picture. What lies outside it, or is no number, is not drawn.
+        max_labels: label only this many boxes, those of the highest scores. All boxes are drawn.
+        line_width: of box edges, in pixels; by default it follows from the picture's size.
+        font_size: of labels, in pixels, a capital being about 0.7 of it; by default as above.
+        show_scores: write the score behind the class name.
+
+    Returns:
+        RGB pixels; where drawings meet, the better score is on top. The name of a class that no font at
+        hand can write is replaced by its number, as in "#12": see :mod:`lucidbox.draw.fonts`.
+
+    Raises:
+        OptionError: a size or ``max_labels`` is out of range, or ``LUCIDBOX_FONT`` is no font.
+    """
+    if max_labels is not None and max_labels < 0:
+        raise OptionError(f"max_labels={max_labels}: give 0 or more, or leave it out")
+    height, width = image.shape[:2]
+    style = Style.for_picture(height, width, line_width, font_size)
+    canvas = np.array(image, order="C")
+    best_first = np.argsort(-detections.scores, kind="stable")
+    shown = best_first[_inside(detections.boxes[best_first], height, width)]
+    corners = _pixel_corners(detections.boxes[shown], height, width)
+    for index, box in zip(shown[::-1], corners[::-1].tolist(), strict=True):
+        _draw_box(canvas, box, palette(int(detections.classes[index])), style.line)
+    labelled = detections[shown[:max_labels]]
+    labels = _place_labels(labelled, corners[:max_labels].tolist(), (height, width), style, show_scores)
+    for label in labels:
+        _draw_label(canvas, label)
+    return canvas
+
+
+def _inside(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -> Bool[np.ndarray, " n"]:
+    """Which boxes are numbers, not turned inside out, and have a part in the picture."""
+    left, top, right, bottom = boxes.T
+    finite = np.isfinite(boxes).all(axis=1)
+    shown: Bool[np.ndarray, " n"] = finite & (left <= right) & (top <= bottom)
+    shown &= (right > 0) & (bottom > 0) & (left < width) & (top < height)
+    return shown
+
+
+def _pixel_corners(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -> Int[np.ndarray, "n 4"]:
+    """Boxes cut to the picture, on whole pixels, at least one pixel wide and high; right, bottom exclusive."""
+    limit = np.array([width, height])
+    corners = np.rint(boxes.astype(np.float64)).clip(0, np.tile(limit, 2)).astype(np.intp)
+    corners[:, :2] = np.minimum(corners[:, :2], limit - 1)
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
+    return corners
+
+
+def _draw_box(canvas: UInt8[np.ndarray, "h w 3"], box: list[int], colour: Colour, line: int) -> None:
+    """Four bars along the inside of the box, which at the picture's border stay visible in full."""
+    left, top, right, bottom = box
+    inner_left, inner_right = min(left + line, right), max(right - line, left)
+    inner_top, inner_bottom = min(top + line, bottom), max(bottom - line, top)
+    for bar in (
+        (left, top, right, inner_top),
+        (left, inner_bottom, right, bottom),
+        (left, top, inner_left, bottom),
+        (inner_right, top, right, bottom),
+    ):
+        # OpenCV's corners are inclusive. NumPy would fill three-byte pixels eight times as slowly.
+        cv2.rectangle(canvas, bar[:2], (bar[2] - 1, bar[3] - 1), colour, cv2.FILLED)
+
+
+def _place_labels(
+    detections: Detections, corners: list[list[int]], extent: tuple[int, int], style: Style, show_scores: bool
+) -> list[_Label]:
+    """Labels that lie inside the picture and not on one another, in the order of the detections."""
+    taken = np.zeros((0, 4), np.intp)
+    labels: list[_Label] = []
+    for detection, box in zip(detections, corners, strict=True):
+        class_id = int(detection.classes[0])
+        score = f"{detection.scores[0]:.2f}" if show_scores else ""
+        ink = _label_ink(_shown_name(detection.labels[0], class_id), score, style, extent[1])
+        if ink is None or ink.shape[0] > extent[0]:
+            continue
+        places = np.array(list(_places(box, ink.shape, extent)))
+        meets = (places[:, None, :2] < taken[:, 2:]) & (places[:, None, 2:] > taken[:, :2])
+        free = np.flatnonzero(~np.any(np.all(meets, axis=2), axis=1))
+        if free.size:
+            place = places[free[0]]
+            taken = np.vstack([taken, place])
+            labels.append(_Label(ink, int(place[0]), int(place[1]), palette(class_id)))
+    return labels
+
+
+def _places(box: list[int], size: tuple[int, ...], extent: tuple[int, int]) -> Iterator[list[int]]:
+    """Rectangles for a label, xyxy in whole pixels, best first; each moved into the picture."""
+    (left, top, right, bottom), (height, width) = box, size
+    above = top - height >= 0
+    roomy = bottom - top >= 2 * height
+    outside = [(left, top - height), (right - width, top - height)] if above else []
+    inside = [(left, top), (right - width, top)]
+    below = [(left, bottom), (right - width, bottom)] if bottom + height <= extent[0] else []
+    beside = [(x, top) for x in (right, left - width) if 0 <= x <= extent[1] - width]
+    low = [(left, bottom - height), (right - width, bottom - height)]
+    ranked = [outside, inside, below, beside, low] if roomy else [outside, below, beside, inside]
+    for x, y in (place for places in ranked for place in places):
+        x = min(max(x, 0), extent[1] - width)
+        y = min(max(y, 0), extent[0] - height)
+        yield [x, y, x + width, y + height]
+
+
+@lru_cache(maxsize=4096)
+def _shown_name(name: str, class_id: int) -> str:
+    """The class name on one line, or its number where no font here can write it."""
+    short = printable(name)
+    short = short if len(short) <= _LONGEST_NAME else short[: _LONGEST_NAME - 1] + "…"
+    drawable = not missing_letters(short) and text_mask(short, SMALLEST_FONT).shape[1] > 0
+    return short if drawable else f"#{class_id}"
+
+
+def _label_ink(name: str, score: str, style: Style, room: int) -> UInt8[np.ndarray, "h w"] | None:
+    """Padded coverage of "name score" no wider than ``room``: the score, then letters, give way; or None."""
+    for parts in ((name, score), (name,)):
+        ink = _row(parts, style)
+        if ink.shape[1] <= room:
+            return ink
+    lengths = range(1, len(name))
+    while lengths:  # halving: the longest beginning that fits
+        middle = len(lengths) // 2
+        ink = _row((name[: lengths[middle]] + "…",), style)
+        fits = ink.shape[1] <= room
+        if len(lengths) == 1:
+            return ink if fits else None
+        lengths = lengths[middle:] if fits else lengths[:middle]
+    return None
+
+
+@lru_cache(maxsize=256)
+def _row(parts: tuple[str, ...], style: Style) -> UInt8[np.ndarray, "h w"]:
+    """Texts side by side on one baseline, cut to the letters' height, with padding around."""
+    masks = [text_mask(part, style.font) for part in parts if part]
+    gap = np.zeros((masks[0].shape[0], round(style.font * 0.3)), np.uint8)
+    row = np.hstack([piece for mask in masks for piece in (gap, mask)][1:])
+    # At least from the top of "d" to the foot of "g": labels of one picture then have one height, and
+    # only taller scripts get more.
+    rows = np.flatnonzero(text_mask("dg", style.font).any(axis=1) | row.any(axis=1))
+    return np.pad(row[rows[0] : rows[-1] + 1], style.pad)
+
+
+def _draw_label(canvas: UInt8[np.ndarray, "h w 3"], label: _Label) -> None:
+    """Letters in black or white on a bar of the class's colour."""
+    height, width = label.ink.shape
+    canvas[label.top : label.top + height, label.left : label.left + width] = np.take(
+        _blends(label.colour), label.ink, axis=0
+    )
+
+
+@lru_cache(maxsize=256)
+def _blends(background: Colour) -> UInt8[np.ndarray, "256 3"]:
+    """The colour of a label's pixel for each coverage by its letters, 0 to 255."""
+    share = np.arange(256)[:, None] / 255
+    front, back = np.array(text_colour(background)), np.array(background)
+    mixed: UInt8[np.ndarray, "256 3"] = np.rint(back + (front - back) * share).astype(np.uint8)
+    return mixed

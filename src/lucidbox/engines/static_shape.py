@@ -1,0 +1,87 @@
+"""Engines around engines, so that graphs with fixed shapes or suppression inside answer like any other."""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from lucidbox.core.array_types import Float32, Shaped, UInt8
+from lucidbox.core.errors import EngineError
+from lucidbox.engines.base import Engine, Prediction, for_many
+
+
+@runtime_checkable
+class GraphEngine(Engine, Protocol):
+    """An engine that gives a graph's outputs by their names."""
+
+    def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
+        """Everything the graph gives, by name."""
+        ...
+
+
+class SuppressedEngine:
+    """A graph that suppresses by itself, answering with the boxes it kept as if they were all its anchors.
+
+    Args:
+        engine: of a graph with the outputs ``boxes`` (b k 4), ``scores`` (b k) and ``classes`` (b k).
+        classes: number of classes.
+    """
+
+    def __init__(self, engine: GraphEngine, classes: int) -> None:
+        self._engine = engine
+        self._classes = classes
+        self.name, self.precision = engine.name, engine.precision
+
+    def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """See :class:`lucidbox.engines.base.Engine`.
+
+        Raises:
+            EngineError: the graph has not the outputs of one that suppresses.
+        """
+        outputs = self._engine.outputs(images)
+        try:
+            boxes, scores, classes = outputs["boxes"], outputs["scores"], outputs["classes"]
+        except (KeyError, RuntimeError) as error:
+            raise EngineError("this model's metadata state a suppression that its graph does not have") from error
+        return Prediction(boxes, one_hot(scores, classes, self._classes))
+
+    def for_many(self) -> Engine:
+        """See :class:`lucidbox.engines.base.Scalable`."""
+        engine = for_many(self._engine)
+        return SuppressedEngine(engine, self._classes) if isinstance(engine, GraphEngine) else self
+
+
+class FixedBatchEngine:
+    """A graph that takes one batch size only: smaller batches are filled with black pictures.
+
+    Args:
+        engine: of such a graph.
+        batch: its size.
+    """
+
+    def __init__(self, engine: Engine, batch: int) -> None:
+        self._engine = engine
+        self._batch = batch
+        self.name, self.precision = engine.name, engine.precision
+
+    def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """See :class:`lucidbox.engines.base.Engine`."""
+        count = len(images)
+        if count < self._batch:
+            filling = np.zeros((self._batch - count, *images.shape[1:]), images.dtype)
+            images = np.concatenate([images, filling])
+        found = self._engine(images)
+        return Prediction(found.boxes[:count], found.scores[:count])
+
+    def for_many(self) -> Engine:
+        """See :class:`lucidbox.engines.base.Scalable`."""
+        return FixedBatchEngine(for_many(self._engine), self._batch)
+
+
+def one_hot(
+    scores: Float32[np.ndarray, "b k"], classes: Shaped[np.ndarray, "b k"], count: int
+) -> Float32[np.ndarray, "b k c"]:
+    """Each box's score in its class's column, 0 in all others."""
+    dense = np.zeros((*scores.shape, count), np.float32)
+    np.put_along_axis(dense, classes[..., None].astype(np.intp), scores[..., None], axis=2)
+    return dense

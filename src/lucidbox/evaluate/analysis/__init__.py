@@ -1,0 +1,1 @@
+"""Analyses that start from a matching."""

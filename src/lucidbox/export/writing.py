@@ -1,0 +1,215 @@
+"""One artefact from beginning to end: traced or found in the cache, varied, written, checked, named."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from lucidbox import weights as weights_files
+from lucidbox.core.array_types import UInt8
+from lucidbox.core.errors import OptionError
+from lucidbox.core.filesystem import atomic_write
+from lucidbox.detect.letterbox import fit
+from lucidbox.detect.nms import Limits
+from lucidbox.detector import model_cache
+from lucidbox.detector.static_shape import adapted
+from lucidbox.engines.base import Engine
+from lucidbox.engines.torchscript import TorchScriptEngine
+from lucidbox.export import checking, tensorrt
+from lucidbox.export.checking import Check
+from lucidbox.export.request import FORMS, Request
+from lucidbox.export.toolkits import write_ir, write_torchscript
+from lucidbox.export.tracing import answer, export_onnx, noise
+from lucidbox.model_files.file_format import read_metadata
+from lucidbox.weights import Weights
+
+VARIED = ("shape", "precision", "suppression")
+"""Entries of metadata that say how a graph differs from the one we trace."""
+
+CHECKED_SHAPE = (1, 128, 224)
+"""Batch, height and width of the noise for graphs that take any; none is traced with it."""
+
+
+def export(
+    source: Path,
+    target: Path,
+    request: Request,
+    say: Callable[[str], None] = lambda message: None,
+    pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]] = (),
+) -> Check:
+    """Write one artefact, whole and checked against the network, or nothing.
+
+    Args:
+        source: any weights file.
+        target: the file to make; an OpenVINO IR gets a ``.bin`` beside it, a TensorRT engine a ``.json``.
+        request: what to make.
+        say: told in a few words what takes seconds.
+        pictures: for int8: RGB, like those it is to see, some 100 of them.
+
+    Raises:
+        OptionError: int8 without pictures.
+        WeightsError: the source is refused, or the artefact's answers differ from the network's.
+        EngineError: the toolkit is not installed or cannot make it.
+        OutputError: the file cannot be written.
+    """
+    if request.form == "tensorrt":
+        tensorrt.require()
+    read = weights_files.read(source)
+    with TemporaryDirectory(prefix="lucidbox-") as folder:
+        made = Path(folder) / f"model{FORMS[request.form]}"
+        check = _make(source, read, made, request, say, pictures)
+        # What the main file needs comes before it.
+        for suffix in (".bin", ".json", made.suffix):
+            if (part := made.with_suffix(suffix)).exists():
+                atomic_write(target if suffix == made.suffix else target.with_suffix(suffix), part.read_bytes())
+    return check
+
+
+def _make(
+    source: Path,
+    read: Weights,
+    made: Path,
+    request: Request,
+    say: Callable[[str], None],
+    pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]],
+) -> Check:
+    """Write the artefact in a folder of its own, and check it there."""
+    if request.form == "torchscript":
+        say("tracing the network")
+        write_torchscript(read, made)
+        return _check_answers([TorchScriptEngine(made)], read, request)
+    import onnx
+
+    from lucidbox.export.variants import metadata_of, with_suppression
+
+    if request.precision == "int8":
+        pictures = _some(pictures)
+    traced = _traced(source, read, made.parent, say)
+    kept: list[UInt8[np.ndarray, "1 h w 3"]] = []
+    if request.precision == "int8":
+        say("measuring the pictures")
+        batches = _letterboxed(pictures, read.size, request)
+        plain = _quantised(onnx.load(traced), _keeping(batches, kept), request)
+    else:
+        plain = _varied(onnx.load(traced), request)
+    graph = with_suppression(plain, request.suppression, len(read.names)) if request.suppression else plain
+    say(f"writing {request.form} and checking it against the network")
+    if request.form == "tensorrt":
+        return _check_answers([tensorrt.write(graph, metadata_of(graph), made, request)], read, request)
+    plain_path, graph_path = made.with_name("plain.onnx"), made.with_name("graph.onnx")
+    onnx.save(plain, str(plain_path))
+    onnx.save(graph, str(graph_path))
+    if request.form == "openvino":
+        write_ir(graph_path, metadata_of(graph), made)
+    else:
+        graph_path.replace(made)
+    if request.precision == "int8":
+        return _check_quantised(made, traced, kept, read, request)
+    return _check_graph(made, plain_path, read, request)
+
+
+def _check_answers(engines: Sequence[Engine], read: Weights, request: Request) -> Check:
+    """Hold engines to the network on noise."""
+    pixels = noise(request.shape or CHECKED_SHAPE)
+    expected = answer(weights_files.network(read), pixels)
+    halves = request.form == "tensorrt" and request.precision == "fp16"
+    tolerance = checking.HALF_ARITHMETIC if halves else checking.TOLERANCES[request.precision]
+    return checking.check_answers(engines, pixels, expected, tolerance)
+
+
+def _check_graph(made: Path, plain: Path, read: Weights, request: Request) -> Check:
+    """Hold a graph to the network, and what suppresses in it to the same graph without."""
+    engines = checking.graph_engines(made)
+    if not request.suppression:
+        return _check_answers(engines, read, request)
+    plain_engines = checking.graph_engines(plain)[: len(engines)]
+    check = _check_answers(plain_engines, read, request)
+    pixels = noise(request.shape or CHECKED_SHAPE)
+    checking.check_suppression(plain_engines[0], engines, pixels, request.suppression, len(read.names))
+    return check
+
+
+def _check_quantised(
+    made: Path, traced: Path, batches: Sequence[UInt8[np.ndarray, "1 h w 3"]], read: Weights, request: Request
+) -> Check:
+    """Hold a graph in int8 to the network's on pictures.
+
+    What suppresses in it is held to ours alone: engines round differently, and so does one that fuses otherwise.
+    """
+    info = model_cache.read_info(made)
+    engines = [adapted(engine, info) for engine in checking.graph_engines(made)]
+    limits = Limits(conf=read.conf)
+    if inside := request.suppression:
+        checking.check_suppression_alone(inside, len(read.names))
+        limits = Limits(max(read.conf, inside.conf), inside.iou, inside.max_det)
+    return checking.check_quantised(engines, checking.graph_engines(traced)[0], batches, limits)
+
+
+def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None]) -> Path:
+    """The ONNX that variants are made of: dynamic, fp32, without suppression."""
+    if model_cache.form_of(source) == "onnx" and any(read_metadata(source, "onnx").get(entry) for entry in VARIED):
+        say("tracing the network; this takes some 20 seconds")
+        path = folder / "traced.onnx"
+        export_onnx(read, path)
+        return path
+    return model_cache.through(source, say)
+
+
+def _some(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[UInt8[np.ndarray, "_ _ 3"]]:
+    """The same pictures, of which there is one.
+
+    Raises:
+        OptionError: there is none.
+    """
+    given = iter(pictures)
+    first = next(given, None)
+    if first is None:
+        raise OptionError("int8 needs pictures like those it is to see; give some 100 with --images DIR")
+    return chain([first], given)
+
+
+def _letterboxed(
+    pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]], size: int, request: Request
+) -> Iterator[UInt8[np.ndarray, "1 h w 3"]]:
+    """Pictures as the network will see them."""
+    sides = request.shape[1:] if request.shape else (size, size)
+    for image in pictures:
+        yield fit(image.shape[:2], sides, square=request.shape is not None).apply(image)[None]
+
+
+def _keeping(
+    batches: Iterable[UInt8[np.ndarray, "1 h w 3"]], kept: list[UInt8[np.ndarray, "1 h w 3"]]
+) -> Iterator[UInt8[np.ndarray, "1 h w 3"]]:
+    """All of them passed on, and evenly chosen ones put into ``kept`` for the check."""
+    every = 1
+    for number, batch in enumerate(batches):
+        if number % every == 0:
+            kept.append(batch)
+        if len(kept) > checking.QUANTISED_PICTURES:
+            del kept[1::2]
+            every *= 2
+        yield batch
+
+
+def _quantised(model: Any, batches: Iterable[UInt8[np.ndarray, "1 h w 3"]], request: Request) -> Any:
+    """The traced graph in int8, fixed to a shape if that was asked for."""
+    from lucidbox.export import quantising
+    from lucidbox.export.variants import lean, with_metadata, with_shape
+
+    ranges = quantising.measure_ranges(model, quantising.placement(model), batches)
+    # Fixed afterwards: by then tensors may have other names.
+    rounded = quantising.with_int8(lean(model), ranges)
+    fixed = with_shape(rounded, request.shape) if request.shape else rounded
+    return with_metadata(fixed, {"precision": "int8"})
+
+
+def _varied(model: Any, request: Request) -> Any:
+    """Shape and number type as asked for."""
+    from lucidbox.export.variants import lean, with_half_storage, with_shape
+
+    model = with_shape(model, request.shape) if request.shape else lean(model)
+    # TensorRT chooses number types by itself, from fp32.
+    return with_half_storage(model) if request.precision == "fp16" and request.form != "tensorrt" else model

@@ -1,0 +1,1 @@
+"""Annotation formats: each is read and written here, and nowhere else."""

@@ -1,0 +1,161 @@
+"""Annotated pictures as columns: what every reader gives and everything else takes."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lucidbox.core.array_types import Bool, Float, Int, Shaped
+from lucidbox.core.errors import DataError, OptionError
+from lucidbox.formats.problems import Problem, ProblemKind
+
+Form = Literal["coco", "yolo"]
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """One part of a data set, such as "train": its pictures and their usable objects.
+
+    Pixels are not read. Objects stand in the order of their pictures. Boxes are in pixels of the picture as
+    its annotations describe it: ``sizes`` says how large that is.
+
+    Attributes:
+        name: of the part.
+        source: file the annotations came from, for messages.
+        root: folder that ``file_names`` are relative to; None where it could not be found.
+        names: class names; a class id is an index into them.
+        category_ids: the number of each class in COCO files, which need not be contiguous.
+        image_ids: number of each picture, all different.
+        file_names: path of each picture below ``root``, "/" between folders.
+        sizes: width and height of each picture in pixels; 0, 0 where not stated.
+        pictures: for each object, the index of its picture; ascending.
+        classes: class id of each object.
+        boxes_xywh: left, top, width, height in pixels, COCO's form.
+        areas: square pixels; COCO's are those of masks, else width times height.
+        crowds: whether a box stands for many objects.
+        annotation_ids: number of each object, all different.
+        unread_fields: fields of the source that are not kept here, and how many entries have them.
+    """
+
+    name: str
+    source: str
+    root: Path | None
+    names: tuple[str, ...]
+    category_ids: Int[np.ndarray, " c"]
+    image_ids: Int[np.ndarray, " i"]
+    file_names: tuple[str, ...]
+    sizes: Int[np.ndarray, "i 2"]
+    pictures: Int[np.ndarray, " n"]
+    classes: Int[np.ndarray, " n"]
+    boxes_xywh: Float[np.ndarray, "n 4"]
+    areas: Float[np.ndarray, " n"]
+    crowds: Bool[np.ndarray, " n"]
+    annotation_ids: Int[np.ndarray, " n"]
+    unread_fields: tuple[tuple[str, int], ...] = ()
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.file_names)
+
+    def path(self, picture: int) -> Path:
+        """File of a picture.
+
+        Raises:
+            DataError: the folder of the pictures is not known.
+        """
+        if self.root is None:
+            raise DataError(f"{self.source}: the folder of its pictures was not found; name it with --images")
+        return self.root / self.file_names[picture]
+
+    def objects(self, picture: int) -> slice:
+        """Where a picture's objects stand in the columns."""
+        first, end = np.searchsorted(self.pictures, [picture, picture + 1]).tolist()
+        return slice(first, end)
+
+    def keep_objects(self, kept: Shaped[np.ndarray, " m"]) -> "DataSet":
+        """With only the objects of a boolean mask or of ascending indices; all pictures stay."""
+        fields = ("pictures", "classes", "boxes_xywh", "areas", "crowds", "annotation_ids")
+        return replace(self, **{field: getattr(self, field)[kept] for field in fields})
+
+    def keep_pictures(self, kept: Int[np.ndarray, " m"]) -> "DataSet":
+        """With only the pictures of these ascending indices, and their objects."""
+        place = np.full(len(self), -1)
+        place[kept] = np.arange(len(kept))
+        objects = self.keep_objects(place[self.pictures] >= 0)
+        return replace(
+            objects,
+            image_ids=self.image_ids[kept],
+            file_names=tuple(self.file_names[picture] for picture in kept.tolist()),
+            sizes=self.sizes[kept],
+            pictures=place[objects.pictures],
+        )
+
+    def presence(self) -> Bool[np.ndarray, "i c"]:
+        """Whether a picture has an object of a class, crowds included."""
+        present = np.zeros((len(self), len(self.names)), bool)
+        present[self.pictures, self.classes] = True
+        return present
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One part as read: what is usable, all that is wrong, and what a user should know besides."""
+
+    dataset: DataSet
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A whole data set as read.
+
+    Attributes:
+        form: "coco" or "yolo".
+        parts: such as train and val.
+        problems: everything found wrong without reading pixels.
+        notes: what is not wrong but was decided or replaced, in sentences with counts.
+    """
+
+    form: Form
+    parts: tuple[DataSet, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    def part(self, name: str | None = None) -> DataSet:
+        """The part of this name; without a name, the only one.
+
+        Raises:
+            OptionError: there is none of this name, or there are several to choose from.
+        """
+        found = [part for part in self.parts if name in (None, part.name)]
+        if len(found) == 1:
+            return found[0]
+        wanted = "several parts" if name is None else f"no part {name!r}"
+        remedy = "; choose one with --part" if name is None else ""
+        raise OptionError(f"{wanted}; the data set has: {', '.join(part.name for part in self.parts)}{remedy}")
+
+    def refuse_malformed(self) -> "Reading":
+        """Itself, where the files could be understood and there is at least one picture.
+
+        Raises:
+            DataError: not so; names the first problem to blame.
+        """
+        malformed = [problem for problem in self.problems if problem.kind is ProblemKind.STRUCTURE]
+        if malformed:
+            raise DataError(str(malformed[0]))
+        if not any(map(len, self.parts)):
+            reason = f": {self.problems[0]}" if self.problems else ""
+            raise DataError(f"{self.parts[0].source}: no usable pictures{reason}")
+        return self
+
+
+def empty_dataset(name: str, source: str, root: Path | None = None, names: tuple[str, ...] = ()) -> DataSet:
+    """A part without pictures: what an unreadable file holds."""
+    none = np.zeros(0, np.int64)
+    numbers = np.arange(len(names))
+    return DataSet(
+        name, source, root, names, numbers, none, (), np.zeros((0, 2), np.int64), none, none,
+        np.zeros((0, 4)), np.zeros(0), np.zeros(0, bool), none,
+    )  # fmt: skip

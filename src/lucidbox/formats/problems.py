@@ -1,0 +1,63 @@
+"""What can be wrong with a data set, and where it was found."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ProblemKind(StrEnum):
+    """The kinds of problems, in words for people; summaries count by them."""
+
+    STRUCTURE = "malformed file"
+    FOLDER = "missing folder or list"
+    CLASS_NAMES = "odd class names"
+    MISSING_FIELD = "missing field"
+    WRONG_TYPE = "wrong type"
+    DUPLICATE_ID = "duplicate id"
+    UNKNOWN_ID = "unknown id"
+    CLASS_RANGE = "class out of range"
+    COLUMNS = "wrong number of columns"
+    SEPARATOR = "wrong separator"
+    NOT_FINITE = "not a finite number"
+    NOT_A_SHARE = "number out of 0..1"
+    EMPTY_BOX = "zero or negative size"
+    OUTSIDE = "box outside the picture"
+    DUPLICATE_OBJECT = "duplicate annotation"
+    AREA = "odd area"
+    CROWD = "odd iscrowd"
+    UNREADABLE_LABELS = "unreadable label file"
+    ORPHAN_LABEL = "label without picture"
+    MISSING_PICTURE = "missing picture"
+    UNREADABLE_PICTURE = "unreadable picture"
+    PICTURE_SIZE = "picture of another size"
+    SAME_PICTURE = "same picture twice"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: what sort of thing.
+        place: file and line, or file and entry.
+        field: of the entry; empty where the whole entry or file is meant.
+        message: what is wrong with it, with the value.
+        left_out: whether the object or picture is unusable and not in the :class:`~lucidbox.datasets.DataSet`;
+            what is merely odd stays in.
+    """
+
+    kind: ProblemKind
+    place: str
+    field: str
+    message: str
+    left_out: bool = True
+
+    def __str__(self) -> str:
+        """One line: ``place: field: message``."""
+        return ": ".join(part for part in (self.place, self.field, self.message) if part)
+
+
+def count_by_kind(problems: Iterable[Problem]) -> dict[ProblemKind, int]:
+    """How many there are of each kind that occurs, most frequent first."""
+    return dict(Counter(problem.kind for problem in problems).most_common())

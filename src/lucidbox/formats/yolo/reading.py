@@ -1,0 +1,114 @@
+"""Reading YOLO data sets: a ``data.yaml``, pictures, and a text file of labels for each picture."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lucidbox.core.array_types import Int
+from lucidbox.core.class_names import coco_category_ids
+from lucidbox.core.progress import Progress, no_progress
+from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
+from lucidbox.formats.problems import Problem, ProblemKind
+from lucidbox.formats.yolo.description import YoloDescription, YoloPart
+from lucidbox.formats.yolo.labels import LabelFile, LabelReader
+from lucidbox.formats.yolo.layout import label_path, orphan_labels, pictures_of
+from lucidbox.images.headers import Header, read_headers
+
+
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """A readable picture and its labels; None where it has no label file."""
+
+    path: Path
+    header: Header
+    labels: LabelFile | None
+
+
+def scan_yolo(description: YoloDescription, part: YoloPart, progress: Progress = no_progress) -> Scan:
+    """Read one part to its end, whatever is wrong with it.
+
+    LabelFile are shares of a picture's sides, so the first bytes of every picture are read for its size. Boxes
+    become pixels of the picture as a viewer shows it. Pictures without a label file have no objects.
+
+    Args:
+        description: the data set's ``data.yaml``.
+        part: one of its parts.
+        progress: sees the pictures pass.
+    """
+    problems: list[Problem] = []
+    pictures = pictures_of(part, str(description.file), problems)
+    reader = LabelReader(len(description.names), description.keypoints)
+    labelled = []
+    for path, header in zip(pictures, read_headers(pictures, progress), strict=True):
+        if header.error:
+            problems.append(Problem(ProblemKind.UNREADABLE_PICTURE, str(path), "", header.error))
+        else:
+            labelled.append(_Labelled(path, header, _read_labels(path, header, reader, problems)))
+    problems += orphan_labels(part, pictures)
+    return Scan(_dataset(description, part, labelled), tuple(problems), _notes(description, part, labelled))
+
+
+def _read_labels(picture: Path, header: Header, reader: LabelReader, problems: list[Problem]) -> LabelFile | None:
+    file = label_path(picture)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(ProblemKind.UNREADABLE_LABELS, str(file), "", f"cannot be read as text: {error}"))
+        text = ""
+    labels = reader.read(text, header.width, header.height)
+    problems += [
+        Problem(fault.kind, f"{file}:{fault.line}", fault.field, fault.message, fault.left_out)
+        for fault in labels.faults
+    ]
+    return labels
+
+
+def _dataset(description: YoloDescription, part: YoloPart, labelled: Sequence[_Labelled]) -> DataSet:
+    source, names = str(description.file), description.names
+    if not labelled:
+        return empty_dataset(part.name, source, description.file.parent, names)
+    root = Path(os.path.commonpath([one.path.parent for one in labelled]))
+    sizes = np.array([(one.header.width, one.header.height) for one in labelled], np.int64)
+    counts = [0 if one.labels is None else len(one.labels.classes) for one in labelled]
+    found = [one.labels for one in labelled if one.labels is not None]
+    pictures = np.repeat(np.arange(len(labelled)), counts)
+    classes = np.concatenate([np.zeros(0, np.int64), *(labels.classes for labels in found)])
+    shares = np.concatenate([np.zeros((0, 4)), *(labels.boxes for labels in found)])
+    corners = shares[:, :2] - shares[:, 2:] / 2
+    boxes = np.concatenate([corners, shares[:, 2:]], axis=1) * np.tile(sizes[pictures], 2)
+    return DataSet(
+        part.name, source, root, names,
+        np.array(description.category_ids or coco_category_ids(names), np.int64),
+        picture_numbers([one.path for one in labelled]),
+        tuple(one.path.relative_to(root).as_posix() for one in labelled),
+        sizes, pictures, classes, boxes, boxes[:, 2] * boxes[:, 3],
+        np.zeros(len(classes), bool), np.arange(1, len(classes) + 1),
+    )  # fmt: skip
+
+
+def picture_numbers(paths: Iterable[Path]) -> Int[np.ndarray, " i"]:
+    """A number for each picture: the one it is named by, as COCO's are, if all are; else 1, 2, 3 and so on."""
+    stems = [path.stem for path in paths]
+    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal() and len(stem) < 19]
+    if len(set(numbers)) == len(stems):
+        return np.array(numbers, np.int64)
+    return np.arange(1, len(stems) + 1)
+
+
+def _notes(description: YoloDescription, part: YoloPart, labelled: Sequence[_Labelled]) -> tuple[str, ...]:
+    where = f"{description.file}: {part.name}"
+    without = sum(one.labels is None for one in labelled)
+    outlines = sum(one.labels.polygons for one in labelled if one.labels is not None)
+    notes = []
+    if without:
+        notes.append(f"{where}: {without} of {len(labelled)} pictures have no label file; they have no objects")
+    if outlines:
+        notes.append(f"{where}: {outlines} outlines became the boxes around them")
+    if description.keypoints:
+        notes.append(f"{where}: keypoints are not read, only boxes")
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""One way from an image file to RGB pixels."""

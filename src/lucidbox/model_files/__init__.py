@@ -1,0 +1,1 @@
+"""What kind of file a model is, and what it says of itself."""

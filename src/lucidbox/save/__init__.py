@@ -1,0 +1,1 @@
+"""What predict leaves on disk."""

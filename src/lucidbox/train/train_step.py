@@ -1,0 +1,209 @@
+"""One network learning from batches: forward, loss, gradients, the optimiser's step, the average of weights.
+
+It knows nothing of data sets, files, epochs or logs.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from lucidbox.core.array_types import Float, UInt8
+from lucidbox.core.errors import OptionError
+from lucidbox.model import Network
+from lucidbox.train.loader import Batch
+from lucidbox.train.losses import Gains, Targets, detection_loss
+from lucidbox.train.model_ema import ModelEMA
+from lucidbox.train.optimizer import freeze, make_optimizer, set_training_mode
+from lucidbox.train.processes import Processes
+from lucidbox.train.recipe import Recipe
+from lucidbox.train.schedule import Rates, apply
+from lucidbox.train.teacher import Teacher, distillation_loss
+
+SCALES = 2
+"""Stream of random numbers for the sides of multi-scale batches, beside those of the loader."""
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Parts of a batch's loss, gains applied, over all processes.
+
+    Attributes:
+        boxes, classes, distributions: see :mod:`lucidbox.train.losses`.
+        teacher: distance from the teacher's answers; 0 without one.
+        finite: whether they and the gradients are numbers; else nothing was learnt.
+    """
+
+    boxes: float
+    classes: float
+    distributions: float
+    teacher: float
+    finite: bool
+
+    @property
+    def parts(self) -> tuple[float, float, float, float]:
+        """The four of them."""
+        return self.boxes, self.classes, self.distributions, self.teacher
+
+
+class TrainStep:
+    """A network, its optimiser and its average.
+
+    Args:
+        network: it will be trained in place, on the processes' device.
+        recipe: how.
+        steps: of the optimiser in the whole training, by which "auto" chooses it.
+        processes: those that train together.
+        teacher: whose answers are learnt besides, or None.
+
+    Attributes:
+        network: in training.
+        average: moving average of its weights.
+        optimizer: torch's.
+        optimization: what "auto" came to.
+        precision: "fp32", "bf16" or "fp16": what "auto" came to.
+        pending: batches whose gradients wait for the next step.
+    """
+
+    def __init__(
+        self, network: Network, recipe: Recipe, steps: int, processes: Processes, teacher: Teacher | None = None
+    ) -> None:
+        self.recipe, self.processes, self.teacher = recipe, processes, teacher
+        self.precision = resolve_precision(recipe.precision, processes.device)
+        # Channels last is the order in memory that fast convolution kernels want.
+        self.network = network.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        freeze(self.network, recipe.freeze)
+        self.optimizer, self.optimization = make_optimizer(self.network, recipe, steps=steps)
+        processes.agree(self.network.state_dict().values())
+        self.average = ModelEMA(self.network, recipe.ema_decay, recipe.ema_ramp)
+        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=self.precision == "fp16")
+        self.gains = Gains(recipe.box_gain, recipe.class_gain, recipe.dfl_gain)
+        self.pending = 0
+
+    def begin(self) -> None:
+        """Be ready to learn: after building, and whenever the network was used otherwise."""
+        set_training_mode(self.network, self.recipe.freeze, norms=self.recipe.freeze_norms)
+
+    def learn(self, batch: Batch, number: int, rates: Rates) -> Losses:
+        """Add a batch's gradients, and take a step when there are enough; neither when they are no numbers.
+
+        Args:
+            batch: this process's part.
+            number: of the batch in the training; decides the side of a multi-scale batch.
+            rates: for this batch.
+        """
+        losses = self._differentiate(batch, number)
+        if losses.finite:
+            self.pending += 1
+            if self.pending >= rates.accumulate and not self._step(rates):
+                return replace(losses, finite=False)
+        return losses
+
+    def _differentiate(self, batch: Batch, number: int) -> Losses:
+        images, targets = self._on_device(batch, number)
+        size = (images.shape[2], images.shape[3])
+        device = self.processes.device.type
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        with torch.autocast(device, half, enabled=self.precision != "fp32"):
+            logits = self.network(images)
+        loss = detection_loss(
+            logits, targets, size, self.gains,
+            strides=self.network.strides, bins=self.network.bins, sum_over_processes=self.processes.sum,
+        )  # fmt: skip
+        total, lesson = loss.total, loss.items.new_zeros(1)
+        if self.teacher is not None:
+            answers = self.teacher(_pixels(images))
+            taught = distillation_loss(
+                logits, answers, size, self.gains,
+                strides=self.network.strides, bins=self.network.bins, sum_over_processes=self.processes.sum,
+            )  # fmt: skip
+            total = total + self.recipe.teacher_gain * taught.total
+            lesson = self.recipe.teacher_gain * taught.items.sum().reshape(1)
+        boxes, classes, distributions, teacher = self.processes.sum(torch.cat((loss.items, lesson))).tolist()
+        finite = bool(np.isfinite([boxes, classes, distributions, teacher]).all())
+        if finite:
+            self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        return Losses(boxes, classes, distributions, teacher, finite)
+
+    def _step(self, rates: Rates) -> bool:
+        """One step of the optimiser with what has gathered since the last; false if that is not finite."""
+        apply(self.optimizer, rates)
+        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
+        self.processes.sum_in_place(gradients)
+        self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(learning, self.recipe.clip or math.inf)
+        if math.isfinite(norm.item()):
+            self.scaler.step(self.optimizer)
+            self.average.update(self.network)
+        elif self.precision != "fp16" or self.scaler.get_scale() < 1:
+            return False
+        # In fp16 gradients overflow now and then: the step is left out, and the scale is lower from then on.
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.pending = 0
+        return True
+
+    def share_gradients(self) -> None:
+        """Move the gradients that wait for a step into the first process, which saves them."""
+        if self.processes.count > 1:
+            gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+            self.processes.sum_in_place(gradients)
+            for gradient in gradients if not self.processes.leads else ():
+                gradient.zero_()
+
+    def share_statistics(self) -> None:
+        """Make batch norms' statistics, which each process gathers from its own pictures, the mean of all."""
+        for network in (self.network, self.average.network):
+            statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+            self.processes.sum_in_place(statistics)
+            if self.processes.count > 1:
+                for buffer in statistics:
+                    buffer /= self.processes.count
+
+    def _on_device(self, batch: Batch, number: int) -> tuple[Float[Tensor, "b 3 h w"], Targets]:
+        """Images from 0 to 1, resized where the recipe says so, and their targets."""
+        device = self.processes.device
+        pixels = batch.images.to(device, non_blocking=True)
+        # The pixels lie as "b h w 3"; seen as "b 3 h w" that is channels last, without a copy.
+        images = pixels.permute(0, 3, 1, 2).float() / 255
+        parts = (batch.targets.pictures, batch.targets.classes, batch.targets.boxes)
+        targets = Targets(*(part.to(device, non_blocking=True) for part in parts))
+        side = self._side(number)
+        if side == self.recipe.size:
+            return images, targets
+        factor = side / self.recipe.size
+        images = interpolate(images, size=(side, side), mode="bilinear", align_corners=False)
+        return images, Targets(targets.pictures, targets.classes, targets.boxes * factor)
+
+    def _side(self, number: int) -> int:
+        """Side of the network's input for a batch: drawn from its number, so that all processes agree."""
+        if not self.recipe.multi_scale:
+            return self.recipe.size
+        random = np.random.default_rng((self.recipe.seed, SCALES, number))
+        factor = random.uniform(1 - self.recipe.multi_scale, 1 + self.recipe.multi_scale)
+        return max(32, round(self.recipe.size * factor / 32) * 32)
+
+
+def resolve_precision(wanted: str, device: torch.device) -> str:
+    """What "auto" comes to on a device: bf16 where the hardware computes in it, else fp32.
+
+    Raises:
+        OptionError: fp16 is asked for on a processor.
+    """
+    if wanted == "fp16" and device.type == "cpu":
+        raise OptionError("recipe: precision fp16 trains on graphics cards only; use bf16 or fp32")
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    # Where the processor has no instructions for it, bf16 is emulated, and slower than fp32.
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else "fp32"
+
+
+def _pixels(images: Float[Tensor, "b 3 h w"]) -> UInt8[Tensor, "b h w 3"]:
+    return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1)

@@ -1,0 +1,1 @@
+"""The one path over a data set, and what is asked of its results."""

@@ -1,0 +1,189 @@
+"""The predict path over a data set, with the settings that published accuracies are measured with.
+
+It differs from ``predict`` in three things only: a picture is fitted with its longer side at exactly the
+network's size and half a stride of room around it, an anchor may answer with several classes, and the
+thresholds keep nearly everything: the evaluator sorts it out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lucidbox.core.array_types import Float32, UInt8
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError, ImageError, LucidboxError, OptionError
+from lucidbox.core.text import printable
+from lucidbox.detect.letterbox import Letterbox, batch_shape, fit_validation
+from lucidbox.detect.nms import Limits, select, suppress
+from lucidbox.detector.detector import Detector
+from lucidbox.evaluate.truth import Truth
+from lucidbox.images.headers import read_header
+from lucidbox.images.reading import read_image
+from lucidbox.sources import Failure, Picture
+
+LIMITS = Limits(conf=0.001, iou=0.7, max_det=300, several_labels=True)
+"""What published accuracies are measured with."""
+
+CLASS_OFFSET = 7680
+"""Pixels by which the known implementation moves boxes apart, class by class, before it suppresses them."""
+
+
+Numbered = tuple[int, UInt8[np.ndarray, "h w 3"]]
+"""A picture's id in the truth, and its pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The network's own answer for one picture.
+
+    Attributes:
+        image_id: the picture's id in the truth.
+        frame: where the picture sits in the network's input.
+        boxes: xyxy of every anchor, pixels of the network's input.
+        scores: probability of each class at every anchor.
+    """
+
+    image_id: int
+    frame: Letterbox
+    boxes: Float32[np.ndarray, "a 4"]
+    scores: Float32[np.ndarray, "a c"]
+
+
+def files_of(truth: Truth, folder: Path) -> dict[int, Path]:
+    """The file of every picture of the truth, by picture id.
+
+    Raises:
+        DataError: the truth names no files, or one of them is not in the folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of pictures")
+    names = dict(zip(truth.image_ids.tolist(), truth.file_names, strict=False))
+    files = {image_id: folder / names.get(image_id, "") for image_id in truth.image_ids.tolist()}
+    missing = [image_id for image_id, path in files.items() if not path.is_file()]
+    if missing:
+        first = printable(names.get(missing[0], "")) or f"picture {missing[0]}, which names no file"
+        raise DataError(
+            f"{folder}: {len(missing)} of {len(files)} pictures of {truth.source} are not here: {first}"
+        )
+    return files
+
+
+def read_files(
+    files: Mapping[int, Path], batch: int, on_failure: Callable[[ImageError], None]
+) -> Iterator[list[Numbered]]:
+    """Pictures in groups that are to share one inference; groups of several are taken by aspect ratio.
+
+    Args:
+        files: by picture id.
+        batch: pictures of a group. All of them are padded to one shape, which moves scores slightly: a
+            published accuracy is reproduced exactly only with the batch it was measured with.
+        on_failure: told of each picture that cannot be read.
+
+    Raises:
+        OptionError: the batch is less than 1.
+    """
+    if batch < 1:
+        raise OptionError(f"batch {batch} is less than 1")
+    ordered = list(files) if batch == 1 else sorted(files, key=lambda image_id: _aspect_ratio(files[image_id]))
+    for start in range(0, len(ordered), batch):
+        group: list[Numbered] = []
+        for image_id in ordered[start : start + batch]:
+            try:
+                group.append((image_id, read_image(files[image_id])))
+            except ImageError as error:
+                on_failure(error)
+        if group:
+            yield group
+
+
+def read_stream(
+    pictures: Iterable[Picture | Failure],
+    truth: Truth,
+    on_failure: Callable[[LucidboxError], None],
+    say: Callable[[str], None],
+) -> Iterator[list[Numbered]]:
+    """Pictures of a stream that the truth knows, one by one: by the stream's own numbers, else by file name.
+
+    Args:
+        pictures: the stream.
+        truth: whose pictures are sought.
+        on_failure: told of each picture that cannot be read.
+        say: told at the end how many pictures of the stream the truth lacks, and how many of the truth's
+            never came.
+
+    Raises:
+        DataError: none of them is in the truth.
+    """
+    by_name = {Path(name).name: i for name, i in zip(truth.file_names, truth.image_ids.tolist(), strict=False)}
+    known, found, strange, last = set(truth.image_ids.tolist()), set[int](), 0, ""
+    for picture in pictures:
+        if isinstance(picture, Failure):
+            on_failure(picture.error)
+            continue
+        last = picture.source
+        image_id = by_name.get(picture.name) if picture.image_id is None else picture.image_id
+        if image_id is None or image_id not in known:
+            strange += 1
+            continue
+        found.add(image_id)
+        yield [(image_id, picture.pixels)]
+    if not found and last:
+        raise DataError(f"{last}: neither number nor name of any picture of this data set is in {truth.source}")
+    if strange:
+        say(f"{strange} pictures that came are not in {truth.source} and were left out")
+    if absent := len(known) - len(found):
+        say(f"{absent} of {len(known)} pictures of {truth.source} did not come; their objects count as missed")
+
+
+def answers(detector: Detector, groups: Iterable[list[Numbered]]) -> Iterator[Answer]:
+    """The network's answer for every picture, fitted as the reference fits it for validation.
+
+    Args:
+        detector: its size must be square.
+        groups: pictures that share one inference.
+
+    Raises:
+        OptionError: the detector's size is not square, or its model is fixed to a shape or to limits.
+    """
+    if detector.info and (detector.info.shape or detector.info.suppression):
+        raise OptionError(
+            f"{detector.weights}: exported with a fixed shape or with suppression inside, which is not what"
+            " published accuracies are measured with; evaluate its source, or use lucidbox parity --annotations"
+        )
+    if detector.size[0] != detector.size[1]:
+        raise OptionError(f"size {detector.size} is not square; validation takes one number")
+    longest = detector.size[0]
+    for group in groups:
+        sizes = [(image.shape[0], image.shape[1]) for _, image in group]
+        shape = batch_shape(sizes, longest)
+        frames = [fit_validation(size, longest, shape) for size in sizes]
+        predicted = detector.infer([image for _, image in group], frames)
+        for row, (image_id, _) in enumerate(group):
+            yield Answer(image_id, frames[row], predicted.boxes[row], predicted.scores[row])
+
+
+def exact_detections(detector: Detector, answer: Answer) -> Detections:
+    """Boxes as validation wants them, in the picture's own pixels."""
+    return detector.finish(answer.boxes, answer.scores, answer.frame, LIMITS)
+
+
+def class_offset_detections(detector: Detector, answer: Answer, limits: Limits = LIMITS) -> Detections:
+    """What suppression by shifted boxes gives, to show how far it is from the exact one.
+
+    Boxes of class c are moved by c · 7680 pixels, so that one run over all of them never compares two classes;
+    in float32 the sum rounds boxes by up to 0.03 px.
+    """
+    found = select(answer.scores, limits)
+    boxes = answer.boxes[found.anchors]
+    shifted = boxes + (found.classes * CLASS_OFFSET).astype(np.float32)[:, None]
+    kept = suppress(shifted, found.scores, found.classes, limits.iou, limits.max_det, agnostic=True)
+    restored = answer.frame.restore(boxes[kept])
+    return Detections(restored, found.scores[kept], found.classes[kept], detector.names)
+
+
+def _aspect_ratio(path: Path) -> float:
+    """Height over width, from the header; batches go from flat to tall, as the reference sorts them."""
+    header = read_header(path)
+    return header.height / header.width if header.width else 0.0

@@ -1,0 +1,285 @@
+"""Error types, confidence intervals, comparison, deviations, plots."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_equality import crowded_problem
+
+from lucidbox.core.errors import OptionError
+from lucidbox.evaluate import Predictions, Protocol, Truth, evaluate
+from lucidbox.evaluate.analysis.confusion import confusion
+from lucidbox.evaluate.analysis.errors import explain_errors
+from lucidbox.evaluate.analysis.intervals import _draws, _lanes, bootstrap, compare_paired, resampled
+from lucidbox.evaluate.analysis.plots import class_bars, confusion_matrix, save_plots
+from lucidbox.evaluate.analysis.variants import explain_gap
+
+
+def one_picture(truths, found):
+    """Truth and predictions of classes 0 and 1 in one picture: (class, box), (class, box, score)."""
+    truth = Truth.from_arrays(
+        [1] * len(truths), [one[0] for one in truths], [one[1] for one in truths], categories={0: "a", 1: "b"}
+    )
+    return truth, Predictions.from_arrays(
+        [1] * len(found), [one[0] for one in found], [one[1] for one in found], [one[2] for one in found]
+    )
+
+
+HERE, THERE, FAR = [0, 0, 40, 40], [200, 0, 40, 40], [400, 400, 40, 40]
+NEAR_HERE = [25, 0, 40, 40]  # IoU 15 / 65 with HERE
+CASES = [
+    ("localisation", [(0, HERE), (1, THERE)], [(0, NEAR_HERE, 0.9), (1, THERE, 0.9)], 0.5),
+    ("classification", [(0, HERE), (1, THERE)], [(1, HERE, 0.9), (1, THERE, 0.8)], 0.75),
+    ("duplicate", [(0, HERE), (0, THERE)], [(0, HERE, 0.9), (0, HERE, 0.8), (0, THERE, 0.7)], None),
+    ("background", [(0, HERE)], [(0, FAR, 0.9), (0, HERE, 0.8)], 0.5),
+    ("both", [(0, HERE), (1, THERE)], [(1, NEAR_HERE, 0.9), (1, THERE, 0.8)], 0.25),
+]
+
+
+@pytest.mark.parametrize(("kind", "truths", "found", "cost"), CASES, ids=[case[0] for case in CASES])
+def test_each_error_type_by_hand(kind, truths, found, cost):
+    report = explain_errors(evaluate(*one_picture(truths, found)).matching)
+    counts = {one.kind: one.count for one in report.costs}
+    costs = {one.kind: one.cost for one in report.costs}
+    assert counts.pop(kind) == 1
+    missed = counts.pop("missed")
+    assert missed == (1 if kind == "both" else 0)
+    assert not any(counts.values())
+    if cost is None:
+        # Recall 1/2 at precision 1, the rest at 2/3: taking the duplicate away lifts the rest to 1.
+        cost = 50 / 101 * (1 - 2 / 3)
+    assert costs[kind] == pytest.approx(cost)
+
+
+def test_a_missed_truth_costs_its_recall():
+    report = explain_errors(evaluate(*one_picture([(0, HERE), (0, THERE)], [(0, HERE, 0.9)])).matching)
+    assert pytest.approx(51 / 101) == report.AP50
+    assert [(one.kind, one.count) for one in report.costs if one.count] == [("missed", 1)]
+    assert report.costs[-1].cost == pytest.approx(50 / 101)
+    assert report.totals[1].cost == pytest.approx(50 / 101)
+
+
+def test_an_error_at_a_truth_that_was_found_is_only_taken_away():
+    truths, found = [(0, HERE)], [(0, NEAR_HERE, 0.9), (0, HERE, 0.8)]
+    report = explain_errors(evaluate(*one_picture(truths, found)).matching)
+    assert pytest.approx(0.5) == report.AP50
+    assert report.costs[0].cost == pytest.approx(0.5)
+
+
+def test_a_class_whose_last_truth_is_not_asked_for_stays_in_the_mean_with_0():
+    # Class a: one truth of two found. Class b: its only truth missed.
+    truths, found = [(0, HERE), (0, THERE), (1, FAR)], [(0, HERE, 0.9)]
+    report = explain_errors(evaluate(*one_picture(truths, found)).matching)
+    assert pytest.approx(51 / 101 / 2) == report.AP50
+    assert report.costs[-1].count == 2
+    assert report.costs[-1].cost == pytest.approx((1 - 51 / 101) / 2)
+
+
+def test_error_types_add_up_and_base_is_AP50():
+    summary = evaluate(*crowded_problem(0))
+    report = explain_errors(summary.matching)
+    assert pytest.approx(summary.stats[1], abs=1e-12) == report.AP50
+    assert sum(one.count for one in report.costs[:-1]) == report.totals[0].count
+    assert all(one.cost >= 0 for one in (*report.costs, *report.totals))
+
+
+def test_error_types_need_classes_and_the_threshold():
+    truth, predictions = crowded_problem(0)
+    for protocol in (Protocol(class_agnostic=True), Protocol((0.6,))):
+        with pytest.raises(OptionError, match="error types need"):
+            explain_errors(evaluate(truth, predictions, protocol).matching)
+
+
+def without_ties(seed):
+    truth, predictions = crowded_problem(seed)
+    scores = np.random.default_rng(seed).permutation(len(predictions)) / len(predictions)
+    return truth, replace(predictions, scores=scores)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_resample_is_the_evaluation_of_copied_pictures(seed):
+    truth, predictions = without_ties(seed)
+    matching = evaluate(truth, predictions).matching
+    drawn = np.random.default_rng(seed).integers(0, 12, 12)
+    ids = truth.image_ids[drawn]
+    truth_rows = [np.flatnonzero(truth.images == one) for one in drawn]
+    found_rows = [np.flatnonzero(predictions.image_ids == one) for one in ids]
+    rows, found = np.concatenate(truth_rows), np.concatenate(found_rows)
+    copied_truth = Truth.from_arrays(
+        np.repeat(np.arange(12), [len(one) for one in truth_rows]), truth.category_ids[truth.categories[rows]],
+        truth.boxes_xywh[rows], areas=truth.areas[rows], crowds=truth.crowds[rows], pictures=np.arange(12),
+        categories=dict(zip(truth.category_ids.tolist(), truth.category_names, strict=True)),
+    )  # fmt: skip
+    copied = Predictions.from_arrays(
+        np.repeat(np.arange(12), [len(one) for one in found_rows]), predictions.category_ids[found],
+        predictions.boxes_xywh[found], predictions.scores[found],
+    )  # fmt: skip
+    weights = np.bincount(drawn, minlength=12)
+    expected = evaluate(copied_truth, copied).stats[:3]
+    assert resampled(matching, _lanes(matching), weights) == pytest.approx(expected, abs=1e-12)
+
+
+def test_every_picture_once_is_the_evaluation_itself():
+    summary = evaluate(*crowded_problem(5))
+    lanes = _lanes(summary.matching)
+    assert resampled(summary.matching, lanes, np.ones(12, np.int64)) == pytest.approx(summary.stats[:3], abs=1e-12)
+
+
+def test_intervals_hold_the_number_and_repeat_bit_for_bit():
+    matching = evaluate(*crowded_problem(1)).matching
+    first, again, other = (bootstrap(matching, 60, seed) for seed in (4, 4, 5))
+    assert first == again != other
+    for one in first:
+        assert one.low < one.value < one.high
+        assert one.deviation > 0
+
+
+def test_better_worse_and_no_difference():
+    truth, found = without_ties(2)
+    random = np.random.default_rng(0)
+    blurred = found.boxes_xywh + random.normal(0, 6, found.boxes_xywh.shape)
+    blurred[:, 2:] = np.maximum(blurred[:, 2:], 1)
+    sharp, blunt = (evaluate(truth, one).matching for one in (found, replace(found, boxes_xywh=blurred)))
+    assert compare_paired(sharp, blunt, 60).verdict == "worse"
+    assert compare_paired(blunt, sharp, 60).verdict == "better"
+    same = compare_paired(sharp, sharp, 60)
+    assert same.verdict == "no difference"
+    assert same.differences[0].low == same.differences[0].high == 0
+
+
+def test_what_cannot_be_resampled_or_compared():
+    matching = evaluate(*crowded_problem(1)).matching
+    with pytest.raises(OptionError, match="at least 2"):
+        bootstrap(matching, 1)
+    with pytest.raises(OptionError, match="confidence"):
+        bootstrap(matching, 10, confidence=1.0)
+    with pytest.raises(OptionError, match="same truth"):
+        compare_paired(matching, evaluate(*crowded_problem(2)).matching, 10)
+    empty = Truth.from_arrays([], [], [], pictures=[0], categories={0: "a"})
+    with pytest.raises(OptionError, match="nothing to resample"):
+        bootstrap(evaluate(empty, Predictions.from_arrays([], [], [], [])).matching, 10)
+
+
+@pytest.fixture(scope="module")
+def deviations():
+    truth, predictions = crowded_problem(0)
+    return {one.name: one.numbers for one in explain_gap(truth, predictions)}
+
+
+def test_deviations_start_from_cocos_own(deviations):
+    truth, predictions = crowded_problem(0)
+    base = deviations["COCO's protocol, as pycocotools"]
+    assert base == pytest.approx(evaluate(truth, predictions).stats[:6])
+    assert deviations["annotation id 0 never found"] == base
+    assert deviations["crowds dropped"][0] < base[0]
+
+
+def test_deviations_of_chosen_classes_are_those_of_a_set_without_the_others():
+    truth, predictions = crowded_problem(0)
+    only = Truth.from_arrays(
+        truth.image_ids[truth.images[truth.categories == 1]], np.ones((truth.categories == 1).sum(), int),
+        truth.boxes_xywh[truth.categories == 1], areas=truth.areas[truth.categories == 1],
+        crowds=truth.crowds[truth.categories == 1], pictures=truth.image_ids, categories={1: "b"},
+    )  # fmt: skip
+    chosen = {one.name: one.measured for one in explain_gap(truth, predictions, classes=(1,))}
+    alone = {one.name: one.measured for one in explain_gap(only, predictions[predictions.category_ids == 1])}
+    # Ids are numbered anew, and the best hundred of a picture are those of all classes.
+    for name in chosen.keys() - {"annotation id 0 never found", "100 detections a picture over all classes"}:
+        assert chosen[name] == pytest.approx(alone[name]), name
+
+
+def test_the_exact_area_and_trapezoids_by_hand():
+    # Two truths, the first found at precision 1, the second never: the curve is 1 up to recall 1/2, then 0.
+    truth, found = one_picture([(0, HERE), (0, THERE)], [(0, HERE, 0.9)])
+    numbers = {one.name: one.numbers[1] for one in explain_gap(truth, found)}
+    assert numbers["COCO's protocol, as pycocotools"] == pytest.approx(51 / 101)
+    assert numbers["exact area under the curve"] == pytest.approx(0.5)
+    assert numbers["11 recall points"] == pytest.approx(6 / 11)
+    assert numbers["trapezoids over 101 interpolated points"] == pytest.approx(0.5, abs=0.006)
+
+
+def test_pycocotools_loses_the_annotation_of_id_0():
+    from coco_reference import pycocotools_evaluation
+
+    truth, predictions = crowded_problem(0)
+    truth = replace(truth, annotation_ids=np.arange(len(truth)))
+    stats = pycocotools_evaluation(truth, predictions).stats
+    shown = {one.name: one.numbers for one in explain_gap(truth, predictions)}
+    assert shown["annotation id 0 never found"] == pytest.approx(stats[:6], abs=1e-9)
+    summary = evaluate(truth, predictions)
+    assert summary.stats[0] > stats[0]
+    assert "id 0" in summary.notes[0]
+
+
+def test_a_detection_without_second_choice_by_hand():
+    # Both detections overlap the first truth most; the second could have had the other truth.
+    truths = [(0, [0, 0, 40, 40]), (0, [10, 0, 40, 40])]
+    found = [(0, [0, 0, 40, 40], 0.9), (0, [4, 0, 40, 40], 0.8)]
+    numbers = {one.name: one.numbers[1] for one in explain_gap(*one_picture(truths, found))}
+    assert numbers["COCO's protocol, as pycocotools"] == pytest.approx(1)
+    assert numbers["best truth only, no second choice"] == pytest.approx(51 / 101)
+
+
+def test_plots_are_drawn(tmp_path):
+    written = save_plots(evaluate(*crowded_problem(0)), tmp_path / "plots")
+    assert sorted(path.name for path in written) == [
+        "classes.png", "confusion.png", "f1.png", "precision-recall.png", "scores.png",
+    ]  # fmt: skip
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
+def test_plots_of_nothing(tmp_path):
+    empty = Truth.from_arrays([], [], [], pictures=[0], categories={0: "a"})
+    assert len(save_plots(evaluate(empty, Predictions.from_arrays([], [], [], [])), tmp_path)) == 5
+    truth, predictions = crowded_problem(0)
+    agnostic = evaluate(truth, predictions, Protocol(class_agnostic=True, iou_thresholds=(0.6,)))
+    assert len(save_plots(agnostic, tmp_path)) == 4
+
+
+def test_resamples_are_drawn_one_by_one():
+    draws = _draws(5, 1 << 40, 0)
+    assert [next(draws).sum() for _ in range(3)] == [5, 5, 5]
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(OptionError, match="seed must not be negative"):
+        bootstrap(evaluate(*crowded_problem(1)).matching, 10, seed=-1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("cat",), ("$\\frac0$", "x$y"), ("人物", "汽车", "ok", "\x1b"), ("a name of very many letters " * 3, "b")],
+    ids=["one", "dollars", "script", "long"],
+)
+def test_plots_take_any_class_names(names, tmp_path):
+    """Warnings are errors: letters without a glyph, and layouts that do not fit, warn."""
+    classes = np.arange(len(names))
+    boxes = np.tile([[0.0, 0.0, 40.0, 40.0]], (len(names), 1))
+    truth = Truth.from_arrays(classes, classes, boxes, categories=dict(enumerate(names)))
+    found = Predictions.from_arrays(classes, classes[::-1].copy(), boxes, np.full(len(names), 0.9))
+    assert len(save_plots(evaluate(truth, found), tmp_path)) == 5
+
+
+@pytest.mark.parametrize("names", [("cat",), ("a name of very many letters", "b", "c")])
+def test_a_small_confusion_matrix_has_all_its_words_inside(names):
+    classes = np.arange(len(names))
+    boxes = np.tile([[0.0, 0.0, 40.0, 40.0]], (len(names), 1))
+    truth = Truth.from_arrays(classes, classes, boxes, categories=dict(enumerate(names)))
+    found = Predictions.from_arrays(classes, classes, boxes, np.full(len(names), 0.9))
+    figure = confusion_matrix(confusion(evaluate(truth, found).matching))
+    figure.draw_without_rendering()
+    axes, edge = figure.axes[0], figure.bbox
+    texts = [*figure.texts, *axes.get_yticklabels(), *axes.get_xticklabels(), axes.xaxis.label, axes.yaxis.label]
+    assert len(texts) >= 2 + 2 * len(names)
+    for text in texts:
+        box = text.get_window_extent()
+        assert edge.x0 <= box.x0 < box.x1 <= edge.x1, text
+        assert edge.y0 <= box.y0 < box.y1 <= edge.y1, text
+
+
+def test_the_legend_of_class_bars_covers_no_bar():
+    truth, found = one_picture([(0, HERE)], [(0, HERE, 0.9)])
+    figure = class_bars(evaluate(truth, found))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
