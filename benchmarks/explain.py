@@ -29,6 +29,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "stubs"))
 
+from lucidbox.explain.scene import look, target_of, to_picture
 from pytorch_grad_cam import EigenCAM, GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -43,7 +44,6 @@ from lucidbox.explain.faithfulness import Faithfulness, map_overlap, points_insi
 from lucidbox.explain.hooks import landmarks, twin
 from lucidbox.explain.measuring import averaged, right_detections
 from lucidbox.explain.methods import METHODS
-from lucidbox.explain.scene import look, target_of, to_picture
 from lucidbox.images.reading import read_image
 from lucidbox.validate.inference import files_of
 

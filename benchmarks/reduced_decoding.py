@@ -60,8 +60,8 @@ def main():
         answers = []
         for within, evaluator in zip((None, detector.size), evaluators, strict=True):
             (picture,) = open_sources(path, reduced_within=within)
-            frame = detector.frame_of(picture.size)
-            evaluator.add(image_id, detector.predict([picture.pixels], [frame], LIMITS)[0])
+            frame = detector.predictor.letterbox_for(picture.size)
+            evaluator.add(image_id, detector.predictor([picture.pixels], [frame], LIMITS)[0])
             answers.append(detector(picture))
         collector.add(*answers)
     aps = [evaluator.summary().stats[0] for evaluator in evaluators]

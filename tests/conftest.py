@@ -58,18 +58,20 @@ def small_weights(cache_folder):
 @pytest.fixture(scope="session")
 def small_onnx(small_weights):
     """The same network through the door."""
-    from lucidbox.detector import model_cache
+    from lucidbox.detector.loading import graph_of
+    from lucidbox.model_files import look_at
     from models import unchecked_shapes
 
     with unchecked_shapes():
-        return model_cache.through(small_weights)
+        return graph_of(look_at(small_weights)).path
 
 
 @pytest.fixture(scope="session")
 def reference_onnx(cache_folder):
     """The reference YOLO11n through the door; the test is skipped where ../shared is absent."""
-    from lucidbox.detector import model_cache
+    from lucidbox.detector.loading import graph_of
+    from lucidbox.model_files import look_at
     from models import unchecked_shapes
 
     with unchecked_shapes():
-        return model_cache.through(shared_path("weights/yolo11n-reference.pt"))
+        return graph_of(look_at(shared_path("weights/yolo11n-reference.pt"))).path

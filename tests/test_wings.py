@@ -25,7 +25,7 @@ def loaded_after(code):
     "module",
     ["lucidbox", "lucidbox.cli", "lucidbox.detector.detector", "lucidbox.detect.nms", "lucidbox.draw.annotate", "lucidbox.sources",
      "lucidbox.engines.openvino", "lucidbox.save.writers", "lucidbox.cli.reporting", "lucidbox.evaluate",
-     "lucidbox.engines.torch", "lucidbox.detector.model_cache", "lucidbox.datasets", "lucidbox.validate.inference", "lucidbox.explain",
+     "lucidbox.engines.torch", "lucidbox.detector.loading", "lucidbox.model_files", "lucidbox.datasets", "lucidbox.validate.inference", "lucidbox.explain",
      "lucidbox.core.parallel", "lucidbox.benchmark", "lucidbox.cli.benchmark"],
 )  # fmt: skip
 def test_importing_the_running_wing_loads_nothing_of_the_other(module):

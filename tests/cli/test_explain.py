@@ -14,7 +14,7 @@ from lucidbox.cli.explain_report import say_near
 from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.explain import DEFAULT, METHODS
-from lucidbox.explain.why_not import Near
+from lucidbox.explain.near_anchors import Near
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 from lucidbox import bundled
 from lucidbox.cli import main
 from lucidbox.cli.export import _calibration
-from lucidbox.detector import model_cache
+from lucidbox.model_files import look_at
 from models import unchecked_shapes
 
 
@@ -38,7 +38,7 @@ def test_a_file_is_named_after_what_it_is_and_described(export, tmp_path):
     assert f"{path}: fp16, 1×96×160, suppression inside" in out
     assert "run by openvino and onnxruntime it differs" in out
     assert "licence: CC0-1.0" in out
-    info = model_cache.read_info(path)
+    info = look_at(path).info
     assert (info.shape, info.suppression.conf) == ((1, 96, 160), 0.3)
 
 

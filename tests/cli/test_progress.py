@@ -7,7 +7,7 @@ import pytest
 
 from lucidbox.cli.progress import bar, tell
 from lucidbox.explain.drise import Masking, drise
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 from models import RedFinder, picture
 
 

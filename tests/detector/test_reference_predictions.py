@@ -97,7 +97,7 @@ def test_validation_detections_equal_the_reference(reference_onnx, shared):
         image = read_image(shared("data/coco-val-150/images") / f"{image_id:012d}.jpg")
         size = image.shape[:2]
         frame = fit_validation(size, 640, batch_shape([size], 640))
-        found = detector.predict([image], [frame], limits)[0]
+        found = detector.predictor([image], [frame], limits)[0]
         total += len(found)
         for ours, theirs in zip(found.to_coco(image_id)[:5], entries[:5], strict=True):
             assert abs(ours["score"] - theirs["score"]) < 1e-3

@@ -24,9 +24,9 @@ from lucidbox.train.checkpoint import load_checkpoint
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
-from lucidbox.train.trainer import ALONE, Trainer, TrainingError, Callbacks
+from lucidbox.train.trainer import ALONE, Callbacks, Trainer, TrainingError
 from lucidbox.train.validation import BATCH, Validator
-from lucidbox.validate.inference import answers, exact_detections, files_of, read_files
+from lucidbox.validate.inference import LIMITS, files_of, raw_predictions, read_files
 from models import lively_network, unchecked_shapes
 
 
@@ -347,8 +347,8 @@ def test_validation_is_that_of_the_predict_path(tmp_path, data):
     truth = to_truth(opened.val)
     groups = read_files(files_of(truth, tmp_path / "data" / "images"), BATCH, print)
     evaluator = CocoEvaluator(truth)
-    for answer in answers(detector, groups):
-        evaluator.add(answer.image_id, exact_detections(detector, answer))
+    for image_id, raw in raw_predictions(detector.predictor, groups):
+        evaluator.add(image_id, detector.predictor.finish(raw, LIMITS))
     expected = evaluator.summary().matching.predictions
     assert len(found) > len(opened.val)
     for column in ("image_ids", "category_ids", "boxes_xywh", "scores"):

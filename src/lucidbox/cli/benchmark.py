@@ -189,17 +189,17 @@ def _operations(
 ) -> "dict[tuple[int, int], float] | None":
     """Billions of operations by input shape; None for graphs that are fixed to something, and for TorchScript."""
     from lucidbox.benchmark.machine import operations_of
-    from lucidbox.detector import model_cache
+    from lucidbox.detector.loading import graph_of
+    from lucidbox.model_files import look_at
 
     first = next(iter(detectors.values()))
     assert first.weights is not None
-    graph = model_cache.through(first.weights, _say)
-    if model_cache.form_of(graph) == "torchscript" or (
-        first.info and (first.info.shape or first.info.suppression)
-    ):
+    graph = graph_of(look_at(first.weights), _say)
+    if graph.format == "torchscript" or (first.info and (first.info.shape or first.info.suppression)):
         return None
-    shapes = [detector.frame(shot.pixels).shape for detector in detectors.values() for shot in taken.shots]
-    return operations_of(graph, shapes)
+    sizes = [shot.pixels.shape[:2] for shot in taken.shots]
+    shapes = [one.predictor.letterbox_for(size).shape for one in detectors.values() for size in sizes]
+    return operations_of(graph.path, shapes)
 
 
 def _document(

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 methods:
   odam           each cell's own say in one detection, gradient times activation (default)
-  odam-fine      odam, where an early layer's cells count too: finer, and nearer the outline
   gradcam        channels weighed by their say in one detection
   gradcam-class  channels weighed by their say in a class, all over P3
   eigencam       what a layer responds to most, whatever the detection
@@ -177,24 +176,24 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     from lucidbox.core.detections import Detections
     from lucidbox.explain.explanation import explain_targets
     from lucidbox.explain.methods import network_of
-    from lucidbox.explain.scene import look, target_at
-    from lucidbox.explain.why_not import near_anchors
+    from lucidbox.explain.near_anchors import near_anchors
+    from lucidbox.explain.targets import target_at
     from lucidbox.images.reading import read_image
 
     options = _options(arguments)
     place = _numbers(arguments.at)
     (class_id,) = class_ids([arguments.class_name], detector.names)
-    scene = look(detector, read_image(arguments.picture))
-    near = near_anchors(scene, place, class_id, detector.limits)
+    raw = detector.predictor.infer([read_image(arguments.picture)])[0].copy()
+    near = near_anchors(raw, detector.names, place, class_id, detector.limits)
     say_near(arguments, near, detector.names[class_id])
     best = near[0]
     shown = Detections(
         np.array([best.box], np.float32), np.array([best.score], np.float32), np.array([class_id]), detector.names
     )
-    target = target_at(scene, best.anchor, class_id)
+    target = target_at(raw, best.anchor, class_id)
     network = None if options["method"] == "drise" else network_of(detector, options["method"])
     with output_folder(arguments) as folder:
-        explanations = explain_targets(scene, [shown], [target], network=network, **options)
+        explanations = explain_targets(detector.predictor, raw, [shown], [target], network=network, **options)
         save_explanation(arguments, folder, [f"missed-{detector.names[class_id]}"], explanations, near)
     return 0
 

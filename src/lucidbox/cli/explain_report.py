@@ -15,7 +15,7 @@ from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.explain.drawing import captions, overlay
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import Explanation
-from lucidbox.explain.why_not import Near, spelled
+from lucidbox.explain.near_anchors import Near, spelled
 from lucidbox.save.results import safe_name, save_image
 
 DEFAULT_FOLDER = "runs/explain"
@@ -64,7 +64,7 @@ def save_explanation(
     out, records = sys.stderr if arguments.json else sys.stdout, []
     for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
         save_image(folder / f"{stem}-panel.png", explanation.draw())
-        save_image(folder / f"{stem}-overlay.png", overlay(explanation.scene.picture, explanation.heatmap))
+        save_image(folder / f"{stem}-overlay.png", overlay(explanation.raw.image, explanation.heatmap))
         # Sixteen bits: the levels of a faint map are not lost.
         levels = np.rint(explanation.heatmap * 65535).astype(np.uint16)
         atomic_write(folder / f"{stem}-heat.png", cv2.imencode(".png", levels)[1].tobytes())

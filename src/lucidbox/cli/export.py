@@ -89,7 +89,6 @@ def run(arguments: argparse.Namespace) -> int:
         from lucidbox.export import export
     except ModuleNotFoundError as error:
         raise EngineError(f"exporting needs {error.name}; pip install 'lucidbox[train]'") from error
-    from lucidbox.detector.model_cache import read_info
 
     request = _request(arguments)
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
@@ -100,8 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         bar()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
     )
     check = export(arguments.weights, target, request, _say, pictures)
-    licence = read_info(arguments.weights).licence
-    print(f"{target}: {_described(target, request, check)}; licence: {licence}")
+    print(f"{target}: {_described(target, request, check)}; licence: {check.licence}")
     return int(bool(failures))
 
 
@@ -120,7 +118,7 @@ def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "
     sources = open_sources(images, recursive=True)
     every = max(1, (sources.count or 0) / wanted)
     given = 0
-    with closing(sources.unread()) as items:
+    with closing(sources.lazy_items()) as items:
         for number, read in enumerate(items):
             if number < int((given + len(failures)) * every):
                 continue
@@ -143,7 +141,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
     from lucidbox.detect.letterbox import parse_size
     from lucidbox.detect.nms import Limits
     from lucidbox.export import Request
-    from lucidbox.model_files.file_format import Suppression
+    from lucidbox.model_files.metadata import Suppression
 
     given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
     if given and not arguments.suppress:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lucidbox.core.errors import LucidboxError, OutputError
 from lucidbox.core.text import printable
-from lucidbox.detector.stream import Result
+from lucidbox.detect.stream import Result
 from lucidbox.save.results import JsonLines, describe_detections, json_line, json_record
 from lucidbox.save.writers import Saver
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from lucidbox.cli.progress import bar, tell
 from lucidbox.core.errors import LucidboxError, OptionError
 from lucidbox.core.text import printable
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import RawPrediction
+from lucidbox.detector import Detector
 from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Truth
 from lucidbox.evaluate.evaluation import Matching
 from lucidbox.sources import open_sources
 from lucidbox.validate import inference
 from lucidbox.validate.false_negatives import Missed, explain_missed, missed_rows, untraced
-from lucidbox.validate.inference import Answer, Numbered
+from lucidbox.validate.inference import Numbered
 
 
 @dataclass
@@ -47,9 +48,9 @@ class Run:
         groups = inference.read_files(self.files, self.batch, on_failure=lambda error: None)
         wanted = (group for group in groups if any(image_id in by_picture for image_id, _ in group))
         traced: list[Missed] = []
-        for answer in self._answers(wanted, None):
-            rows = by_picture.pop(answer.image_id, [])
-            traced += explain_missed(matching, rows, answer, self.detector.names)
+        for image_id, raw in self._answers(wanted, None):
+            rows = by_picture.pop(image_id, [])
+            traced += explain_missed(matching, rows, raw, self.detector.names)
         return traced + [untraced(matching, row, "unread") for rows in by_picture.values() for row in rows]
 
     def predictions(
@@ -59,10 +60,11 @@ class Run:
         # All that the model gives: the rules of the evaluation are for the evaluation to apply.
         everything = Protocol(max_detections=(inference.LIMITS.max_det,))
         exact, shifted = (CocoEvaluator(self.truth, everything) for _ in range(2))
-        for answer in self._answers(groups, count):
-            exact.add(answer.image_id, inference.exact_detections(self.detector, answer))
+        predictor = self.detector.predictor
+        for image_id, raw in self._answers(groups, count):
+            exact.add(image_id, predictor.finish(raw, inference.LIMITS))
             if class_offset:
-                shifted.add(answer.image_id, inference.class_offset_detections(self.detector, answer))
+                shifted.add(image_id, inference.class_offset_detections(predictor, raw))
         if class_offset:
             self.class_offset = shifted.predictions()
         return exact.predictions()
@@ -72,9 +74,9 @@ class Run:
         self.failures += 1
         tell(printable(f"lucidbox: error: {error}"))
 
-    def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[Answer]:
+    def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[tuple[int, RawPrediction]]:
         """The network's answers, with a progress bar on a terminal."""
-        yield from bar()(inference.answers(self.detector, groups), count)
+        yield from bar()(inference.raw_predictions(inference.validation_predictor(self.detector), groups), count)
 
 
 def run_model(

@@ -12,8 +12,8 @@ from lucidbox.explain.explanation import Explanation, explain, explain_each
 from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.gradcam import class_gradcam
 from lucidbox.explain.methods import DEFAULT, METHODS
-from lucidbox.explain.scene import SIDES
-from lucidbox.explain.why_not import Near, near_anchors
+from lucidbox.explain.near_anchors import Near, near_anchors
+from lucidbox.explain.targets import SIDES
 
 __all__ = [
     "DEFAULT",

@@ -13,7 +13,7 @@ from lucidbox.core.array_types import Bool, Float, Float32, UInt8
 from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Engine
 from lucidbox.explain.drise import left_of
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 
 STEPS = 12
 """Steps of the deletion and insertion curves."""

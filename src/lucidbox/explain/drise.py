@@ -15,7 +15,7 @@ from lucidbox.core.errors import OptionError
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Engine
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lucidbox.core.array_types import Float, Float32, UInt8
 from lucidbox.core.errors import OptionError
-from lucidbox.explain.scene import SIDES, Target
+from lucidbox.explain.targets import SIDES, Target
 from lucidbox.model.decoding import expected_distances
 from lucidbox.model.network import Logits, Network
 

@@ -12,13 +12,12 @@ from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, ImageError
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.detector.detector import Detector
+from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
-from lucidbox.explain.batch import GAUSSIAN, networks_of, picture_figures
+from lucidbox.explain.batch import GAUSSIAN, image_figures, networks_of
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.methods import METHODS
-from lucidbox.explain.scene import look
 from lucidbox.images.reading import read_image
 
 if TYPE_CHECKING:
@@ -141,8 +140,9 @@ def measure_methods(
     networks = networks_of(network)
     rows: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
     for path, found in progress(groups, len(groups)):
-        scene = look(detector, read_image(path))
-        for method, figured in picture_figures(scene, found, networks, tuple(rows), layer, masking).items():
+        raw = detector.predictor.infer([read_image(path)])[0].copy()
+        figures = image_figures(detector.predictor, raw, found, networks, tuple(rows), layer, masking)
+        for method, figured in figures.items():
             rows[method] += figured
     return [averaged(method, figured, rows[GAUSSIAN]) for method, figured in rows.items()]
 

@@ -1,4 +1,4 @@
-"""Weights → files for where people deploy: ONNX, OpenVINO IR, TorchScript, a TensorRT engine.
+"""Weights → files for where people deploy: ONNX, OpenVINO IR, TorchScript.
 
 Every graph is a variant of one: :func:`export_onnx` traces the network, :func:`export` changes shapes, number
 types and outputs of that ONNX and hands it to the other toolkits. Each file is checked before it gets its name.

@@ -22,7 +22,7 @@ from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 from lucidbox.engines.openvino import OpenVinoEngine, shared_core
 from lucidbox.engines.static_shape import GraphEngine, SuppressedEngine, one_hot
 from lucidbox.export.variants import suppression_alone
-from lucidbox.model_files.file_format import Suppression
+from lucidbox.model_files.metadata import Suppression
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,6 @@ class Tolerance:
 
 TOLERANCES = {"fp32": Tolerance(0.05, 1e-4), "fp16": Tolerance(1.0, 0.005)}
 """By precision. Boxes of anchors that see nothing are the ones that move; those found move far less."""
-
-HALF_ARITHMETIC = Tolerance(8.0, 0.03)
-"""For a TensorRT engine that computes in fp16: a guess, no such engine was ever at hand."""
 
 QUANTISED_PICTURES = 32
 """Most pictures on which an int8 graph is held to the network."""
@@ -60,12 +57,14 @@ class Check:
         scores: largest difference of a score; for int8 the median likewise.
         found: for int8: how many boxes the network finds in the pictures, and how many of them the artefact does,
             in the engine that finds fewest.
+        licence: of the weights, as their source states it.
     """
 
     engines: tuple[str, ...]
     boxes: float
     scores: float
     found: tuple[int, int] | None = None
+    licence: str = ""
 
 
 def graph_engines(path: Path) -> list[GraphEngine]:

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.filesystem import atomic_write, numbered_folder, output_error
-from lucidbox.detector.stream import Result
+from lucidbox.detect.stream import Result
 from lucidbox.draw.annotate import draw
 from lucidbox.save.results import UniqueNames, VideoSaver, save_crops, save_image, suffix_for, txt_lines
 from lucidbox.sources import Picture, Source, Sources

@@ -11,7 +11,7 @@ from lucidbox.core.errors import ImageError
 from lucidbox.datasets.training.data import TrainingData
 from lucidbox.datasets.truth import to_truth
 from lucidbox.detect.letterbox import parse_size
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import Predictor
 from lucidbox.engines.torch import TorchEngine
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.summary import Summary, evaluate
@@ -19,7 +19,7 @@ from lucidbox.formats.dataset import DataSet
 from lucidbox.model import Network
 from lucidbox.train.charts import prediction_sheet
 from lucidbox.train.processes import Processes
-from lucidbox.validate.inference import Numbered, answers, exact_detections
+from lucidbox.validate.inference import LIMITS, Numbered, raw_predictions
 
 BATCH = 16
 """Pictures of one inference: whatever trains, the same share a padded shape, and memory stays small."""
@@ -60,14 +60,13 @@ class Validator:
         Raises:
             EngineError: the network answers with what is no number.
         """
-        engine = TorchEngine.of(network, self.precision, str(self.processes.device))
-        detector = Detector(engine, self.data.names, size=parse_size(self.size), batch=BATCH)
+        engine = TorchEngine(network, self.precision, device=str(self.processes.device))
+        predictor = Predictor(engine, self.data.names, size=parse_size(self.size))
         categories = self.data.val.category_ids
         self.shown, self.failures = {}, []
         rows = [np.zeros((0, 7))]
-        for answer in answers(detector, self._groups()):
-            found = exact_detections(detector, answer)
-            picture = answer.image_id
+        for picture, raw in raw_predictions(predictor, self._groups()):
+            found = predictor.finish(raw, LIMITS)
             if picture < KEPT_FOR_SHEET:
                 self.shown[picture] = found
             columns = (

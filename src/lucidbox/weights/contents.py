@@ -9,7 +9,7 @@ import numpy as np
 from lucidbox.core.array_types import Shaped
 from lucidbox.core.errors import WeightsError
 from lucidbox.core.version import __version__
-from lucidbox.model_files.file_format import DEFAULT_CONF, conf_of
+from lucidbox.model_files.metadata import DEFAULT_CONF, conf_of
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.licence_text import NOT_STATED, one_line
 

@@ -1,7 +1,7 @@
-"""One picture as the network sees it, and what is to be explained in it. No torch here.
+"""What is explained in an image, and maps moved between the network's input and the image. No torch here.
 
-Everything that explains looks at the picture through the same letterbox and engine as the detector, so a
-map is about the very answer that was given.
+Everything that explains starts from a :class:`lucidbox.detect.predictor.RawPrediction`, made by the detector's own
+letterbox and engine, so a map is about the very answer that was given.
 """
 
 from dataclasses import dataclass
@@ -9,38 +9,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.core.array_types import Float, Float32, UInt8
+from lucidbox.core.array_types import Float, Float32
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.letterbox import Letterbox
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import RawPrediction
 
 SIDES = ("left", "top", "right", "bottom")
 """In the order of a box's distributions."""
 
 FARTHEST = 2.0
 """Pixels, or hundredths of score, by which an anchor may differ from a detection that it is to have made."""
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """A picture and the network's own answer for it.
-
-    Attributes:
-        detector: whose engine answered.
-        picture: RGB, its own pixels.
-        frame: where the picture sits in the network's input.
-        pixels: the network's input: the picture letterboxed.
-        boxes: xyxy of every anchor, pixels of the network's input.
-        scores: probability of each class at every anchor.
-    """
-
-    detector: Detector
-    picture: UInt8[np.ndarray, "h w 3"]
-    frame: Letterbox
-    pixels: UInt8[np.ndarray, "h2 w2 3"]
-    boxes: Float32[np.ndarray, "a 4"]
-    scores: Float32[np.ndarray, "a c"]
 
 
 @dataclass(frozen=True)
@@ -60,24 +39,11 @@ class Target:
     side: str | None = None
 
 
-def look(detector: Detector, picture: UInt8[np.ndarray, "h w 3"]) -> Scene:
-    """Run the network on one picture.
-
-    Raises:
-        EngineError: the network answers with something that is not a number.
-    """
-    frame = detector.frame(picture)
-    pixels = frame.apply(picture)
-    predicted = detector.infer([picture], [frame])
-    # Copies: the engine's arrays live until this thread's next call, which measuring makes.
-    return Scene(detector, picture, frame, pixels, predicted.boxes[0].copy(), predicted.scores[0].copy())
-
-
-def target_of(scene: Scene, detection: Detections, side: str | None = None) -> Target:
+def target_of(raw: RawPrediction, detection: Detections, side: str | None = None) -> Target:
     """The anchor that made a detection: the one whose box and score are the detection's.
 
     Args:
-        scene: of the picture in which it was found.
+        raw: the network's answer for the image in which it was found.
         detection: one box, in the picture's own pixels.
         side: explain the place of this side instead of the class's score.
 
@@ -89,46 +55,45 @@ def target_of(scene: Scene, detection: Detections, side: str | None = None) -> T
     if side is not None and side not in SIDES:
         raise OptionError(f"side {side!r} is unknown; choose one of {', '.join(SIDES)}")
     class_id = int(detection.classes[0])
-    if not 0 <= class_id < scene.scores.shape[1]:
-        raise OptionError(
-            f"class {class_id} is not in the model: its ids run from 0 to {scene.scores.shape[1] - 1}"
-        )
+    if not 0 <= class_id < raw.scores.shape[1]:
+        raise OptionError(f"class {class_id} is not in the model: its ids run from 0 to {raw.scores.shape[1] - 1}")
     # Restored boxes are clipped, so several anchors may have the same one: the score tells them apart.
-    off = np.abs(scene.frame.restore(scene.boxes) - detection.boxes[0]).max(axis=1)
-    off += 100 * np.abs(scene.scores[:, class_id] - detection.scores[0])
+    off = np.abs(raw.letterbox.restore(raw.boxes) - detection.boxes[0]).max(axis=1)
+    off += 100 * np.abs(raw.scores[:, class_id] - detection.scores[0])
     anchor = int(off.argmin())
     if not off[anchor] <= FARTHEST:
         raise OptionError(
             "no anchor of this model makes this detection in this picture; pass one that this detector found"
         )
-    return target_at(scene, anchor, class_id, side)
+    return target_at(raw, anchor, class_id, side)
 
 
-def target_at(scene: Scene, anchor: int, class_id: int, side: str | None = None) -> Target:
+def target_at(raw: RawPrediction, anchor: int, class_id: int, side: str | None = None) -> Target:
     """The target at a known anchor."""
-    left, top, right, bottom = scene.boxes[anchor].tolist()
+    left, top, right, bottom = raw.boxes[anchor].tolist()
     return Target(anchor, class_id, (left, top, right, bottom), side)
 
 
-def to_picture(heat: Float[np.ndarray, "h w"], frame: Letterbox) -> Float32[np.ndarray, "h2 w2"]:
+def to_image(heat: Float[np.ndarray, "h w"], letterbox: Letterbox) -> Float32[np.ndarray, "h2 w2"]:
     """A map of the whole network input, at any resolution, moved to the picture's own pixels, 0 to 1.
 
     Enlarged to the network's input (bilinear, cells' values at their centres), freed of the letterbox's
     padding, resized to the picture. Values below 0 are no reasons and become 0; then the largest becomes 1.
     A map without any heat stays 0 everywhere.
     """
-    height, width = frame.shape
+    height, width = letterbox.shape
     whole = cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    inside = whole[frame.top : frame.top + frame.resized[0], frame.left : frame.left + frame.resized[1]]
+    top, left, (rows, columns) = letterbox.top, letterbox.left, letterbox.resized
+    inside = whole[top : top + rows, left : left + columns]
     # Where the picture is smaller than the input, samples between its pixels count too.
-    way = cv2.INTER_AREA if frame.resized[0] > frame.original[0] else cv2.INTER_LINEAR
-    own = cv2.resize(inside, frame.original[::-1], interpolation=way)
+    way = cv2.INTER_AREA if rows > letterbox.original[0] else cv2.INTER_LINEAR
+    own = cv2.resize(inside, letterbox.original[::-1], interpolation=way)
     return to_unit(own)
 
 
-def to_input(heat: Float[np.ndarray, "h w"], scene: Scene) -> Float32[np.ndarray, "h2 w2"]:
+def to_input(heat: Float[np.ndarray, "h w"], raw: RawPrediction) -> Float32[np.ndarray, "h2 w2"]:
     """A map of the whole network input, at any resolution, at the size of that input, 0 to 1."""
-    return to_unit(cv2.resize(heat, scene.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+    return to_unit(cv2.resize(heat, raw.pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def to_unit(heat: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:

@@ -3,11 +3,12 @@ import json
 import pytest
 
 from lucidbox.core.errors import WeightsError
-from lucidbox.detector import model_cache
+from lucidbox.detector.loading import graph_of
+from lucidbox.model_files import look_at
 
 
 def test_metadata_is_read_without_any_package(small_onnx, monkeypatch):
-    info = model_cache.read_info(small_onnx)
+    info = look_at(small_onnx).info
     assert info.architecture == "yolo11n"
     assert info.names == ("red", "green", "blue")
     assert info.size == 640
@@ -17,25 +18,25 @@ def test_metadata_is_read_without_any_package(small_onnx, monkeypatch):
 def test_metadata_equals_what_onnx_itself_reads(small_onnx):
     onnx = pytest.importorskip("onnx")
     properties = {entry.key: entry.value for entry in onnx.load(small_onnx).metadata_props}
-    assert tuple(json.loads(properties["names"])) == model_cache.read_info(small_onnx).names
+    assert tuple(json.loads(properties["names"])) == look_at(small_onnx).info.names
     assert properties["stride"] == "32"
 
 
 def test_the_second_time_nothing_is_converted(small_weights, small_onnx, monkeypatch):
     monkeypatch.setattr("lucidbox.export.export_onnx", lambda *_: pytest.fail("converted again"))
-    assert model_cache.through(small_weights) == small_onnx
-    assert model_cache.through(small_onnx) == small_onnx
+    assert graph_of(look_at(small_weights)).path == small_onnx
+    assert graph_of(look_at(small_onnx)).path == small_onnx
 
 
 def test_equal_content_shares_one_conversion(small_weights, small_onnx, tmp_path):
     copy = tmp_path / small_weights.name
     copy.write_bytes(small_weights.read_bytes())
-    assert model_cache.through(copy) == small_onnx
+    assert graph_of(look_at(copy)).path == small_onnx
 
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(WeightsError, match=r"nothing\.pt: no such weights file"):
-        model_cache.through(tmp_path / "nothing.pt")
+        look_at(tmp_path / "nothing.pt")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x08\x07\x12\x04abcd", b"\xff" * 64, b"<html></html>"])
@@ -45,7 +46,7 @@ def test_what_is_no_onnx_of_ours_is_refused(content, tmp_path):
     with pytest.raises(
         WeightsError, match=r"model\.onnx: (not an ONNX file made|not a weights file|an empty file)"
     ):
-        model_cache.read_info(model_cache.through(path))
+        graph_of(look_at(path))
 
 
 def test_every_truncation_is_refused_or_harmless(small_onnx, tmp_path):
@@ -54,4 +55,4 @@ def test_every_truncation_is_refused_or_harmless(small_onnx, tmp_path):
     for length in [*range(0, 200, 7), len(whole) // 2, len(whole) - 1]:
         path.write_bytes(whole[:length])
         with pytest.raises(WeightsError):
-            model_cache.read_info(path)
+            graph_of(look_at(path))
