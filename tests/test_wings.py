@@ -23,10 +23,11 @@ def loaded_after(code):
 
 @pytest.mark.parametrize(
     "module",
-    ["lucidbox", "lucidbox.cli", "lucidbox.detector.detector", "lucidbox.detect.nms", "lucidbox.draw.annotate", "lucidbox.sources",
-     "lucidbox.engines.openvino", "lucidbox.save.writers", "lucidbox.cli.reporting", "lucidbox.evaluate",
-     "lucidbox.engines.torch", "lucidbox.detector.loading", "lucidbox.model_files", "lucidbox.datasets", "lucidbox.validate.inference", "lucidbox.explain",
-     "lucidbox.core.parallel", "lucidbox.benchmark", "lucidbox.cli.benchmark"],
+    ["lucidbox", "lucidbox.cli", "lucidbox.detector", "lucidbox.detect.nms", "lucidbox.draw", "lucidbox.sources",
+     "lucidbox.engines.openvino", "lucidbox.engines.torch", "lucidbox.save.writers", "lucidbox.cli.predict",
+     "lucidbox.evaluate", "lucidbox.detector.loading", "lucidbox.model_files", "lucidbox.datasets", "lucidbox.formats",
+     "lucidbox.validate.inference", "lucidbox.explain", "lucidbox.core.parallel", "lucidbox.benchmark",
+     "lucidbox.cli.benchmark"],
 )  # fmt: skip
 def test_importing_the_running_wing_loads_nothing_of_the_other(module):
     assert loaded_after(f"import {module}") & MAKING == set()

@@ -10,7 +10,8 @@ from PIL import Image
 from lucidbox import Detector, Limits
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import EngineError, ImageError, OptionError
-from lucidbox.detector.detector import MANY, lazy_items
+from lucidbox.detect.stream import MANY
+from lucidbox.detector.detector import lazy_items
 from lucidbox.engines import Prediction
 from lucidbox.sources import Picture, open_sources
 from models import RedFinder, picture

@@ -9,6 +9,7 @@ import pytest
 from lucidbox import engines, weights
 from lucidbox.core.errors import EngineError, OptionError
 from lucidbox.engines import openvino
+from models import engine_of
 
 ON_OFFER = [("openvino", "fp32"), ("onnxruntime", "fp32"), ("torch", "fp32")]
 

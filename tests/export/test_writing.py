@@ -15,7 +15,7 @@ from lucidbox.model_files import look_at
 from lucidbox.model_files.file_format import format_of
 from lucidbox.model_files.metadata import Suppression
 from lucidbox.validate import inference
-from models import unchecked_shapes
+from models import engine_of, unchecked_shapes
 
 SUPPRESSION = Suppression(conf=0.2, iou=0.5, max_det=20)
 CONF = 0.3  # finds some thirty boxes, far from the most that are kept: rounding does not change which
