@@ -10,20 +10,10 @@ from lucidbox.model_files import ModelFile
 from lucidbox.model_files.file_format import Format
 
 __all__ = [
-    "ENGINES",
-    "PRECISIONS",
-    "RUNNERS",
-    "Choice",
-    "Engine",
-    "Prediction",
-    "Scalable",
-    "choose_engine",
-    "for_many",
-    "load_graph",
-    "check_options",
-    "not_in_int8",
-    "runs_network",
-]
+    "ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "Scalable", "check_options", "choose_engine",
+    "for_many", "load_graph", "not_in_int8", "runs_network",
+    "base", "onnxruntime", "openvino", "static_shape", "torch", "torchscript",
+]  # fmt: skip
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 

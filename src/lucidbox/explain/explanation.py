@@ -11,8 +11,7 @@ from lucidbox.core.array_types import Float32, UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.predictor import Predictor, RawPrediction
-from lucidbox.detector import Detector
-from lucidbox.detector.detector import Color, pixels_of
+from lucidbox.detector import Color, Detector, pixels_of
 from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, figures

@@ -9,4 +9,6 @@ from lucidbox.export.request import FORMS, PRECISIONS, Request
 from lucidbox.export.tracing import export_onnx
 from lucidbox.export.writing import export
 
-__all__ = ["FORMS", "PRECISIONS", "Check", "Request", "export", "export_onnx"]
+__all__ = [
+    "FORMS", "PRECISIONS", "Check", "Request", "export", "export_onnx",
+]  # fmt: skip
