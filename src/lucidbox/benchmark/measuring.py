@@ -111,7 +111,7 @@ def measure(
         sample: the pictures.
         rounds: how often everything is measured.
         operations: billions of operations a picture, by input shape.
-        say: told in a few words how far it is.
+        say: called with a short message before every round.
 
     Returns:
         What was measured, setting by setting; and milliseconds of the fixed piece of work in between.
@@ -204,7 +204,7 @@ def _stacks(detector: Detector, shots: Sequence[Shot]) -> list[Stack]:
 
 
 def _stream(detector: Detector, sample: ImageSample) -> float:
-    """Pictures a second of a stream; what cannot be read was told when the sample was taken."""
+    """Pictures a second of a stream; what cannot be read was reported when the sample was taken."""
     started = time.perf_counter()
     count = sum(1 for _ in detector.stream(sample.stream, on_failure=lambda failure: None))
     return count / (time.perf_counter() - started)

@@ -200,7 +200,7 @@ class Detector:
         """Detects in every image of a source, in order, as a call would, but several at a time.
 
         Reading, letterbox, inference and suppression of one image overlap with those of others; a video is
-        decoded ahead. Only a few images are in memory: who takes results slowly holds the stream up. Of a
+        decoded ahead. Only a few images are in memory: a slow caller slows the stream down. Of a
         camera, frames are worked on one by one, always the newest. Leaving the loop ends all threads.
 
         Args:

@@ -1,4 +1,4 @@
-"""Engines around engines, so that graphs with fixed shapes or suppression inside answer like any other."""
+"""Adapters that make graphs with fixed shapes or suppression inside answer like any other engine."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable

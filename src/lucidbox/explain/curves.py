@@ -106,7 +106,7 @@ def _changed(
 def _ranks(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Each pixel's place from hottest, 0, to coldest, below 1.
 
-    Pixels of less than :data:`COLD` of the largest heat have no order of their own to speak of: those
+    Pixels of less than :data:`COLD` of the largest heat have no meaningful order of their own: those
     nearest to warm ones come first.
     """
     warm = heat > COLD * max(float(heat.max()), float(np.finfo(np.float32).tiny))

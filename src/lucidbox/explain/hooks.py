@@ -212,7 +212,7 @@ def shuffled(network: Network, seed: int = 0) -> Network:
 
 
 def landmarks(network: Network) -> Landmarks:
-    """The layers that explanations look at unless told otherwise.
+    """The layers that explanations look at by default.
 
     Raises:
         OptionError: the architecture is not one of ours.

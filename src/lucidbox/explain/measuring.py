@@ -129,7 +129,7 @@ def measure_methods(
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
-        progress: sees the pictures pass.
+        progress: shows how many images are done.
 
     Raises:
         DataError: there is nothing to measure.

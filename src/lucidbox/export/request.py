@@ -15,7 +15,7 @@ LARGEST_BATCH = 1024
 
 @dataclass(frozen=True)
 class Request:
-    """One artefact to be made.
+    """One file to be made.
 
     Attributes:
         form: one of :data:`FORMS`.
@@ -25,7 +25,7 @@ class Request:
         suppression: what the graph suppresses by itself; None for the network's own answer.
 
     Raises:
-        OptionError: there is no such artefact; the message names what there is.
+        OptionError: no such file can be made; the message names what can.
     """
 
     form: str

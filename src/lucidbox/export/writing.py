@@ -37,18 +37,18 @@ def export(
     say: Callable[[str], None] = lambda message: None,
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]] = (),
 ) -> Check:
-    """Write one artefact, whole and checked against the network, or nothing.
+    """Writes one model file, whole and checked against the network, or nothing.
 
     Args:
         source: any weights file.
         target: the file to make; an OpenVINO IR gets a ``.bin`` beside it.
         request: what to make.
-        say: told in a few words what takes seconds.
+        say: called with a short message before something that takes seconds.
         pictures: for int8: RGB, like those it is to see, some 100 of them.
 
     Raises:
         OptionError: int8 without pictures.
-        WeightsError: the source is refused, or the artefact's answers differ from the network's.
+        WeightsError: the source is refused, or the file's answers differ from the network's.
         EngineError: the toolkit is not installed or cannot make it.
         OutputError: the file cannot be written.
     """
@@ -71,7 +71,7 @@ def _make(
     say: Callable[[str], None],
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]],
 ) -> Check:
-    """Write the artefact in a folder of its own, and check it there."""
+    """Writes the file in a temporary folder, and checks it there."""
     if request.form == "torchscript":
         say("tracing the network")
         write_torchscript(read, made)

@@ -1,3 +1,3 @@
-"""One way from an image file to RGB pixels: reading applies a file's orientation, headers tell sizes."""
+"""One way from an image file to RGB pixels: reading applies the orientation that a file states, headers give sizes."""
 
 __all__ = ["headers", "reading"]

@@ -62,7 +62,7 @@ def read_files(
         files: by picture id.
         batch: pictures of a group. All of them are padded to one shape, which moves scores slightly: a
             published accuracy is reproduced exactly only with the batch it was measured with.
-        on_failure: told of each picture that cannot be read.
+        on_failure: called with the error of each image that cannot be read.
 
     Raises:
         OptionError: the batch is less than 1.
@@ -92,8 +92,8 @@ def read_stream(
     Args:
         pictures: the stream.
         truth: whose pictures are sought.
-        on_failure: told of each picture that cannot be read.
-        say: told at the end how many pictures of the stream the truth lacks, and how many of the truth's
+        on_failure: called with the error of each image that cannot be read.
+        say: called at the end with how many pictures of the stream the truth lacks, and how many of the truth's
             never came.
 
     Raises:

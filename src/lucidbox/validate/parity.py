@@ -1,4 +1,4 @@
-"""Do two artefacts of one network find the same? Both walk the one path over the same pictures, side by side.
+"""Compares two model files of one network: both run over the same images, and their boxes are matched.
 
 Knows: how to give both the same letterbox and the same limits, whatever their graphs are fixed to, and how to
 match their boxes. Does not know: files of data sets, printing, exit codes.
@@ -168,7 +168,7 @@ def load_pair(
         size: of the network's input; where a graph is fixed to one, that.
         conf: confidence threshold; where a graph suppresses, at least its own, which is also the default.
         threads: most threads of each engine.
-        say: told in a few words when something takes seconds.
+        say: called with a short message before something that takes seconds.
 
     Raises:
         WeightsError, EngineError: one of them cannot be run.
