@@ -1,7 +1,7 @@
 """Work done by several threads, with results in the order of the items. Knows nothing of images.
 
-The caller that takes the results drives the work: at most a stated number of items is waiting, worked on, or done and
-not yet taken. So memory stays bounded, and a slow caller slows the work down.
+The caller that takes the results drives the work: at most a stated number of items is waiting, worked on, or done
+and not yet taken. So memory stays bounded, and a slow caller slows the work down.
 """
 
 import os

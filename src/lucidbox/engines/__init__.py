@@ -10,8 +10,8 @@ from lucidbox.model_files import ModelFile
 from lucidbox.model_files.file_format import Format
 
 __all__ = [
-    "ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "Scalable", "check_options", "choose_engine",
-    "for_many", "load_graph", "not_in_int8", "runs_network",
+    "ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "Scalable", "check_options",
+    "choose_engine", "for_many", "load_graph", "not_in_int8", "runs_network",
     "base", "onnxruntime", "openvino", "static_shape", "torch", "torchscript",
 ]  # fmt: skip
 

@@ -1,3 +1,3 @@
-"""One way from an image file to RGB pixels: reading applies the orientation that a file states, headers give sizes."""
+"""One way from an image file to upright RGB pixels; headers give sizes without decoding."""
 
 __all__ = ["headers", "reading"]
