@@ -5,9 +5,9 @@
 
 ``record`` runs the lucidbox that ``python -m lucidbox`` finds (PYTHONPATH decides) and writes a folder a part into
 OUT: JSON, arrays, texts. ``compare`` takes two of them, values and bits, and ends with 0 if all are equal, else
-with 3 and a list of what differs. A changed ``--help`` is only noted, unless an option or a verb is gone, and so are
-names within ONNX graphs, which come from attributes of Python classes. Both must be recorded on one machine with
-the same packages: OUT/machine.json says which, and ``compare`` notes where they differ.
+with 3 and a list of what differs. A changed ``--help`` is only noted, unless an option or a verb is gone, and so
+are names within ONNX graphs, which come from attributes of Python classes. Both must be recorded on one machine
+with the same packages: OUT/machine.json says which, and ``compare`` notes where they differ.
 
 Only the command line is used, and of Python ``lucidbox.Detector`` and what ``lucidbox.evaluate``,
 ``lucidbox.explain`` and ``lucidbox.draw`` name, so that it runs on any layout of the source. Times are left out,
