@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from lucidbox.datasets import to_truth
 from lucidbox.datasets.training import open_data
 from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
-from lucidbox.train.checkpoint import load_checkpoint
+from lucidbox.train.checkpoint import TrainingProgress, load_checkpoint
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
@@ -275,9 +277,56 @@ def test_stopped_while_validating_it_validates_first_when_resumed(tmp_path, data
     same_results(tmp_path / "whole", tmp_path / "out")
 
 
-def test_patience_ends_it(tmp_path, data):
-    outcome = trainer(tmp_path / "out", data, epochs=9, patience=2, learning_rate=0.0, weight_decay=0.0).run()
-    assert (outcome.ending, outcome.best_epoch, outcome.epochs) == ("patience", 1, 3)
+def aps_of_epochs(monkeypatch, values):
+    """Let validations find these APs, one after the other."""
+    left = iter(values)
+
+    def found(self, network):
+        self.shown = {0: None}  # else the end would validate once more
+        return SimpleNamespace(stats=[next(left)] * 12)
+
+    monkeypatch.setattr(Validator, "__call__", found)
+    monkeypatch.setattr(Validator, "draw", lambda self, path: None)
+
+
+def test_patience_ends_it_and_begins_with_the_first_ap_above_0(tmp_path, data, monkeypatch):
+    aps_of_epochs(monkeypatch, [0.0, 0.0, 0.25, 0.25])
+    outcome = trainer(tmp_path / "out", data, epochs=9, patience=1).run()
+    assert (outcome.ending, outcome.best_epoch, outcome.epochs) == ("patience", 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("best_ap", "best_epoch", "epochs", "patience", "tired"),
+    [
+        (0.0, 0, 101, 100, False),  # nothing was ever found
+        (-1.0, -1, 101, 100, False),  # nor validated
+        (0.1, 99, 199, 100, False),
+        (0.1, 99, 200, 100, True),
+        (0.1, 99, 200, 0, False),
+        (0.1, 99, 300, 100, False),  # it is done, and needs no other reason to end
+    ],
+)
+def test_when_patience_ends(tmp_path, data, best_ap, best_epoch, epochs, patience, tired):
+    made = trainer(tmp_path / "out", data, epochs=300, patience=patience)
+    made.progress = TrainingProgress(best_ap=best_ap, best_epoch=best_epoch, epochs=epochs)
+    assert made._tired() is tired
+
+
+def test_norms_of_what_is_kept_belong_to_its_weights(tmp_path, data):
+    """The epoch's only batch has all pictures: their statistics are those in the file."""
+    made = trainer(tmp_path / "out", data, epochs=3, batch=12, nominal_batch=12)
+    made.run()
+    kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").tensors
+    twin, [batch] = network(), islice(made._batches(2, workers=0), 1)
+    twin.load_state_dict({name: kept[f"average.{name}"] for name in twin.state_dict()})
+    twin.backbone.stem.bn.register_forward_pre_hook(lambda norm, inputs: seen.extend(inputs))
+    seen = []
+    with torch.no_grad():
+        twin.eval()(batch.images.permute(0, 3, 1, 2).float() / 255)
+    assert torch.allclose(seen[0].mean((0, 2, 3)), twin.backbone.stem.bn.running_mean, atol=1e-4)
+    assert not torch.allclose(
+        kept["network.backbone.stem.bn.running_mean"], twin.backbone.stem.bn.running_mean, atol=1e-3
+    )
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):

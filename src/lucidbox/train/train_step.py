@@ -4,6 +4,8 @@ It knows nothing of data sets, files, epochs or logs.
 """
 
 import math
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +19,7 @@ from lucidbox.model import Network
 from lucidbox.train.loader import Batch
 from lucidbox.train.losses import Gains, Targets, detection_loss
 from lucidbox.train.model_ema import ModelEMA
+from lucidbox.train.norms import learning_norms, measure_statistics
 from lucidbox.train.optimizer import freeze, make_optimizer, set_training_mode
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
@@ -105,9 +108,7 @@ class TrainStep:
     def _differentiate(self, batch: Batch, number: int) -> Losses:
         images, targets = self._on_device(batch, number)
         size = (images.shape[2], images.shape[3])
-        device = self.processes.device.type
-        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
-        with torch.autocast(device, half, enabled=self.precision != "fp32"):
+        with self._autocast():
             logits = self.network(images)
         loss = detection_loss(
             logits, targets, size, self.gains,
@@ -155,6 +156,18 @@ class TrainStep:
             for gradient in gradients if not self.processes.leads else ():
                 gradient.zero_()
 
+    def measure_norms(self, batches: Iterable[tuple[int, Batch]]) -> None:
+        """Give the average's batch norms statistics of the average's own weights; frozen norms stay.
+
+        Args:
+            batches: this process's parts, each with the batch's number in the training; as many in each process.
+        """
+        average = self.average.network
+        norms = learning_norms(self.network, average)
+        if norms:
+            with self._autocast():
+                measure(average, norms, (self._on_device(batch, number)[0] for number, batch in batches))
+
     def share_statistics(self) -> None:
         """Make batch norms' statistics, which each process gathers from its own pictures, the mean of all."""
         for network in (self.network, self.average.network):
@@ -163,6 +176,11 @@ class TrainStep:
             if self.processes.count > 1:
                 for buffer in statistics:
                     buffer /= self.processes.count
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        """Within it networks compute in the recipe's precision."""
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.processes.device.type, half, enabled=self.precision != "fp32")
 
     def _on_device(self, batch: Batch, number: int) -> tuple[Float[Tensor, "b 3 h w"], Targets]:
         """Images from 0 to 1, resized where the recipe says so, and their targets."""

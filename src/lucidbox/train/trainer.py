@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ from lucidbox.train.train_step import Losses, TrainStep
 from lucidbox.train.validation import Validator
 
 ALONE = Processes(0, 1, torch.device("cpu"))
+
+MEASURED = 256
+"""Pictures, over all processes, on which the average's norms are measured after an epoch, if it has so many."""
 
 
 class TrainingError(LucidboxError):
@@ -188,7 +192,7 @@ class Trainer:
             self._end_epoch(EpochTimer())  # it was stopped while validating
         self.learner.begin()
         clock = EpochTimer()
-        for batch in self._batches():
+        for batch in self._batches(self.progress.batches, self.recipe.workers):
             clock.arrived()
             self._learn(batch)
             stop = self.processes.any(asked.wanted)
@@ -205,12 +209,13 @@ class Trainer:
             clock.waits()
         return "done"
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self, first: int, workers: int) -> Iterator[Batch]:
+        """This process's parts of the batches, from a batch of the training on."""
         recipe = self.recipe
         augmentation = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
         augmenter = Augmenter(self.samples, recipe.size, augmentation)
         on_card = self.processes.device.type == "cuda"
-        return load_batches(augmenter, self.plan, first=self.progress.batches, workers=recipe.workers, pin=on_card)
+        return load_batches(augmenter, self.plan, first=first, workers=workers, pin=on_card)
 
     def _learn(self, batch: Batch) -> None:
         for failure in batch.failures:
@@ -269,6 +274,7 @@ class Trainer:
     def _end_epoch(self, clock: EpochTimer) -> None:
         """Validate, log, save: weights first, so that a checkpoint never speaks of weights that are not there."""
         epoch = self.progress.batches // self.plan.batches
+        self._measure_norms()
         self.learner.share_statistics()
         self._save()  # validating may fail; learning must not be lost by it
         due = epoch % self.recipe.validate_every == 0 or epoch == self.plan.epochs
@@ -297,6 +303,13 @@ class Trainer:
         if self.processes.leads:
             self.callbacks.epoch(row)
 
+    def _measure_norms(self) -> None:
+        """Measure the average's norms on the epoch's last batches, made anew: the same ones after a resume."""
+        count = min(-(-MEASURED // self.recipe.batch), self.plan.batches)
+        first = self.progress.batches - count
+        batches = islice(self._batches(first, workers=0), count)
+        self.learner.measure_norms(enumerate(batches, first))
+
     def _save_weights(self, better: bool, ap: float, epoch: int) -> None:
         words = f"lucidbox train: {self.identity.data_summary}, {epoch} epochs from {self._origin.provenance}"
         if not math.isnan(ap):
@@ -305,10 +318,13 @@ class Trainer:
         self.results.save_weights(self.learner.average.network, origin, (LAST, BEST) if better else (LAST,))
 
     def _tired(self) -> bool:
-        """Whether it has been no better for so long that the recipe gives up."""
-        epoch = self.progress.epochs - 1
-        patience, best = self.recipe.patience, self.progress.best_epoch
-        return bool(patience) and best >= 0 and epoch - best >= patience and epoch + 1 < self.plan.epochs
+        """Whether it has been no better for so long that the recipe gives up.
+
+        Nothing is counted before the first AP above 0: a young network may learn for long until it finds anything.
+        """
+        if not self.recipe.patience or self.progress.best_ap <= 0 or self.progress.epochs >= self.plan.epochs:
+            return False
+        return self.progress.epochs - 1 - self.progress.best_epoch >= self.recipe.patience
 
     def _long_unsaved(self) -> bool:
         """Whether it is time to save within an epoch: the first process's clock decides for all."""
