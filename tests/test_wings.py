@@ -25,7 +25,7 @@ def loaded_after(code):
     "module",
     ["lucidbox", "lucidbox.cli", "lucidbox.detector", "lucidbox.detect.nms", "lucidbox.draw", "lucidbox.sources",
      "lucidbox.engines.openvino", "lucidbox.engines.torch", "lucidbox.save.writers", "lucidbox.cli.predict",
-     "lucidbox.evaluate", "lucidbox.detector.loading", "lucidbox.model_files", "lucidbox.datasets", "lucidbox.formats",
+     "lucidbox.evaluate", "lucidbox.detector.loading", "lucidbox.model_files", "lucidbox.datasets",
      "lucidbox.validate.inference", "lucidbox.explain", "lucidbox.core.parallel", "lucidbox.benchmark",
      "lucidbox.cli.benchmark"],
 )  # fmt: skip

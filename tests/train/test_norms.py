@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lucidbox.model import build
-from lucidbox.train.norms import learning_norms, measure
+from lucidbox.train.norms import learning_norms, measure_statistics
 from lucidbox.train.optimizer import set_training_mode
 
 
@@ -23,7 +23,7 @@ def inputs():
 
 def measured(network, inputs):
     twin = copy.deepcopy(network).eval()
-    measure(twin, learning_norms(network, twin), inputs)
+    measure_statistics(twin, learning_norms(network, twin), inputs)
     return twin
 
 

@@ -144,7 +144,7 @@ class Slow(Callbacks):
 
 made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, callbacks=Slow())
 if (folder / "checkpoint.safetensors").exists():
-    made.restore(checkpoint.load(folder / "checkpoint.safetensors"))
+    made.restore(checkpoint.load_checkpoint(folder / "checkpoint.safetensors"))
 # The export is not what is tested here.
 type(made.results).export_best = lambda self: None
 print(made.run().ending)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm as Norm
 
-from lucidbox.model import Network
 from lucidbox.core.array_types import Float
+from lucidbox.model import Network
 
 
 def learning_norms(network: Network, twin: Network) -> list[Norm]:
@@ -23,7 +23,9 @@ def learning_norms(network: Network, twin: Network) -> list[Norm]:
 
 
 @torch.no_grad()
-def measure_statistics(network: Network, norms: Iterable[Norm], inputs: Iterable[Float[Tensor, "b 3 h w"]]) -> None:
+def measure_statistics(
+    network: Network, norms: Iterable[Norm], inputs: Iterable[Float[Tensor, "b 3 h w"]]
+) -> None:
     """Replace batch norms' statistics by the mean of those of some batches, and their counters by how many.
 
     Args:

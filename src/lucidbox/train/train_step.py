@@ -19,7 +19,7 @@ from lucidbox.model import Network
 from lucidbox.train.loader import Batch
 from lucidbox.train.losses import Gains, Targets, detection_loss
 from lucidbox.train.model_ema import ModelEMA
-from lucidbox.train.norms import learning_norms, measure_statistics
+from lucidbox.train.norms import learning_norms
 from lucidbox.train.optimizer import freeze, make_optimizer, set_training_mode
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
@@ -166,7 +166,9 @@ class TrainStep:
         norms = learning_norms(self.network, average)
         if norms:
             with self._autocast():
-                measure(average, norms, (self._on_device(batch, number)[0] for number, batch in batches))
+                measure_statistics(
+                    average, norms, (self._on_device(batch, number)[0] for number, batch in batches)
+                )
 
     def share_statistics(self) -> None:
         """Make batch norms' statistics, which each process gathers from its own pictures, the mean of all."""
