@@ -5,8 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lucidbox.core.boxes import (
-    areas, cxcywh_to_xywh, cxcywh_to_xyxy, pairwise_iou, xywh_to_cxcywh, xywh_to_xyxy, xyxy_to_cxcywh, xyxy_to_xywh,
-)  # fmt: skip
+    areas,
+    cxcywh_to_xywh,
+    cxcywh_to_xyxy,
+    pairwise_iou,
+    xywh_to_cxcywh,
+    xywh_to_xyxy,
+    xyxy_to_cxcywh,
+    xyxy_to_xywh,
+)
 
 
 def box(*sides):

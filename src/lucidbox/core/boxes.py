@@ -1,8 +1,8 @@
 """Box geometry in NumPy.
 
 Box formats: xyxy is left, top, right, bottom; xywh is left, top, width, height (COCO's format); cxcywh is centre,
-width, height (YOLO's format). Boxes are xyxy unless a name says otherwise. Divide by (width, height, width, height)
-of an image to normalise boxes of any of these formats.
+width, height (YOLO's format). Boxes are xyxy unless a name says otherwise. Dividing boxes of any of these formats by
+an image's (width, height, width, height) normalises them.
 """
 
 import numpy as np
