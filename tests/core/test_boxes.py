@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lucidbox.core.boxes import areas, pairwise_iou, xywh_to_xyxy, xyxy_to_xywh
+from lucidbox.core.boxes import (
+    areas,
+    cxcywh_to_xywh,
+    cxcywh_to_xyxy,
+    pairwise_iou,
+    xywh_to_cxcywh,
+    xywh_to_xyxy,
+    xyxy_to_cxcywh,
+    xyxy_to_xywh,
+)
 
 
 def box(*sides):
@@ -33,9 +42,18 @@ def test_area_of_two_by_three():
     assert areas(box(1, 1, 3, 4)).tolist() == [6]
 
 
+def test_one_box_in_three_formats():
+    xyxy, xywh, cxcywh = box(10, 20, 14, 26), box(10, 20, 4, 6), box(12, 23, 4, 6)
+    assert np.array_equal(xyxy_to_xywh(xyxy), xywh)
+    assert np.array_equal(xyxy_to_cxcywh(xyxy), cxcywh)
+    assert np.array_equal(xywh_to_cxcywh(xywh), cxcywh)
+
+
 @given(arrays(np.float64, (5, 4), elements=st.integers(-1000, 1000).map(float)))
-def test_xywh_and_back(boxes):
+def test_there_and_back(boxes):
     assert np.array_equal(xywh_to_xyxy(xyxy_to_xywh(boxes)), boxes)
+    assert np.array_equal(cxcywh_to_xyxy(xyxy_to_cxcywh(boxes)), boxes)
+    assert np.array_equal(cxcywh_to_xywh(xywh_to_cxcywh(boxes)), boxes)
 
 
 @given(

@@ -98,7 +98,7 @@ TRUTH_FAULTS = [
     (set_in("annotations", 0, "bbox", value=None), "entry 0: bbox must be four numbers .* got null"),
     (set_in("annotations", 0, "bbox", value=[0, 0, -1, 4]), "entry 0: bbox .* has a negative width or height"),
     (set_in("annotations", 1, "bbox", value=[0, float("nan"), 1, 4]), "entry 1: bbox .* is not finite"),
-    (set_in("annotations", 1, "bbox", value=[0, 10**400, 1, 4]), "entry 1: bbox must be"),
+    (set_in("annotations", 1, "bbox", value=[0, 10**400, 1, 4]), "entry 1: bbox .* is not finite"),
     (set_in("annotations", 0, "area", value="big"), 'entry 0: area must be a number, got "big"'),
     (set_in("annotations", 0, "area", value=float("inf")), "entry 0: area inf is not a finite number"),
     (set_in("annotations", 0, "iscrowd", value=2), "entry 0: iscrowd must be 0 or 1, got 2"),
@@ -160,7 +160,7 @@ def test_faults_of_results(files, change, message):
 
 
 def test_a_fault_far_into_a_large_file_is_named_by_its_number(files, monkeypatch):
-    monkeypatch.setattr("lucidbox.formats.json_text._PIECE", 500)
+    monkeypatch.setattr("lucidbox.formats.json_text.PIECE", 500)
 
     def change(found):
         many = [dict(found[0]) for _ in range(300)]
@@ -182,7 +182,7 @@ def test_pieces_cut_in_an_awkward_place_lose_nothing(files, monkeypatch, extra):
     truth = load_truth(truth_path)
     whole = load_predictions(path, truth)
     for size in (1, 60, 333, 2000):
-        monkeypatch.setattr("lucidbox.formats.json_text._PIECE", size)
+        monkeypatch.setattr("lucidbox.formats.json_text.PIECE", size)
         again = load_predictions(path, truth)
         assert again.scores.tolist() == list(range(200))
         assert np.array_equal(again.boxes_xywh, whole.boxes_xywh)
@@ -324,6 +324,6 @@ def test_a_comma_after_the_last_entry_is_refused_wherever_pieces_end(files, monk
     Path(path).write_text(text.rstrip()[:-2] + end)
     entry = len(json.dumps(json.loads(text)[0]))
     for size in (1, entry - 2, entry, 2 * entry - 2, 2 * entry, 1 << 20):
-        monkeypatch.setattr("lucidbox.formats.json_text._PIECE", size)
+        monkeypatch.setattr("lucidbox.formats.json_text.PIECE", size)
         with pytest.raises(DataError, match="not valid JSON"):
             load_predictions(path, truth)

@@ -1,4 +1,9 @@
-"""Box geometry in NumPy. Boxes are xyxy (left, top, right, bottom) unless a name says otherwise."""
+"""Box geometry in NumPy.
+
+Box formats: xyxy is left, top, right, bottom; xywh is left, top, width, height (COCO's format); cxcywh is centre,
+width, height (YOLO's format). Boxes are xyxy unless a name says otherwise. Dividing boxes of any of these formats by
+an image's (width, height, width, height) normalises them.
+"""
 
 import numpy as np
 
@@ -12,13 +17,34 @@ def areas(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, " n"]:
 
 
 def xyxy_to_xywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
-    """Boxes as left, top, width, height: COCO's form."""
+    """Boxes from xyxy to xywh."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
 def xywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
-    """Boxes from left, top, width, height to left, top, right, bottom."""
+    """Boxes from xywh to xyxy."""
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def xyxy_to_cxcywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
+    """Boxes from xyxy to cxcywh."""
+    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def cxcywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
+    """Boxes from cxcywh to xyxy."""
+    halves = boxes[:, 2:] / 2
+    return np.concatenate([boxes[:, :2] - halves, boxes[:, :2] + halves], axis=1)
+
+
+def xywh_to_cxcywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
+    """Boxes from xywh to cxcywh."""
+    return np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)
+
+
+def cxcywh_to_xywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
+    """Boxes from cxcywh to xywh."""
+    return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)
 
 
 def pairwise_iou(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]) -> Float[np.ndarray, "n m"]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from lucidbox.core.errors import DataError
 
-# Entries of a megabyte of text are turned into arrays before the next megabyte is read: the Python objects of
-# a whole result file would take ten times its size.
-_PIECE = 1 << 20
+# Entries of a megabyte of text become arrays before the next megabyte is read: the Python objects of a whole result
+# file would take ten times its size.
+PIECE = 1 << 20
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -36,7 +36,7 @@ def parse_json(content: bytes, source: str) -> Any:
         DataError: not JSON; says at which line and column.
     """
     try:
-        return _fast(content)
+        return fast_parse(content)
     except ValueError:
         pass
     try:
@@ -48,35 +48,16 @@ def parse_json(content: bytes, source: str) -> Any:
         raise DataError(f"{source}: not valid JSON: {error}") from error
 
 
-def parse_entries(content: bytes, source: str) -> Iterator[tuple[list[Any], bool]]:
-    """The entries of a JSON array, some at a time, and whether their text may hold true or false.
-
-    Python takes true and false for numbers. Text without these words spares looking at every value's type.
+def parse_list(content: bytes, source: str) -> list[Any]:
+    """The entries of a JSON list.
 
     Raises:
-        DataError: not JSON, or not an array.
+        DataError: not JSON, or not a list.
     """
-    text = content.strip()
-    pieces = _cut(text) if text.startswith(b"[") and text.endswith(b"]") and len(text) > _PIECE else iter(())
-    given = 0
-    for piece in pieces:
-        try:
-            entries = _fast(piece)
-        except ValueError:
-            break
-        if not entries:
-            break
-        given += len(entries)
-        yield entries, b"true" in piece or b"false" in piece
-    else:
-        if given:
-            return
-    # A cut inside a string or a nested object leaves an unbalanced piece, which never parses; a comma before the
-    # closing bracket leaves an empty one, which does. Reading it whole tells what is right.
-    whole = parse_json(content, source)
-    if not isinstance(whole, list):
-        raise DataError(f"{source}: expected a list of entries, got {describe_value(whole)}")
-    yield whole[given:], True
+    value = parse_json(content, source)
+    if not isinstance(value, list):
+        raise DataError(f"{source}: expected a list of entries, got {describe_value(value)}")
+    return value
 
 
 def describe_value(value: Any) -> str:
@@ -100,17 +81,24 @@ def collector_off() -> Iterator[None]:
             gc.enable()
 
 
-def _cut(text: bytes) -> Iterator[bytes]:
-    """Arrays of about a megabyte, cut where one object ends and a comma follows."""
-    start, end = 1, len(text) - 1
+def cut_list(content: bytes) -> Iterator[slice]:
+    """Pieces of a JSON list of objects, of about a megabyte, without the commas between them; none if it is short.
+
+    A piece ends with an object's end, so a JSON parser reads it between brackets. If all pieces can be read, they
+    are the list: a cut inside a string or a nested object leaves pieces that are not JSON.
+    """
+    start, end = len(content) - len(content.lstrip()), len(content.rstrip())
+    if end - start <= PIECE or content[start : start + 1] != b"[" or content[end - 1 : end] != b"]":
+        return
+    start, end = start + 1, end - 1
     while start <= end:
-        border = text.find(b"},", start + _PIECE)
+        border = content.find(b"},", start + PIECE, end)
         stop = end if border < 0 else border + 1
-        yield b"[" + text[start:stop] + b"]"
+        yield slice(start, stop)
         start = stop + 1
 
 
-def _fast(content: bytes) -> Any:
+def fast_parse(content: bytes) -> Any:
     """Parse with orjson where it is installed, else with Python's own parser; ValueError if it is not JSON."""
     try:
         import orjson

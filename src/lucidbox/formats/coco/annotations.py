@@ -1,17 +1,16 @@
-"""Reading COCO annotation files: everything usable, and every problem."""
+"""From the columns of COCO annotations to a data set: everything usable, and every problem."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
-from lucidbox.formats.coco.records import CocoRecords
+from lucidbox.formats.coco.columns import CocoAnnotations, CocoCategories, CocoImages, read_columns
+from lucidbox.formats.coco.records import CocoRecords, IntColumn
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
-from lucidbox.formats.json_text import collector_off, describe_value, parse_json, read_bytes
 from lucidbox.formats.problems import Problem, ProblemKind
 
 # Annotation tools round left and width to two decimals each, so a box at the edge may stand out by this much.
@@ -27,31 +26,25 @@ _READ = {
 
 
 @dataclass(frozen=True, eq=False)
-class _Categories:
+class Categories:
+    """Usable categories by ascending id; ``listed`` is False where the file lacks the list."""
+
     ids: Int[np.ndarray, " c"]
     names: tuple[str, ...]
+    listed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
-class _Images:
+class Images:
+    """Usable images, with sizes of 0, 0 where not stated; ``listed`` is False where the file lacks the list."""
+
     ids: Int[np.ndarray, " i"]
     file_names: tuple[str, ...]
     sizes: Int[np.ndarray, "i 2"]
+    listed: bool = True
 
 
-@dataclass(frozen=True, eq=False)
-class _Objects:
-    """Usable annotations, as columns in the file's order; see :class:`DataSet`."""
-
-    pictures: Int[np.ndarray, " n"]
-    classes: Int[np.ndarray, " n"]
-    boxes_xywh: Float[np.ndarray, "n 4"]
-    areas: Float[np.ndarray, " n"]
-    crowds: Bool[np.ndarray, " n"]
-    ids: Int[np.ndarray, " n"]
-
-
-def scan_coco(file: Path, images: Path | None, name: str) -> Scan:
+def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
     """Read one annotation file (``instances_*.json``) to its end, whatever is wrong with it.
 
     Class ids are the ranks of the category ids, which for COCO's own 80 gives the published order. Objects
@@ -59,151 +52,138 @@ def scan_coco(file: Path, images: Path | None, name: str) -> Scan:
 
     Args:
         file: the JSON.
-        images: folder that its file names are relative to; None if not known.
-        name: of the part.
+        root: folder that its file names are relative to; None if not known.
+        name: of the split.
     """
-    source = str(file)
-    with collector_off():
-        try:
-            document = parse_json(read_bytes(file), source)
-            if not isinstance(document, dict):
-                kind = describe_value(document)
-                raise DataError(f"{source}: expected an object with images, annotations, categories, got {kind}")
-        except DataError as error:
-            problem = Problem(ProblemKind.STRUCTURE, source, "", str(error).removeprefix(f"{source}: "))
-            return Scan(empty_dataset(name, source, images), (problem,))
-        return scan_document(document, source, images, name)
-
-
-def scan_document(document: dict[str, Any], source: str, root: Path | None, name: str) -> Scan:
-    """A part from a parsed COCO document: everything usable, and every problem.
-
-    Args:
-        document: what the JSON holds.
-        source: its file's name, for messages.
-        root: folder of the pictures.
-        name: of the part.
-    """
-    sections = {key: CocoRecords(document, key, source) for key in _READ}
-    categories = _read_categories(sections["categories"])
-    images = _read_images(sections["images"])
-    objects = _read_objects(sections, images, categories)
-    order = np.argsort(objects.pictures, kind="stable")
+    try:
+        columns = read_columns(file)
+    except DataError as error:
+        problem = Problem(ProblemKind.STRUCTURE, str(file), "", str(error).removeprefix(f"{file}: "))
+        return Scan(empty_dataset(name, str(file), root), (problem,))
+    lists = columns.images.records, columns.annotations.records, columns.categories.records
+    categories, images = _usable_categories(columns.categories), _usable_images(columns.images)
+    dataset = build_dataset(name, str(file), root, images, categories, columns.annotations)
     unread = tuple(
         (f"{key}.{field}", count)
-        for key, section in sections.items()
-        for field, count in sorted(section.other_fields(_READ[key]).items())
+        for records, (key, fields) in zip(lists, _READ.items(), strict=True)
+        for field, count in sorted(records.other_fields(fields).items())
     )
-    dataset = DataSet(
+    problems = tuple(problem for records in lists for problem in records.problems)
+    return Scan(replace(dataset, unread_fields=unread), problems, notes_on(columns.annotations, dataset))
+
+
+def build_dataset(
+    name: str, source: str, root: Path | None, images: Images, categories: Categories, annotations: CocoAnnotations
+) -> DataSet:
+    """A split with all usable annotations; the problems of the others are added to those of their records.
+
+    Args:
+        name: of the split.
+        source: what messages call it.
+        root: folder of the images.
+        images: the usable ones.
+        categories: the usable ones.
+        annotations: all of them.
+    """
+    records, ids = annotations.records, annotations.ids
+    good = records.unique(ids.values, ids.good, "id", ProblemKind.DUPLICATE_ID)
+    owners = _references(records, "image_id", annotations.image_ids, images.ids, "picture", images.listed)
+    classes = _references(
+        records, "category_id", annotations.category_ids, categories.ids, "category", categories.listed
+    )
+    boxes, boxed = records.finite(annotations.boxes, "bbox", "finite", left_out=True)
+    boxed = boxed & _report_sizes(records, boxes, boxed)
+    known = boxed & owners.good
+    inside = _report_outside(records, boxes, images.sizes[owners.values] if len(images.ids) else None, known)
+    areas = _areas(annotations, boxes, boxed)
+    good = good & known & classes.good & annotations.crowds.good & inside
+    columns = (owners.values, classes.values, *boxes.T, annotations.crowds.values)
+    good &= ~_report_repeated(records, columns, good)
+    rows = np.flatnonzero(good)
+    rows = rows[np.argsort(owners.values[rows], kind="stable")]
+    return DataSet(
         name, source, root, categories.names, categories.ids, images.ids, images.file_names, images.sizes,
-        objects.pictures[order], objects.classes[order], objects.boxes_xywh[order], objects.areas[order],
-        objects.crowds[order], objects.ids[order], unread,
+        owners.values[rows], classes.values[rows], boxes[rows], areas[rows],
+        annotations.crowds.values[rows] == 1, ids.values[rows],
     )  # fmt: skip
-    problems = tuple(problem for section in sections.values() for problem in section.problems)
-    return Scan(dataset, problems, _notes(sections["annotations"], objects, source))
 
 
-def _notes(section: CocoRecords, objects: _Objects, source: str) -> tuple[str, ...]:
-    """What was taken for absent fields, and one trap of another tool."""
+def notes_on(annotations: CocoAnnotations, dataset: DataSet) -> tuple[str, ...]:
+    """Which absent fields were replaced, and ids that another tool misunderstands."""
     notes = [
-        f"{source}: {count} of {len(section)} annotations have no {field}; {taken}"
-        for field, taken in (
-            ("area", "width times height is taken"),
-            ("iscrowd", "they are taken for single objects"),
+        f"{dataset.source}: {int((~stated).sum())} of {len(stated)} annotations have no {field}; {taken}"
+        for field, stated, taken in (
+            ("area", annotations.area_stated, "width times height is taken"),
+            ("iscrowd", annotations.crowd_stated, "they are taken for single objects"),
         )
-        if (count := section.count_absent(field))
+        if not stated.all()
     ]
-    if (objects.ids == 0).any():
-        notes.append(f"{source}: an annotation has the id 0, which pycocotools takes for 'no match'; start at 1")
+    if (dataset.annotation_ids == 0).any():
+        zero = "an annotation has the id 0, which pycocotools takes for 'no match'; start at 1"
+        notes.append(f"{dataset.source}: {zero}")
     return tuple(notes)
 
 
-def _read_categories(section: CocoRecords) -> _Categories:
-    ids, good = section.whole_numbers("id")
-    names, named = section.texts("name")
-    good = section.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
-    section.unique(names, good, "name", ProblemKind.CLASS_NAMES, left_out=False)
+def _usable_categories(categories: CocoCategories) -> Categories:
+    records, (ids, good), (names, named) = categories.records, categories.ids, categories.names
+    good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
+    records.unique(names, good, "name", ProblemKind.CLASS_NAMES, left_out=False)
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(ids[rows], kind="stable")]
-    return _Categories(ids[rows], tuple(names[row] for row in rows.tolist()))
+    return Categories(ids[rows], tuple(names[row] for row in rows.tolist()), records.present)
 
 
-def _read_images(section: CocoRecords) -> _Images:
-    ids, good = section.whole_numbers("id")
-    names, named = section.texts("file_name")
-    good = section.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
-    section.unique(names, good, "file_name", ProblemKind.SAME_PICTURE, left_out=False)
-    sides = []
-    for field in ("width", "height"):
-        side, right = section.whole_numbers(field, left_out=False)
-        wrong = right & (side <= 0)
-        section.report_all(
-            wrong, ProblemKind.PICTURE_SIZE, field, "must be positive, got {}", side, left_out=False
+def _usable_images(images: CocoImages) -> Images:
+    records, (ids, good), (names, named) = images.records, images.ids, images.file_names
+    good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
+    records.unique(names, good, "file_name", ProblemKind.SAME_PICTURE, left_out=False)
+    for field, side in (("width", images.widths), ("height", images.heights)):
+        wrong = side.good & (side.values <= 0)
+        records.report_all(
+            wrong, ProblemKind.PICTURE_SIZE, field, "must be positive, got {}", side.values, left_out=False
         )
-        sides.append(np.where(right, np.maximum(side, 0), 0))
-    sizes = np.stack(sides, axis=1)
-    sizes[(sizes == 0).any(axis=1)] = 0
+    sizes = np.stack([images.widths.values, images.heights.values], axis=1)
+    sizes[(sizes <= 0).any(axis=1)] = 0
     rows = np.flatnonzero(good)
-    return _Images(ids[rows], tuple(names[row] for row in rows.tolist()), sizes[rows])
-
-
-def _read_objects(sections: dict[str, CocoRecords], images: _Images, categories: _Categories) -> _Objects:
-    section = sections["annotations"]
-    ids, good = section.whole_numbers("id")
-    good = section.unique(ids, good, "id", ProblemKind.DUPLICATE_ID)
-    pictures, pictured = _references(section, "image_id", images.ids, "picture", sections["images"].present)
-    classes, classed = _references(
-        section, "category_id", categories.ids, "category", sections["categories"].present
-    )
-    boxes, boxed = section.boxes("bbox")
-    crowds, flagged = section.flags("iscrowd")
-    boxed &= _report_sizes(section, boxes, boxed)
-    known = boxed & pictured
-    inside = _report_outside(section, boxes, images.sizes[pictures] if len(images.ids) else None, known)
-    areas = _areas(section, boxes, boxed)
-    good &= known & classed & flagged & inside
-    columns = (pictures, classes, *boxes.T, crowds)
-    good &= ~_report_repeated(section, columns, good)
-    return _Objects(*(column[good] for column in (pictures, classes, boxes, areas, crowds, ids)))
+    return Images(ids[rows], tuple(names[row] for row in rows.tolist()), sizes[rows], records.present)
 
 
 def _references(
-    section: CocoRecords, field: str, known: Int[np.ndarray, " k"], noun: str, listed: bool
-) -> tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
-    """Index in ``known`` of each row's number, and which rows have one; 0 elsewhere.
+    records: CocoRecords, field: str, column: IntColumn, known: Int[np.ndarray, " k"], noun: str, listed: bool
+) -> IntColumn:
+    """Index in ``known`` of each row's id, and which rows have one; 0 elsewhere.
 
     Args:
-        section: of the annotations.
-        field: that holds the number.
+        records: of the annotations.
+        field: that holds the id.
+        column: of that field.
         known: ids in any order.
         noun: what they are ids of.
         listed: False where the file lacks that list: then the one problem of the file stands for all.
     """
-    ids, good = section.whole_numbers(field)
     order = np.argsort(known)
-    found = lookup(ids, known[order])
-    unknown = good & (found < 0)
+    places = lookup(column.values, known[order])
     if listed:
         message = f"{{}} is no usable {noun} of this file"
-        section.report_all(unknown, ProblemKind.UNKNOWN_ID, field, message, ids)
-    index = order[np.maximum(found, 0)] if len(known) else np.zeros(len(ids), np.int64)
-    return index, good & (found >= 0)
+        records.report_all(column.good & (places < 0), ProblemKind.UNKNOWN_ID, field, message, column.values)
+    indices = order[np.maximum(places, 0)] if len(known) else np.zeros(len(places), np.int64)
+    return IntColumn(indices, column.good & (places >= 0))
 
 
 def _report_sizes(
-    section: CocoRecords, boxes: Float[np.ndarray, "n 4"], good: Bool[np.ndarray, " n"]
+    records: CocoRecords, boxes: Float[np.ndarray, "n 4"], good: Bool[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
     """Which boxes have a positive width and height."""
     positive: Bool[np.ndarray, " n"] = boxes[:, 2:].min(axis=1) > 0
     for row in np.flatnonzero(good & ~positive).tolist():
         width, height = boxes[row, 2:].tolist()
         what = "a negative size" if min(width, height) < 0 else "no area"
-        section.report(row, ProblemKind.EMPTY_BOX, "bbox", f"has {what}: width {width:g}, height {height:g}")
+        records.report(row, ProblemKind.EMPTY_BOX, "bbox", f"has {what}: width {width:g}, height {height:g}")
     return positive
 
 
 def _report_outside(
-    section: CocoRecords,
+    records: CocoRecords,
     boxes: Float[np.ndarray, "n 4"],
     sizes: Int[np.ndarray, "n 2"] | None,
     good: Bool[np.ndarray, " n"],
@@ -217,7 +197,7 @@ def _report_outside(
     wholly: Bool[np.ndarray, " n"] = (np.tile(boxes[:, 2:], 2) - beyond).min(axis=1) <= 0
     for row in np.flatnonzero(good & (beyond > _ROUNDING).any(axis=1)).tolist():
         message = describe_outside(beyond[row], bool(wholly[row]), *sizes[row].tolist())
-        section.report(row, ProblemKind.OUTSIDE, "bbox", message, left_out=bool(wholly[row]))
+        records.report(row, ProblemKind.OUTSIDE, "bbox", message, left_out=bool(wholly[row]))
     some: Bool[np.ndarray, " n"] = ~(good & wholly)
     return some
 
@@ -238,24 +218,24 @@ def describe_outside(beyond: Float[np.ndarray, " 4"], wholly: bool, width: int, 
 
 
 def _areas(
-    section: CocoRecords, boxes: Float[np.ndarray, "n 4"], good: Bool[np.ndarray, " n"]
+    annotations: CocoAnnotations, boxes: Float[np.ndarray, "n 4"], good: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
     """Stated areas; width times height where they are absent or not positive."""
-    whole = boxes[:, 2] * boxes[:, 3]
-    areas, right = section.numbers("area", -1.0)
-    stated = right & np.array(["area" in entry for entry in section.entries], bool)
-    section.report_all(
+    records, whole = annotations.records, boxes[:, 2] * boxes[:, 3]
+    areas, right = records.finite(annotations.areas, "area", "a finite number", left_out=False)
+    stated = right & annotations.area_stated
+    records.report_all(
         stated & (areas <= 0), ProblemKind.AREA, "area", "must be positive, got {}", areas, left_out=False
     )
     large = good & stated & (areas > whole * _LARGEST_MASK + 1)
     for row in np.flatnonzero(large).tolist():
         message = f"{areas[row]:g} exceeds the {whole[row]:g} square pixels of its box"
-        section.report(row, ProblemKind.AREA, "area", message, left_out=False)
+        records.report(row, ProblemKind.AREA, "area", message, left_out=False)
     return np.where(stated & (areas > 0), areas, whole)
 
 
 def _report_repeated(
-    section: CocoRecords, columns: tuple[np.ndarray, ...], good: Bool[np.ndarray, " n"]
+    records: CocoRecords, columns: tuple[np.ndarray, ...], good: Bool[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
     """Which good rows repeat an earlier one in every column."""
     rows = np.flatnonzero(good)
@@ -266,7 +246,7 @@ def _report_repeated(
     repeated = np.zeros(len(good), bool)
     repeated[order[1:][same]] = True
     for place in np.flatnonzero(same).tolist():
-        first = section.entries[order[place]]["id"]
+        first = records.entries[order[place]]["id"]
         message = f"the same picture, category and bbox as annotation id {first}"
-        section.report(int(order[place + 1]), ProblemKind.DUPLICATE_OBJECT, "bbox", message)
+        records.report(int(order[place + 1]), ProblemKind.DUPLICATE_OBJECT, "bbox", message)
     return repeated

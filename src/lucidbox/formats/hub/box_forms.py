@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from lucidbox.core.array_types import Float
-from lucidbox.core.boxes import xyxy_to_xywh
+from lucidbox.core.boxes import cxcywh_to_xywh, xyxy_to_xywh
 from lucidbox.core.errors import DataError, OptionError
 
 BoxForm = Literal["auto", "xyxy", "xywh", "cxcywh", "xyxyn", "xywhn", "cxcywhn"]
@@ -60,7 +60,7 @@ def to_xywh(
 _TO_XYWH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "xyxy": xyxy_to_xywh,
     "xywh": lambda boxes: boxes,
-    "cxcywh": lambda boxes: np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], axis=1),
+    "cxcywh": cxcywh_to_xywh,
 }
 
 

@@ -69,7 +69,7 @@ class HubPictures:
 
 
 @dataclass(frozen=True)
-class PictureFile:
+class ImageFile:
     """What is known of a picture without decoding it.
 
     Attributes:
@@ -90,7 +90,7 @@ def look_at_images(
     source: str,
     problems: list[Problem],
     progress: Progress = no_progress,
-) -> dict[int, PictureFile]:
+) -> dict[int, ImageFile]:
     """What the usable pictures of a split are called and how large they are, by row, from their first bytes.
 
     Args:
@@ -101,7 +101,7 @@ def look_at_images(
         problems: to which pictures are added that are none, or not as large as stated.
         progress: sees the pictures pass.
     """
-    found, names = dict[int, PictureFile](), set[str]()
+    found, names = dict[int, ImageFile](), set[str]()
     for row, cell in enumerate(progress(_cells(rows, column), len(rows))):
         place = f"{source}#{row}"
         try:
@@ -120,7 +120,7 @@ def look_at_images(
         if not name or name in names:
             name = f"{row:06d}"
         names.add(name)
-        found[row] = PictureFile(name, size, isinstance(file, Path))
+        found[row] = ImageFile(name, size, isinstance(file, Path))
     return found
 
 

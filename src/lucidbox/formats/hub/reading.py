@@ -20,11 +20,11 @@ import numpy as np
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.errors import DataError, LucidboxError, SourceError
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.formats.coco.annotations import scan_document
+from lucidbox.formats.coco.annotations import build_dataset, notes_on
 from lucidbox.formats.dataset import DataSet
-from lucidbox.formats.hub.box_forms import MEANINGS, BoxForm, BoxSample, choose_form, parse_form
-from lucidbox.formats.hub.images import HubPictures, PictureFile, look_at_images
-from lucidbox.formats.hub.rows import HubObjects, called_by_row, coco_document, read_objects
+from lucidbox.formats.hub.box_forms import MEANINGS, BoxForm, choose_form, parse_form
+from lucidbox.formats.hub.images import HubPictures, look_at_images
+from lucidbox.formats.hub.rows import HubColumns, read_columns, read_objects
 from lucidbox.formats.problems import Problem
 from lucidbox.sources.hub import (
     HubDataset,
@@ -155,27 +155,20 @@ class _Scanner:
         rows = self.rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
         objects = read_objects(self.rows, self.source)
         files = look_at_images(rows, column, objects.sizes, self.source, self.problems, progress)
-        form = self._form(objects, files)
-        document = coco_document(objects, {row: (one.name, one.size) for row, one in files.items()}, form)
-        scanned = scan_document(document, self.source, None, self.name)
-        self.problems.extend(called_by_row(scanned.problems, objects, files, self.source))
-        self.notes.extend(scanned.notes)
-        ids = {image_id: row for row, image_id in enumerate(objects.image_ids)}
-        numbers = np.array([ids[one] for one in scanned.dataset.image_ids.tolist()], np.int64)
-        category_ids = np.array(coco_category_ids(scanned.dataset.names), np.int64)
-        dataset = replace(scanned.dataset, category_ids=category_ids)
-        outside = np.array([files[row].outside for row in numbers.tolist()], bool)
-        return HubPart(dataset, HubPictures(rows, column, numbers, outside, self.source)), form
+        columns = read_columns(objects, files, self.source)
+        form = self._form(columns)
+        annotations = columns.converted(form)
+        dataset = build_dataset(self.name, self.source, None, columns.images, columns.categories, annotations)
+        self.problems.extend(annotations.records.problems)
+        self.notes.extend(notes_on(annotations, dataset))
+        category_ids = np.array(coco_category_ids(dataset.names), np.int64)
+        outside = np.array([file.outside for file in files.values()], bool)
+        pictures = HubPictures(rows, column, np.array(list(files), np.int64), outside, self.source)
+        return HubPart(replace(dataset, category_ids=category_ids), pictures), form
 
-    def _form(self, objects: HubObjects, files: Mapping[int, PictureFile]) -> BoxForm:
-        known = [one for one in objects.written if one.row in files][:_BOXES_LOOKED_AT]
-        sample = BoxSample(
-            np.array([one.numbers for one in known], np.float64).reshape(-1, 4),
-            np.array([files[one.row].size for one in known], np.float64).reshape(-1, 2),
-            np.array([np.nan if one.area is None else one.area for one in known], np.float64),
-        )
+    def _form(self, columns: HubColumns) -> BoxForm:
         default: BoxForm = "xyxy" if _CORNERS_FAMILY in self.family else "xywh"
-        form = choose_form(sample, self.boxes, default, self.source)
+        form = choose_form(columns.sample(_BOXES_LOOKED_AT), self.boxes, default, self.source)
         if self.boxes == "auto":
             self.notes.append(f"{self.source}: boxes are taken for {form} ({MEANINGS[form]}), which they fit")
         return form

@@ -1,16 +1,20 @@
-"""The annotations in the rows of a Hugging Face data set, and the same as a COCO document."""
+"""The annotations in the rows of a Hugging Face data set, in the columns of a COCO file."""
 
 from bisect import bisect_left
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
+from lucidbox.core.array_types import Float
 from lucidbox.core.errors import DataError
-from lucidbox.formats.hub.box_forms import BoxForm, to_xywh
-from lucidbox.formats.problems import Problem
+from lucidbox.formats.coco.annotations import Categories, Images
+from lucidbox.formats.coco.columns import CocoAnnotations
+from lucidbox.formats.coco.records import CocoRecords, FloatColumn
+from lucidbox.formats.hub.box_forms import BoxForm, BoxSample, to_xywh
+from lucidbox.formats.hub.images import ImageFile
 
 # What data sets on the hub call the same thing; the first name that is there counts.
 _OBJECTS = ("objects", "annotations")
@@ -23,40 +27,51 @@ _FIELDS = {
 }
 
 
-@dataclass(frozen=True)
-class Written:
-    """A box as it is written.
-
-    Attributes:
-        row: of its picture.
-        entry: its object's place in :attr:`HubObjects.entries`.
-        numbers: four, of a meaning not yet known.
-        area: in square pixels, as stated; None if not.
-    """
-
-    row: int
-    entry: int
-    numbers: tuple[float, ...]
-    area: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class HubObjects:
     """All annotations of a split.
 
     Attributes:
         image_ids: of each row; the data set's own if they are all different, else 1, 2, 3 …
-        sizes: stated width and height of each row's picture; None where not stated.
+        sizes: stated width and height of each row's image; None where not stated.
         entries: row and fields of each object, as COCO names the fields.
-        written: the boxes that are four numbers.
         names: class names by category id.
     """
 
     image_ids: list[int]
     sizes: list[tuple[int, int] | None]
     entries: list[tuple[int, dict[str, Any]]]
-    written: list[Written]
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class HubColumns:
+    """The annotations of the usable rows of a split, in the columns of a COCO file.
+
+    Attributes:
+        images: of each usable row.
+        categories: of the split.
+        annotations: boxes are as they are written, of a format not yet known.
+        sizes: width and height in pixels of each annotation's image.
+    """
+
+    images: Images
+    categories: Categories
+    annotations: CocoAnnotations
+    sizes: Float[np.ndarray, "n 2"]
+
+    def sample(self, most: int) -> BoxSample:
+        """The first boxes, to find out their format."""
+        annotations, rows = self.annotations, np.flatnonzero(self.annotations.boxes.good)[:most]
+        stated = annotations.area_stated & annotations.areas.good
+        areas = np.where(stated, annotations.areas.values, np.nan)
+        return BoxSample(annotations.boxes.values[rows], self.sizes[rows], areas[rows])
+
+    def converted(self, form: BoxForm) -> CocoAnnotations:
+        """The annotations with boxes in COCO's format, from this one."""
+        boxes, good = self.annotations.boxes
+        boxes = np.where(good[:, None], to_xywh(boxes, self.sizes, form), 0)
+        return replace(self.annotations, boxes=FloatColumn(boxes, good))
 
 
 def read_objects(rows: Any, source: str) -> HubObjects:
@@ -83,60 +98,32 @@ def read_objects(rows: Any, source: str) -> HubObjects:
     for (_, entry), number in zip(entries, ids, strict=True):
         entry["id"] = number
     sizes = list(map(_size, table.get("width", [None] * count), table.get("height", [None] * count)))
-    written = [
-        Written(row, place, tuple(entry["bbox"] or ()), _number(entry.get("area")))
-        for place, (row, entry) in enumerate(entries)
-        if _four_numbers(entry["bbox"])
-    ]
-    return HubObjects(_unique(table.get("image_id", [None] * count)), sizes, entries, written, names)
+    return HubObjects(_unique(table.get("image_id", [None] * count)), sizes, entries, names)
 
 
-def coco_document(
-    objects: HubObjects, files: Mapping[int, tuple[str, tuple[int, int]]], form: BoxForm
-) -> dict[str, Any]:
-    """The annotations as COCO's files have them; what is not four numbers stays as it is, to be found wrong.
+def read_columns(objects: HubObjects, files: Mapping[int, ImageFile], source: str) -> HubColumns:
+    """The annotations of the rows whose image is usable; what is wrong with them is in their records.
 
     Args:
         objects: of a split.
-        files: name, and width and height in pixels, of the usable pictures, by row; others are left out.
-        form: of the boxes.
-    """
-    known = [one for one in objects.written if one.row in files]
-    numbers = np.array([one.numbers for one in known], np.float64).reshape(-1, 4)
-    sizes = np.array([files[one.row][1] for one in known], np.float64).reshape(-1, 2)
-    boxes = dict(zip((one.entry for one in known), to_xywh(numbers, sizes, form).tolist(), strict=True))
-    images = [
-        {"id": objects.image_ids[row], "file_name": name, "width": size[0], "height": size[1]}
-        for row, (name, size) in files.items()
-    ]
-    annotations = [
-        {**entry, "image_id": objects.image_ids[row], "bbox": boxes.get(place, entry["bbox"])}
-        for place, (row, entry) in enumerate(objects.entries)
-        if row in files
-    ]
-    categories = [{"id": number, "name": name} for number, name in enumerate(objects.names)]
-    return {"images": images, "annotations": annotations, "categories": categories}
-
-
-def called_by_row(
-    problems: Iterable[Problem], objects: HubObjects, files: Container[int], source: str
-) -> Iterator[Problem]:
-    """The same problems; those of an object say its row and its number there, not its place in the document.
-
-    Args:
-        problems: of the document of :func:`coco_document`.
-        objects: that it was made of.
-        files: the rows it was made of.
+        files: the usable images, by row; other rows are left out.
         source: what messages call the split.
     """
-    rows, where = [row for row, _ in objects.entries if row in files], f"{source}: annotations["
-    for problem in problems:
-        if problem.place.startswith(where):
-            entry = int(problem.place.removeprefix(where).partition("]")[0])
-            number = entry - bisect_left(rows, rows[entry])
-            yield replace(problem, place=f"{source}#{rows[entry]}: object {number}")
-        else:
-            yield problem
+    usable = [(row, entry) for row, entry in objects.entries if row in files]
+    rows = [row for row, _ in usable]
+    entries = [{**entry, "image_id": objects.image_ids[row]} for row, entry in usable]
+
+    def place(entry: int) -> str:
+        return f"{source}#{rows[entry]}: object {entry - bisect_left(rows, rows[entry])}"
+
+    annotations = CocoAnnotations.of(CocoRecords(entries, f"{source}: annotations", place=place))
+    images = Images(
+        np.array([objects.image_ids[row] for row in files], np.int64),
+        tuple(file.name for file in files.values()),
+        np.array([file.size for file in files.values()], np.int64).reshape(-1, 2),
+    )
+    sizes = np.array([files[row].size for row in rows], np.float64).reshape(-1, 2)
+    return HubColumns(images, Categories(np.arange(len(objects.names)), objects.names), annotations, sizes)
 
 
 def _columns(features: Mapping[str, Any], source: str) -> tuple[str, dict[str, str], Any]:
@@ -194,11 +181,3 @@ def _unique(ids: Sequence[Any]) -> list[int]:
 
 def _size(width: Any, height: Any) -> tuple[int, int] | None:
     return (width, height) if type(width) is type(height) is int and min(width, height) > 0 else None
-
-
-def _number(value: Any) -> float | None:
-    return value if type(value) in (int, float) else None
-
-
-def _four_numbers(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(type(one) in (int, float) for one in box)
