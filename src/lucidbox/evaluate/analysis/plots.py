@@ -216,13 +216,18 @@ def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
 
     # A Figure without pyplot uses no window system and no global state.
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes: Any = figure.add_subplot()
+    axes = figure.add_subplot()
+    style_axes(axes)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def style_axes(axes: Any) -> None:
+    """Give axes of matplotlib the look of our plots: two pale spines, a pale grid, grey ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)
     axes.tick_params(colors=GREY, labelcolor=INK)
     axes.grid(color="#eef1f4", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _title(axes: "Axes", title: str, subtitle: str) -> None:
