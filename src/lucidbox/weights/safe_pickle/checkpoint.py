@@ -13,11 +13,11 @@ _KEY = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
 def read_checkpoint(content: bytes) -> Any:
-    """What a torch checkpoint holds: dicts, lists, numbers, text, arrays, and records of foreign objects.
+    """The content of a torch checkpoint: dicts, lists, numbers, text, arrays, and records of foreign objects.
 
     Tensors and parameters are NumPy arrays (read-only; bfloat16 as the equal float32). An object of a class of
-    the publisher, of ``torch.nn``, or a data-only one of numpy, pathlib and types is a
-    :class:`~lucidbox.weights.safe_pickle.globals.Record` of what the file says of it.
+    the publisher, of ``torch.nn``, or a data-only one of numpy, pathlib and types becomes a
+    :class:`~lucidbox.weights.safe_pickle.globals.Record` of what the file says about it.
 
     Args:
         content: all of the file.
@@ -65,7 +65,7 @@ class Storages:
         known, made = self._made[key]
         if known == kind:
             return made
-        # Torch saves no bytes under two types; each further one could be another copy of them.
+        # Torch never saves the same bytes under two types; each further type could be another copy of them.
         if content:
             raise WeightsError(f"its pickle refers to the storage {key!r} in two ways; torch writes no such file")
         return storage(kind, content, count, self._big_endian)

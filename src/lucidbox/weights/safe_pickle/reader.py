@@ -1,9 +1,8 @@
 """A reader of pickles that cannot run anything.
 
-A pickle is a program for a small stack machine. This is that machine without the meaning of its dangerous
-instructions: a name stays a name (``pickle_names``), and a "call" is recorded, or builds one of five plain
-values. There is no import, no attribute access and no call of anything the file names, so there is nothing
-to escape from.
+A pickle is a program for a small stack machine. This is that machine without its dangerous instructions: a name
+stays a name (see :mod:`lucidbox.weights.safe_pickle.globals`), and a "call" is recorded, or builds one of five
+plain values. It never imports, calls or accesses attributes of anything that the file names.
 """
 
 from collections import OrderedDict
@@ -15,11 +14,11 @@ from lucidbox.weights.safe_pickle.globals import Builder, InertClass, Record, ha
 from lucidbox.weights.safe_pickle.instructions import MAX_INSTRUCTIONS, instructions
 
 MAX_NESTING = 1_000
-"""Most groups open at once. A published YOLO11n reaches some 30."""
+"""Most groups open at once. A published YOLO11n has about 30."""
 
 MAX_COPIED = 100_000
-"""Most items that calls may copy out of lists, in all: one list can be named again and again. A published
-YOLO11n copies none, for its modules' sets are empty."""
+"""Most items that calls may copy from lists, in all, because one list can be used many times. A published YOLO11n
+copies none: its modules' sets are empty."""
 
 NEWEST_PROTOCOL = 5
 
@@ -49,7 +48,7 @@ def read_pickle(data: bytes, persistent: Callable[[Any], Any]) -> Any:
 
 
 class _Machine:
-    """The stack machine. ``stack`` holds the values of the innermost open group, ``outer`` the groups around."""
+    """The stack machine. ``stack`` has the values of the innermost open group, ``outer`` the groups around it."""
 
     def __init__(self, persistent: Callable[[Any], Any]) -> None:
         self.stack: list[Any] = []
@@ -83,7 +82,7 @@ class _Machine:
         return [self.stack.pop() for _ in range(count)][::-1]
 
     def remember(self, index: int) -> None:
-        # Writers number the memo without gaps; a larger index is meant to make a reader allocate.
+        # Writers number the memo without gaps; a larger index would only make a reader allocate memory.
         if index > MAX_INSTRUCTIONS:
             raise WeightsError(f"its pickle puts a value at place {index} of its memo, beyond any use")
         self.memo[index] = self.stack[-1]
@@ -101,13 +100,13 @@ class _Machine:
             self.stack.append(_recorded(named, arguments))
 
     def count_copied(self, arguments: tuple[Any, ...]) -> None:
-        """Count what a call is about to copy; everything else that it may make is a view, or empty."""
+        """Count the items that a call copies; everything else that it can make is a view, or empty."""
         self.copied += sum(len(argument) for argument in arguments if isinstance(argument, list))
         if self.copied > MAX_COPIED:
             raise WeightsError(f"its pickle builds sets of more than {MAX_COPIED} items in all, beyond any use")
 
     def make_object(self) -> None:
-        """Record an object that is never made."""
+        """Record an object instead of making it."""
         self.stack.append(_recorded(*self.pop_last(2)))
 
     def set_state(self) -> None:
