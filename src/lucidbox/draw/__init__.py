@@ -1,4 +1,4 @@
-"""Boxes and labels on images. Public modules: ``annotate``, ``fonts`` (text as masks), ``palette`` (class colours).
+"""Boxes and labels on images. Public modules: ``annotate``, ``fonts`` (text as masks), ``palette`` (colours).
 
 Example:
     >>> annotated = draw(image, detector(image))
