@@ -67,7 +67,9 @@ def match_all(truth: Truth, predictions: Predictions, protocol: Protocol = COCO)
     rows = _rows_of_classes(classes, categories, protocol.class_agnostic)
     if rows is not None:
         predictions, images, categories = predictions[rows], images[rows], categories[rows]
-    class_count = 1 if protocol.class_agnostic else len(ids)
+    names = tuple(truth.category_names[index] for index in lookup(ids, truth.category_ids))
+    names = ("all classes",) if protocol.class_agnostic else names
+    class_count = len(names)
     columns = np.zeros_like(categories) if protocol.class_agnostic else classes[categories]
     ranking = rank_detections(images, columns, predictions.scores, class_count)
     objects = _objects(truth, classes, protocol)
@@ -81,7 +83,7 @@ def match_all(truth: Truth, predictions: Predictions, protocol: Protocol = COCO)
         predictions,
         protocol,
         () if protocol.class_agnostic else tuple(ids.tolist()),
-        ("all classes",) if protocol.class_agnostic else _names_of(truth, ids),
+        names,
         objects,
         ranking,
         np.array(outside),
@@ -98,10 +100,6 @@ def _chosen_categories(truth: Truth, protocol: Protocol) -> Int[np.ndarray, " k"
     if unknown:
         raise OptionError(f"classes to evaluate: category {unknown[0]} is not in {truth.source}")
     return np.unique(np.array(protocol.classes, np.int64))
-
-
-def _names_of(truth: Truth, ids: Int[np.ndarray, " k"]) -> tuple[str, ...]:
-    return tuple(truth.category_names[index] for index in lookup(ids, truth.category_ids))
 
 
 def _rows_of_classes(

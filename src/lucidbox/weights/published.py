@@ -62,13 +62,14 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSourc
     strides = attributes.get("stride")
     if isinstance(strides, np.ndarray) and (strides.size != len(STRIDES) or strides.ravel().tolist() != STRIDES):
         raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {STRIDES}")
-    names = attributes.get("names")
+    names, arguments = attributes.get("names"), about.get("train_args")
+    details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
     return WeightsSource(
         tensors=state_dict(module),
         names=None if names is None else checked_names(names),
         licence=licence_of(about, attributes),
-        provenance=_provenance(about, module, file_name),
-        size=usable_size(_training_size(about)),
+        provenance=f"published checkpoint {file_name} ({', '.join(details)})",
+        size=usable_size(arguments.get("imgsz") if isinstance(arguments, dict) else None),
     )
 
 
@@ -140,13 +141,3 @@ def _is_name(value: Any) -> bool:
 
 def _kind(value: Any) -> str:
     return value.name if isinstance(value, Record) else type(value).__name__
-
-
-def _training_size(about: Mapping[Any, Any]) -> Any:
-    arguments = about.get("train_args")
-    return arguments.get("imgsz") if isinstance(arguments, dict) else None
-
-
-def _provenance(about: Mapping[Any, Any], module: Record, file_name: str) -> str:
-    details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
-    return f"published checkpoint {file_name} ({', '.join(details)})"

@@ -66,7 +66,11 @@ def read_content(content: bytes, file_name: str) -> Weights:
     if not content:
         raise WeightsError("an empty file; fetch or copy it again")
     if content.startswith(b"PK"):
-        return _read_torch(content, sha256, file_name)
+        checkpoint = read_checkpoint(content)
+        module = module_of(checkpoint)
+        if module is None:
+            return recognise(read_state_dict(checkpoint, file_name), sha256)
+        return recognise(read_module(checkpoint, module, file_name), sha256)
     if content[8:9] == b"{" and int.from_bytes(content[:8], "little") <= LARGEST_HEADER:
         return read_safetensors(content, sha256, file_name)
     if content.startswith(b"\x08"):  # an ONNX file's first field is its format version
@@ -109,11 +113,3 @@ def _beginning(content: bytes) -> str | None:
         return None
     is_text = all(character.isprintable() or character in "\t\n\r\f" for character in text)
     return " ".join(text.split())[:QUOTED] if is_text else None
-
-
-def _read_torch(content: bytes, sha256: str, file_name: str) -> Weights:
-    checkpoint = read_checkpoint(content)
-    module = module_of(checkpoint)
-    if module is not None:
-        return recognise(read_module(checkpoint, module, file_name), sha256)
-    return recognise(read_state_dict(checkpoint, file_name), sha256)

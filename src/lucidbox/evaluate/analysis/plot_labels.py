@@ -28,8 +28,11 @@ class PlotLabels:
 
 def labels_of(names: Sequence[str], ids: Sequence[int]) -> PlotLabels:
     """Texts for names; a name with letters that no installed font has is replaced by the category's number."""
-    short = [_shortened(printable(name)) for name in names]
-    wanted = {letter for name in short for letter in name} - _letters_of(_own_file())
+    from matplotlib.font_manager import findfont
+
+    printables = map(printable, names)
+    short = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in printables]
+    wanted = {letter for name in short for letter in name} - _letters_of(str(findfont(_OWN_FONT)))
     fonts, lacking = _fonts_for(wanted)
     shown = [
         f"#{number}" if not name or lacking & set(name) else name for name, number in zip(short, ids, strict=True)
@@ -37,10 +40,6 @@ def labels_of(names: Sequence[str], ids: Sequence[int]) -> PlotLabels:
     # A dollar sign would start a formula.
     texts = tuple(name.replace("$", r"\$") for name in shown)
     return PlotLabels(texts, (_OWN_FONT, *fonts), max(map(_width, shown), default=0))
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
 def _width(text: str) -> int:
@@ -63,12 +62,6 @@ def _fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
         if not letters:
             break
     return fonts, letters
-
-
-def _own_file() -> str:
-    from matplotlib.font_manager import findfont
-
-    return str(findfont(_OWN_FONT))
 
 
 @lru_cache(maxsize=512)

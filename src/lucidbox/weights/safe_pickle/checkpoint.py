@@ -26,15 +26,10 @@ def read_checkpoint(content: bytes) -> Any:
         WeightsError: the file is damaged, or its pickle asks for anything else, whose name is stated.
     """
     entries = read_archive(content)
-    big_endian = _is_big_endian(entries)
-    return read_pickle(entries["data.pkl"], Storages(entries, big_endian).find)
-
-
-def _is_big_endian(entries: Mapping[str, bytes]) -> bool:
     order = entries.get("byteorder", b"little")
     if order not in (b"little", b"big"):
         raise WeightsError(f"its byte order is {order[:20]!r}; 'little' and 'big' are known")
-    return order == b"big"
+    return read_pickle(entries["data.pkl"], Storages(entries, order == b"big").find)
 
 
 def _is_usual(word: str, key: str, count: int) -> bool:

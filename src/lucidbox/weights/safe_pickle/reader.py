@@ -62,6 +62,9 @@ class _Machine:
             raise WeightsError("its pickle is malformed: something is left over at its end")
         return self.stack.pop()
 
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
     def open_group(self) -> None:
         if len(self.outer) >= MAX_NESTING:
             raise WeightsError(f"its pickle nests deeper than {MAX_NESTING}")
@@ -73,10 +76,6 @@ class _Machine:
         values, self.stack = self.stack, self.outer.pop()
         return values
 
-    def close_tuple(self) -> None:
-        values = self.close_group()
-        self.stack.append(tuple(values))
-
     def pop_last(self, count: int) -> list[Any]:
         """The last values of the stack, in their order; IndexError when there are fewer."""
         return [self.stack.pop() for _ in range(count)][::-1]
@@ -86,9 +85,6 @@ class _Machine:
         if index > MAX_INSTRUCTIONS:
             raise WeightsError(f"its pickle puts a value at place {index} of its memo, beyond any use")
         self.memo[index] = self.stack[-1]
-
-    def name(self, module: Any, name: Any) -> None:
-        self.stack.append(meaning(module, name))
 
     def call(self) -> None:
         """Build one of the few plain values, or record a call that never happens."""
@@ -104,10 +100,6 @@ class _Machine:
         self.copied += sum(len(argument) for argument in arguments if isinstance(argument, list))
         if self.copied > MAX_COPIED:
             raise WeightsError(f"its pickle builds sets of more than {MAX_COPIED} items in all, beyond any use")
-
-    def make_object(self) -> None:
-        """Record an object instead of making it."""
-        self.stack.append(_recorded(*self.pop_last(2)))
 
     def set_state(self) -> None:
         """A record keeps its attributes as data; those of an ordered dict (torch's _metadata) are dropped."""
@@ -191,10 +183,10 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "FRAME": lambda *_: None,  # only advice on buffering
     "STOP": lambda *_: None,
     "MARK": lambda machine, _: machine.open_group(),
-    "TUPLE": lambda machine, _: machine.close_tuple(),
-    "TUPLE1": lambda machine, _: machine.stack.append(tuple(machine.pop_last(1))),
-    "TUPLE2": lambda machine, _: machine.stack.append(tuple(machine.pop_last(2))),
-    "TUPLE3": lambda machine, _: machine.stack.append(tuple(machine.pop_last(3))),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.close_group())),
+    "TUPLE1": lambda machine, _: machine.push(tuple(machine.pop_last(1))),
+    "TUPLE2": lambda machine, _: machine.push(tuple(machine.pop_last(2))),
+    "TUPLE3": lambda machine, _: machine.push(tuple(machine.pop_last(3))),
     "APPEND": lambda machine, _: machine.append_items(machine.pop_last(1)),
     "APPENDS": lambda machine, _: machine.append_items(machine.close_group()),
     "SETITEM": lambda machine, _: machine.set_items(machine.pop_last(2)),
@@ -203,13 +195,13 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "BINPUT": lambda machine, index: machine.remember(index),
     "LONG_BINPUT": lambda machine, index: machine.remember(index),
     "MEMOIZE": lambda machine, _: machine.remember(len(machine.memo)),
-    "BINGET": lambda machine, index: machine.stack.append(machine.memo[index]),
-    "LONG_BINGET": lambda machine, index: machine.stack.append(machine.memo[index]),
-    "GLOBAL": lambda machine, names: machine.name(*names),
-    "STACK_GLOBAL": lambda machine, _: machine.name(*machine.pop_last(2)),
+    "BINGET": lambda machine, index: machine.push(machine.memo[index]),
+    "LONG_BINGET": lambda machine, index: machine.push(machine.memo[index]),
+    "GLOBAL": lambda machine, names: machine.push(meaning(*names)),
+    "STACK_GLOBAL": lambda machine, _: machine.push(meaning(*machine.pop_last(2))),
     "REDUCE": lambda machine, _: machine.call(),
-    "NEWOBJ": lambda machine, _: machine.make_object(),
+    "NEWOBJ": lambda machine, _: machine.push(_recorded(*machine.pop_last(2))),  # an object that is never made
     "BUILD": lambda machine, _: machine.set_state(),
-    "BINPERSID": lambda machine, _: machine.stack.append(machine.persistent(machine.stack.pop())),
+    "BINPERSID": lambda machine, _: machine.push(machine.persistent(machine.stack.pop())),
 }
 """The other instructions, each with its argument."""
