@@ -194,13 +194,13 @@ def _add_analyses(
         document["missed"] = [asdict(one) for one in missed]
         sections.append(tables.missed_table(missed))
     if arguments.explain_gap:
-        from lucidbox.evaluate.analysis.variants import NAMES, deviation, explain_gap
+        from lucidbox.evaluate.analysis.variants import NAMES, metric_variant, metric_variants
 
         classes = matching.protocol.classes
-        gap = explain_gap(matching.truth, matching.predictions, classes)
+        gap = metric_variants(matching.truth, matching.predictions, classes)
         if model and model.class_offset is not None:
             name, seen_in = "classes kept apart by shifting boxes", "suppression with a class offset"
-            gap += (deviation(name, seen_in, matching.truth, model.class_offset, classes),)
+            gap += (metric_variant(name, seen_in, matching.truth, model.class_offset, classes),)
         document["gap"] = [{"name": one.name, **dict(zip(NAMES, one.measured, strict=True))} for one in gap]
         sections.append(tables.gap_table(gap))
 

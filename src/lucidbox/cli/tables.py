@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lucidbox.core.text import printable
 from lucidbox.evaluate.analysis.errors import ErrorReport
 from lucidbox.evaluate.analysis.intervals import Comparison, Interval
-from lucidbox.evaluate.analysis.variants import Deviation
+from lucidbox.evaluate.analysis.variants import MetricVariant
 from lucidbox.evaluate.operating import OperatingPoint
 from lucidbox.evaluate.summary import ClassResult
 from lucidbox.validate.false_negatives import REASONS, THRESHOLD, Missed
@@ -87,7 +87,7 @@ def missed_table(missed: Sequence[Missed], most: int = 20) -> str:
     return "\n".join(lines)
 
 
-def gap_table(deviations: Sequence[Deviation]) -> str:
+def gap_table(deviations: Sequence[MetricVariant]) -> str:
     """AP under each deviation, and how far it is from COCO's, in points; – where the rule defines none."""
     width = max(len(one.name) for one in deviations)
     lines = [f"{'scored with':{width}}     AP   change   AP50   AP75    APs    APm    APl   seen in"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucidbox.core.array_types import Int
-from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
+from lucidbox.core.boxes import xywh_to_xyxy
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, ImageError
+from lucidbox.core.matching import match_boxes
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
@@ -82,17 +83,10 @@ def right_detections(
 
 def _matched(found: Detections, truth: Truth, rows: Int[np.ndarray, " n"]) -> list[int]:
     """Rows of the detections that overlap a free object of their class by :data:`THRESHOLD`."""
+    labels = np.array([truth.category_names[index] for index in truth.categories[rows]], str)
+    same_class = np.array(found.labels, str)[:, None] == labels
     boxes = xywh_to_xyxy(truth.boxes_xywh[rows])
-    overlaps = pairwise_iou(found.boxes.astype(np.float64), boxes)
-    labels = [truth.category_names[index] for index in truth.categories[rows]]
-    right = []
-    for row, label in enumerate(found.labels):
-        own = np.array([one == label for one in labels], bool)
-        best = np.where(own, overlaps[row], 0)
-        if best.size and best.max() >= THRESHOLD:
-            overlaps[:, best.argmax()] = 0
-            right.append(row)
-    return right
+    return match_boxes(found.boxes.astype(np.float64), boxes, same_class, THRESHOLD)[0]
 
 
 def sampled(

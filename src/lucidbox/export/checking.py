@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.array_types import Float32, UInt8
-from lucidbox.core.detections import Detections, match_detections
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import WeightsError
+from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits, detect
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.engines.onnxruntime import OnnxRuntimeEngine

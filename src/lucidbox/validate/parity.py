@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.detections import Detections, match_detections
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, OptionError
+from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits
 from lucidbox.detector import Detector
 from lucidbox.evaluate import CocoEvaluator

@@ -1,4 +1,4 @@
-"""Class names, from whatever a file or a user gives them in."""
+"""Class names from weights files and from users' files, checked."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def checked_names(names: object) -> tuple[str, ...]:
     """Class names from a list, or from a dict with the class ids 0, 1, 2, ... as keys; each on one line.
 
     Raises:
-        WeightsError: they are something else, or a name is empty.
+        WeightsError: they are of another type, or a name is empty.
     """
     if isinstance(names, (dict, list, tuple)) and len(names) > MOST_NAMES:
         raise WeightsError(f"{len(names)} class names; at most {MOST_NAMES} are read")
@@ -35,10 +35,10 @@ def checked_names(names: object) -> tuple[str, ...]:
 
 
 def read_names(path: str | Path) -> tuple[str, ...]:
-    """Class names from a text file with one name a line, or a JSON list or object.
+    """Class names from a text file with one name on each line, or from a JSON list or object.
 
     Raises:
-        WeightsError: the file cannot be read or holds no names.
+        WeightsError: the file cannot be read or has no names.
     """
     path = Path(path)
     try:
