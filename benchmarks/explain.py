@@ -33,7 +33,7 @@ from pytorch_grad_cam import EigenCAM, GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from lucidbox import Detector, weights
-from lucidbox.cli.explain_measure import table
+from lucidbox.cli.explain.measure import method_table
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.batch import GAUSSIAN, method_maps, networks_of, picture_figures
@@ -173,7 +173,7 @@ def curves_part(detector, network, groups, kept, limit, methods):
     for line in kept.lines:
         rows = [Faithfulness(**one) for one in line["figures"]]
         by_method.setdefault(line["method"], {})[line["picture"]] = rows
-    print("\n\n" + table([of_same_pictures(method, by_method) for method in by_method]))
+    print("\n\n" + method_table([of_same_pictures(method, by_method) for method in by_method]))
 
 
 def of_same_pictures(method, by_method):

@@ -24,7 +24,7 @@ def loaded_after(code):
 @pytest.mark.parametrize(
     "module",
     ["lucidbox", "lucidbox.cli", "lucidbox.detector.detector", "lucidbox.detect.nms", "lucidbox.draw.annotate", "lucidbox.sources",
-     "lucidbox.engines.openvino", "lucidbox.save.writers", "lucidbox.cli.reporting", "lucidbox.evaluate",
+     "lucidbox.engines.openvino", "lucidbox.save.writers", "lucidbox.cli.predict", "lucidbox.evaluate",
      "lucidbox.engines.torch", "lucidbox.detector.model_cache", "lucidbox.datasets", "lucidbox.validate.inference", "lucidbox.explain",
      "lucidbox.core.parallel", "lucidbox.benchmark", "lucidbox.cli.benchmark"],
 )  # fmt: skip
