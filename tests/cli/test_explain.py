@@ -10,7 +10,7 @@ from PIL import Image
 
 from lucidbox import Detector
 from lucidbox.cli.explain import EXAMPLES
-from lucidbox.cli.explain_report import say_near
+from lucidbox.cli.explain.report import say_near
 from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.explain import DEFAULT, METHODS

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from lucidbox.save.results import save_image
+from lucidbox.save.encode import save_image
 
 NAMES = ("red", "green", "blue")
 

@@ -16,7 +16,7 @@ from lucidbox.core.filesystem import atomic_path
 from lucidbox.draw.annotate import draw
 from lucidbox.draw.fonts import text_mask
 from lucidbox.evaluate.analysis.plots import BLUE, GREY, INK, ORANGE, require_matplotlib, style_axes
-from lucidbox.save.results import save_image
+from lucidbox.save.encode import save_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

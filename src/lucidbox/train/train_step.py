@@ -17,7 +17,7 @@ from lucidbox.model import Network
 from lucidbox.train.loader import Batch
 from lucidbox.train.losses import Gains, Targets, detection_loss
 from lucidbox.train.model_ema import ModelEMA
-from lucidbox.train.norms import learning_norms
+from lucidbox.train.norms import learning_norms, measure_statistics
 from lucidbox.train.optimizer import freeze, make_optimizer, set_training_mode
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe

@@ -17,7 +17,7 @@ from lucidbox.datasets import read_dataset
 from lucidbox.datasets.training.images import FilePictures, PictureSamples
 from lucidbox.detect.letterbox import fit_validation, loaded_size
 from lucidbox.images.reading import read_image
-from lucidbox.save.results import save_image
+from lucidbox.save.encode import save_image
 
 OBJECTS = [
     annotation(1),

@@ -1,15 +1,17 @@
 """``lucidbox explain``: why this box, can the reason be trusted, and why was an object missed."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.progress import bar
+from lucidbox.cli.console import progress, say
+from lucidbox.cli.options import add_option, add_options, add_verb
 from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
     from lucidbox.core.detections import Detections
-    from lucidbox.detector.detector import Detector
+    from lucidbox.detector import Detector
+
+DESCRIPTION = "Explain detections by heat maps, and say how far each map can be trusted."
 
 EXAMPLES = """\
 methods:
@@ -30,67 +32,56 @@ examples:
 
 
 def register(verbs: Any) -> None:
-    """Add the verb's parser."""
-    parser = verbs.add_parser(
-        "explain",
-        help="why this box, and why was an object missed",
-        description="Explain detections by heat maps, and say how far each map can be trusted.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add the verb and its options."""
+    parser = add_verb(verbs, "explain", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture file")
-    parser.add_argument(
-        "--weights", metavar="FILE", help=".pt, .safetensors or .onnx (default: the bundled model)"
-    )
+    add_options(parser, "--weights")
     what = parser.add_argument_group("what is explained")
     what.add_argument("--box", type=int, metavar="N", help="this detection; 1 is the best (default)")
     what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")
     what.add_argument("--all", action="store_true", help="every detection")
     what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
-    what.add_argument("--conf", type=float, metavar="P", help="a score must exceed this (default: the model's)")
+    add_options(what, "--conf")
     how = parser.add_argument_group("how")
     how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
     how.add_argument(
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
     )
     how.add_argument("--masks", type=int, metavar="N", help="masks of drise (1000)")
-    how.add_argument("--seed", type=int, metavar="N", help="of drise's masks, and of --sample (0)")
-    how.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
-    how.add_argument("--precision", default="auto", help="auto (default), fp32, bf16, fp16, int8")
-    how.add_argument("--size", metavar="N|H,W", help="longer side of the network's input")
+    add_option(how, "--seed", help="of drise's masks, and of --sample (0)")
+    add_options(how, "--engine", "--precision", "--size")
     out = parser.add_argument_group("output")
     out.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/explain)")
-    out.add_argument("--json", action="store_true", help="JSON on standard output; words on standard error")
+    add_option(out, "--json", help="JSON on standard output; words on standard error")
     over = parser.add_argument_group("over a data set")
     over.add_argument("--measure", metavar="DIR", help="figures of every method over these pictures' detections")
-    over.add_argument("--annotations", metavar="JSON", help="with --measure: COCO annotations of the pictures")
+    add_option(over, "--annotations", metavar="JSON", help="with --measure: COCO annotations of the pictures")
     over.add_argument("--sample", type=int, metavar="N", help="with --measure: only N detections, at random")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain, say why not, or measure; 0, or 1 if there is nothing to explain."""
     _check(arguments)
-    from lucidbox.detector.detector import Detector
+    from lucidbox.detector import Detector
 
     detector = Detector.load(
         arguments.weights,
         engine=arguments.engine,
         precision=arguments.precision,
         size=arguments.size,
-        say=lambda message: print(message, file=sys.stderr),
+        say=say,
         conf=arguments.conf,
     )
     if arguments.measure:
-        from lucidbox.cli.explain_measure import measure_command
+        from lucidbox.cli.explain.measure import measure_command
 
         return measure_command(arguments, detector)
     return _missed(arguments, detector) if arguments.at else _explain(arguments, detector)
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    """Refuse options that would be without effect.
+    """Refuse options that contradict one another or would have no effect.
 
     Raises:
         OptionError: options contradict one another, or one needs another.
@@ -118,8 +109,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
-    """A panel for each chosen detection."""
-    from lucidbox.cli.explain_report import output_folder, save_explanation
+    """Write a panel for each chosen detection."""
+    from lucidbox.cli.explain.report import output_folder, save_explanation
     from lucidbox.explain import explain_each
     from lucidbox.images.reading import read_image
 
@@ -131,10 +122,7 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     if not chosen:
         limit = detector.limits.conf
         kind = arguments.class_name or "object"
-        print(
-            f"{arguments.picture}: no {kind} above {limit:g}; lower --conf, or ask --at",
-            file=sys.stderr,
-        )
+        say(f"{arguments.picture}: no {kind} above {limit:g}; lower --conf, or ask --at")
         if arguments.json:
             print("[]")
         return 1
@@ -168,10 +156,10 @@ def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
 
 
 def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
-    """What the nearest anchors said, and the map of the score that was too low."""
+    """Print the nearest anchors, and write the map of the score that was too low."""
     import numpy as np
 
-    from lucidbox.cli.explain_report import output_folder, save_explanation, say_near
+    from lucidbox.cli.explain.report import output_folder, save_explanation, say_near
     from lucidbox.core.class_names import class_ids
     from lucidbox.core.detections import Detections
     from lucidbox.explain.explanation import explain_targets
@@ -202,12 +190,12 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Method, layer and masking; checked before anything takes time."""
     from dataclasses import replace
 
-    from lucidbox.cli.explain_report import masking_of
+    from lucidbox.cli.explain.report import masking_of
     from lucidbox.explain.methods import DEFAULT, checked_method
 
     name = arguments.method or DEFAULT
     checked_method(name, arguments.layer, arguments.side)
-    masking = replace(masking_of(arguments), progress=bar("batch"))
+    masking = replace(masking_of(arguments), progress=progress("batch"))
     return {"method": name, "layer": arguments.layer, "masking": masking}
 
 

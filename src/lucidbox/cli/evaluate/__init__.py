@@ -2,18 +2,24 @@
 
 import argparse
 import json
-import sys
+from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.console import progress, say, say_error
+from lucidbox.cli.options import add_option, add_verb
+from lucidbox.cli.tables import Column, table
+from lucidbox.core.errors import OptionError
+
 if TYPE_CHECKING:
-    from lucidbox.cli.validating import Run
     from lucidbox.evaluate import Predictions, Protocol, Summary, Truth
+    from lucidbox.validate.model_run import ModelRun
 
 DESCRIPTION = """\
 COCO's average precision, equal to pycocotools to the last digit.
 
-Annotations are a COCO JSON file (instances_val2017.json) or a data set in any form that "lucidbox data" reads
+Annotations are a COCO JSON file (instances_val2017.json) or a data set in any format that "lucidbox data" reads
 (data.yaml, data.toml, a folder); of several parts the one called val, or --part. What is evaluated is a COCO
 result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height], "score"}, or a model:
 --weights runs it over the pictures with the settings that published accuracies are measured with (confidence
@@ -34,29 +40,20 @@ examples:
 WORSE = 3
 
 
-def register(subparsers: Any) -> None:
+def register(verbs: Any) -> None:
     """Add the verb and its options."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="COCO's average precision of predictions",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_verb(verbs, "evaluate", DESCRIPTION, EXAMPLES, run)
     what = parser.add_argument_group("what is evaluated")
-    what.add_argument(
-        "--annotations", required=True, metavar="FILE|DIR",
-        help="COCO annotation file, data.yaml, data.toml, or a folder that holds one of them",
-    )  # fmt: skip
-    what.add_argument("--part", metavar="NAME", help="part of a data set of several, such as train (val)")
+    add_option(what, "--annotations", required=True)
+    add_option(what, "--part", help="part of a data set of several, such as train (val)")
     given = what.add_mutually_exclusive_group(required=True)
     given.add_argument("--predictions", metavar="JSON", help="COCO result file")
     given.add_argument(
         "--compare", nargs=2, metavar=("A", "B"),
         help="two result files: is B better than A? Paired bootstrap; exit code 3 if it is worse",
     )  # fmt: skip
-    given.add_argument(
-        "--weights", nargs="?", const="", metavar="FILE",
+    add_option(
+        given, "--weights", nargs="?", const="",
         help="a model to run: .pt, .safetensors or .onnx; without FILE the one that comes with lucidbox",
     )  # fmt: skip
     what.add_argument(
@@ -64,19 +61,15 @@ def register(subparsers: Any) -> None:
         help="leave out, and count, detections on pictures or categories that the annotations do not have; with "
         "--weights this is done in any case",
     )  # fmt: skip
-    _add_model(parser.add_argument_group("running a model"))
+    model = parser.add_argument_group("running a model")
+    add_option(model, "--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
+    add_option(model, "--size", metavar="N")
+    add_option(model, "--engine", default=None)
+    add_option(model, "--precision", default=None)
+    add_option(model, "--batch", help="pictures padded to one shape (1)")
+    model.add_argument("--missed", action="store_true", help="why each missed object was missed")
     _add_rules(parser.add_argument_group("rules (COCO's by default)"))
     _add_outputs(parser.add_argument_group("what is shown and written"))
-    parser.set_defaults(run=run)
-
-
-def _add_model(group: Any) -> None:
-    group.add_argument("--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
-    group.add_argument("--size", metavar="N", help="longer side of the network's input (default: the model's)")
-    group.add_argument("--engine", help="auto (default), openvino, onnxruntime or torch")
-    group.add_argument("--precision", help="auto (default), fp32, bf16, fp16 or int8")
-    group.add_argument("--batch", type=int, metavar="N", help="pictures padded to one shape (1)")
-    group.add_argument("--missed", action="store_true", help="why each missed object was missed")
 
 
 def _add_rules(group: Any) -> None:
@@ -86,7 +79,7 @@ def _add_rules(group: Any) -> None:
         "--areas", metavar="NAME:LOW:HIGH,…",
         help="object sizes in square pixels, the first for all: all:0:1e10,small:0:1024",
     )  # fmt: skip
-    group.add_argument("--classes", metavar="A,B", help="category names or ids to evaluate, comma between")
+    add_option(group, "--classes", help="category names or ids to evaluate, comma between")
     group.add_argument("--class-agnostic", action="store_true", help="take all classes for one")
     group.add_argument(
         "--rule", choices=("notebook",),
@@ -103,10 +96,10 @@ def _add_outputs(group: Any) -> None:
         "--bootstrap", type=int, nargs="?", const=1000, metavar="N",
         help="95 %% confidence intervals from N resamples of the pictures (1000)",
     )  # fmt: skip
-    group.add_argument("--seed", type=int, default=0, help="of the bootstrap's random numbers (0)")
+    add_option(group, "--seed", default=0, help="of the bootstrap's random numbers (0)")
     group.add_argument("--explain-gap", action="store_true", help="score under the deviations other tools have")
-    group.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE",
+    add_option(
+        group, "--json", action="store", nargs="?", const="-", metavar="FILE",
         help="the numbers as JSON: AP, AP50, …, ARl, per_class, …; on standard output if no file is named",
     )  # fmt: skip
     group.add_argument("--plots", metavar="DIR", help="draw curves, confusion matrix, classes, scores")
@@ -118,26 +111,66 @@ def _add_outputs(group: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if the second predictions are worse."""
-    from lucidbox.cli.rules import check_options, protocol_of, read_annotations
+    from lucidbox.cli.annotations import read_annotations
+    from lucidbox.cli.evaluate.rules import check_options, protocol_of
     from lucidbox.evaluate import load_predictions
 
     check_options(arguments)
-    truth, root = read_annotations(arguments.annotations, arguments.part, _say_note)
+    truth, root = read_annotations(arguments.annotations, arguments.part)
     protocol = protocol_of(arguments, truth)
     if arguments.compare:
         return _compare(arguments, truth, protocol)
-    model: "Run | None" = None
-    if arguments.weights is not None:
-        from lucidbox.cli.validating import run_model
-
-        model, predictions = run_model(arguments, truth, root, _say_note)
-    else:
+    model: ModelRun | None = None
+    shifted: Predictions | None = None
+    if arguments.weights is None:
         predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
+    else:
+        model = _model_run(arguments, truth, root)
+        if arguments.explain_gap:
+            predictions, shifted = model.predictions_and_class_offset()
+        else:
+            predictions = model.predictions()
     if arguments.rule == "notebook":
         _notebook_rule(arguments, truth, predictions, protocol)
     else:
-        _evaluate(arguments, truth, predictions, protocol, model)
+        _evaluate(arguments, truth, predictions, protocol, model, shifted)
     return 1 if model and model.failures else 0
+
+
+def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None) -> "ModelRun":
+    """``--weights`` on ``--images``, or on the folder that the annotations name.
+
+    Raises:
+        OptionError: no images are named.
+        DataError: images are missing.
+    """
+    from lucidbox.detector import Detector
+    from lucidbox.sources import open_sources
+    from lucidbox.validate.inference import files_of
+    from lucidbox.validate.model_run import ModelRun
+
+    folder = arguments.images or root
+    if folder is None:
+        raise OptionError("--weights needs --images: the folder of the annotated pictures, or hf:NAME:SPLIT")
+    streamed = str(folder).startswith("hf:")
+    # Missing images are reported before the model is loaded, which takes seconds.
+    files = {} if streamed else files_of(truth, Path(folder))
+    detector = Detector.load(
+        arguments.weights or None,
+        engine=arguments.engine or "auto",
+        precision=arguments.precision or "auto",
+        size=arguments.size,
+        say=say,
+    )
+    return ModelRun(
+        detector,
+        truth,
+        open_sources(folder) if streamed else files,
+        batch=arguments.batch or 1,
+        on_failure=say_error,
+        say=_say_note,
+        progress=progress(),
+    )
 
 
 def _evaluate(
@@ -145,22 +178,23 @@ def _evaluate(
     truth: "Truth",
     predictions: "Predictions",
     protocol: "Protocol",
-    model: "Run | None",
+    model: "ModelRun | None",
+    shifted: "Predictions | None",
 ) -> None:
-    from lucidbox.cli.tables import class_table
+    from lucidbox.cli.evaluate.report import class_table
     from lucidbox.evaluate import evaluate, save_predictions
 
     summary = evaluate(truth, predictions, protocol)
     document, sections = summary.to_dict(), [str(summary)]
     if arguments.per_class:
         sections.append(class_table(summary.per_class, summary.best))
-    _add_analyses(arguments, summary, model, document, sections)
+    _add_analyses(arguments, summary, model, shifted, document, sections)
     _say_notes(summary.notes)
     if arguments.plots:
         from lucidbox.evaluate.analysis.plots import save_plots
 
         for path in save_plots(summary, arguments.plots):
-            print(f"wrote {path}", file=sys.stderr)
+            say(f"wrote {path}")
     if arguments.save_predictions:
         save_predictions(arguments.save_predictions, summary.matching.predictions)
     _show(sections, document, arguments.json)
@@ -169,12 +203,13 @@ def _evaluate(
 def _add_analyses(
     arguments: argparse.Namespace,
     summary: "Summary",
-    model: "Run | None",
+    model: "ModelRun | None",
+    shifted: "Predictions | None",
     document: dict[str, Any],
     sections: list[str],
 ) -> None:
-    """Why the number is what it is: each analysis asked for becomes a table and an entry of the JSON."""
-    from lucidbox.cli import tables
+    """Add a table and an entry of the JSON for each analysis that was asked for."""
+    from lucidbox.cli.evaluate import report
 
     matching = summary.matching
     if arguments.errors:
@@ -182,36 +217,34 @@ def _add_analyses(
 
         errors = explain_errors(matching)
         document["errors"] = asdict(errors)
-        sections.append(tables.error_table(errors))
+        sections.append(report.error_table(errors))
     if arguments.bootstrap is not None:
         from lucidbox.evaluate.analysis.intervals import bootstrap
 
         intervals = bootstrap(matching, arguments.bootstrap, arguments.seed)
         document["bootstrap"] = [asdict(one) for one in intervals]
-        sections.append(tables.interval_table(intervals, arguments.bootstrap, len(matching.truth.image_ids)))
+        sections.append(report.interval_table(intervals, arguments.bootstrap, len(matching.truth.image_ids)))
     if arguments.missed and model:
         missed = model.missed(matching)
         document["missed"] = [asdict(one) for one in missed]
-        sections.append(tables.missed_table(missed))
+        sections.append(report.missed_table(missed))
     if arguments.explain_gap:
         from lucidbox.evaluate.analysis.variants import NAMES, metric_variant, metric_variants
 
         classes = matching.protocol.classes
         gap = metric_variants(matching.truth, matching.predictions, classes)
-        if model and model.class_offset is not None:
+        if shifted is not None:
             name, seen_in = "classes kept apart by shifting boxes", "suppression with a class offset"
-            gap += (metric_variant(name, seen_in, matching.truth, model.class_offset, classes),)
+            gap += (metric_variant(name, seen_in, matching.truth, shifted, classes),)
         document["gap"] = [{"name": one.name, **dict(zip(NAMES, one.measured, strict=True))} for one in gap]
-        sections.append(tables.gap_table(gap))
+        sections.append(report.gap_table(gap))
 
 
 def _say_note(note: str) -> None:
-    from lucidbox.core.text import printable
-
-    print(printable(f"lucidbox: note: {note}"), file=sys.stderr)
+    say(f"note: {note}")
 
 
-def _say_notes(notes: tuple[str, ...]) -> None:
+def _say_notes(notes: Iterable[str]) -> None:
     for note in notes:
         _say_note(note)
 
@@ -229,7 +262,7 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
 
 
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
-    from lucidbox.cli.tables import comparison_table
+    from lucidbox.cli.evaluate.report import comparison_table
     from lucidbox.evaluate import load_predictions
     from lucidbox.evaluate.analysis.intervals import compare_paired
     from lucidbox.evaluate.evaluation import match_all
@@ -242,9 +275,9 @@ def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol"
         matchings.append(match_all(truth, predictions, protocol))
     resamples = 1000 if arguments.bootstrap is None else arguments.bootstrap
     result = compare_paired(matchings[0], matchings[1], resamples, arguments.seed)
-    table = comparison_table(result, resamples, len(truth.image_ids))
+    comparison = comparison_table(result, resamples, len(truth.image_ids))
     document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result)}
-    _show([table], document, arguments.json)
+    _show([comparison], document, arguments.json)
     return WORSE if result.verdict == "worse" else 0
 
 
@@ -255,4 +288,4 @@ def _notebook_rule(
 
     _say_notes(truth.notes + predictions.notes)
     numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()
-    _show(["\n".join(f"{name:14} {value:.4f}" for name, value in numbers.items())], numbers, arguments.json)
+    _show([table([Column(width=14, align="<"), Column(text="{:.4f}")], numbers.items())], numbers, arguments.json)

@@ -2,20 +2,21 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.progress import bar
+from lucidbox.cli.console import progress, say, say_error
+from lucidbox.cli.options import Run, add_option, add_options, add_verb
+from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
-    from lucidbox.datasets import Conversion, Reading, Split, Statistics
+    from lucidbox.datasets import Reading, Split, Statistics
 
-FORMS = """\
+FORMATS = """\
 data sets (DATA):
   a COCO JSON (its pictures are looked for beside it, or named by --images), a YOLO data.yaml, a TOML with
   [train] and [val], each annotations = "instances.json" and images = "folder"; or a folder with one of these
@@ -34,37 +35,25 @@ exit codes:
 """
 
 
-def register(subparsers: Any) -> None:
+def register(verbs: Any) -> None:
     """Add the verb and its sub-verbs."""
-    from lucidbox.cli import data_show
+    from lucidbox.cli.data import show
 
-    parser = subparsers.add_parser(
-        "data",
-        help="check, count, split, convert and show data sets",
-        description="Work on data sets of pictures with boxes. What is there is never changed.",
-        epilog=FORMS + "\n" + EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    description = "Work on data sets of pictures with boxes. What is there is never changed."
+    parser = add_verb(verbs, "data", description, f"{FORMATS}\n{EXAMPLES}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _register_check(verbs)
     _register_stats(verbs)
     _register_split(verbs)
     _register_convert(verbs)
-    data_show.register(verbs)
+    show.register(verbs)
 
 
-def _add_verb(verbs: Any, name: str, summary: str, description: str, examples: str, run: Any) -> Any:
-    """A sub-verb with what all have: DATA and --images."""
-    parser = verbs.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=f"{FORMS}\nexamples:\n{examples}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_verb(verbs: Any, name: str, summary: str, description: str, examples: str, run: Run) -> Any:
+    """A sub-verb with the arguments that all have: DATA and --images."""
+    parser = add_verb(verbs, name, description, f"{FORMATS}\nexamples:\n{examples}", run, summary=summary)
     parser.add_argument("data", metavar="DATA", type=Path, help="the data set; see below")
-    parser.add_argument("--images", metavar="DIR", type=Path, help="folder of the pictures of a COCO JSON")
-    parser.set_defaults(run=run)
+    add_option(parser, "--images", type=Path, help="folder of the pictures of a COCO JSON")
     return parser
 
 
@@ -84,7 +73,7 @@ def _register_check(verbs: Any) -> None:
         "--quick", action="store_true", help="read only the first bytes of pictures: damage stays unseen"
     )
     check.add_argument("--limit", metavar="N", type=int, help="print at most N problems; all are counted")
-    check.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_options(check, "--json")
 
 
 def _register_stats(verbs: Any) -> None:
@@ -96,7 +85,7 @@ def _register_stats(verbs: Any) -> None:
         "  lucidbox data stats instances.json\n  lucidbox data stats yolo/ --json\n",
         _stats,
     )
-    stats.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_options(stats, "--json")
 
 
 def _register_split(verbs: Any) -> None:
@@ -115,8 +104,8 @@ def _register_split(verbs: Any) -> None:
     split.add_argument(
         "--parts", required=True, metavar="NAME=SHARE,…", help="as in train=0.8,val=0.2; they add up to 1"
     )
-    split.add_argument("--part", metavar="NAME", help="which part to split, where DATA has several")
-    split.add_argument("--seed", type=int, default=0, metavar="N", help="another one gives another split (0)")
+    add_option(split, "--part", help="which part to split, where DATA has several")
+    add_option(split, "--seed", default=0, help="another one gives another split (0)")
 
 
 def _register_convert(verbs: Any) -> None:
@@ -124,26 +113,27 @@ def _register_convert(verbs: Any) -> None:
         verbs,
         "convert",
         "COCO JSON to YOLO text and back",
-        "Write a data set in the other form. What that cannot hold (crowds, areas of masks) is counted and said.",
+        "Write a data set in the other format. What it cannot hold (crowds, areas of masks) is counted.",
         "  lucidbox data convert instances.json yolo --images photos --to yolo\n"
         "  lucidbox data convert yolo/data.yaml coco --to coco\n",
         _convert,
     )
     convert.add_argument("out", metavar="OUT", type=Path, help="a new folder")
-    convert.add_argument("--to", required=True, choices=("coco", "yolo"), help="the form to write")
+    convert.add_argument("--to", required=True, choices=("coco", "yolo"), help="the format to write")
     convert.add_argument(
         "--pictures", choices=("link", "copy"), default="link", help="how pictures get into a YOLO folder (link)"
     )
-    convert.add_argument("--part", metavar="NAME", help="name of the part a single COCO JSON becomes (train)")
+    add_option(convert, "--part", help="name of the part that a single COCO JSON becomes (train)")
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    """Print every problem; 1 if there are any."""
     from lucidbox.datasets import check
 
     if arguments.limit is not None and arguments.limit < 0:
         raise OptionError(f"--limit {arguments.limit}: must be 0 or more")
-    report = check(arguments.data, arguments.images, decode=not arguments.quick, progress=bar())
-    shown = report.problems[: arguments.limit] if arguments.limit is not None else report.problems
+    report = check(arguments.data, arguments.images, decode=not arguments.quick, progress=progress())
+    shown = report.problems if arguments.limit is None else report.problems[: arguments.limit]
     if arguments.json:
         document = {
             "data": str(arguments.data),
@@ -163,76 +153,82 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{name}: {pictures} pictures, {objects} usable objects")
     total = len(report.problems)
     print(f"{total or 'no'} problem{'' if total == 1 else 's'}")
-    for kind, count in report.counts.items():
-        print(f"{count:9,d}  {kind}")
+    if report.counts:
+        print(_counts((count, kind) for kind, count in report.counts.items()))
     return int(bool(report.problems))
 
 
 def _stats(arguments: argparse.Namespace) -> int:
+    """Print what is in each part."""
     from lucidbox.datasets import read_dataset, statistics
 
-    reading = read_dataset(arguments.data, arguments.images, bar())
+    reading = read_dataset(arguments.data, arguments.images, progress())
     counted = [statistics(part) for part in reading.parts]
     _say_left_out(reading, arguments)
+    document = {"data": str(arguments.data), "parts": [asdict(part) for part in counted]}
     if arguments.json:
-        print(
-            json.dumps(
-                {"data": str(arguments.data), "parts": [asdict(one) for one in counted]}, ensure_ascii=False
-            )
-        )
+        print(json.dumps(document, ensure_ascii=False))
     else:
-        print("\n\n".join(printable_table(one) for one in counted))
+        print("\n\n".join(_describe(part) for part in counted))
     return 0
 
 
-def printable_table(counted: "Statistics") -> str:
+def _describe(counted: "Statistics") -> str:
     """Statistics of one part, for a person."""
-    share = 100 / max(counted.objects, 1)
-    rows = [
+    total = max(counted.objects, 1)
+    sizes = (("small  < 32²", counted.small), ("medium < 96²", counted.medium), ("large", counted.large))
+    facts = [
         ("pictures", f"{counted.pictures:,d}, {counted.empty_pictures:,d} of them without objects"),
         ("objects", f"{counted.objects:,d}, and {counted.crowds:,d} crowds"),
-        *(
-            (label, f"{count:,d} ({count * share:.1f} %)")
-            for label, count in (
-                ("small  < 32²", counted.small),
-                ("medium < 96²", counted.medium),
-                ("large", counted.large),
-            )
-        ),
-        (
-            "picture sizes",
-            ", ".join(f"{width}×{height}: {count}" for width, height, count in counted.picture_sizes[:5]),
-        ),
+        *((label, f"{count:,d} ({100 * count / total:.1f} %)") for label, count in sizes),
+        ("picture sizes", ", ".join(f"{width}×{height}: {n}" for width, height, n in counted.picture_sizes[:5])),
     ]
-    lines = [f"{counted.part}", *(f"  {label:<14} {text}" for label, text in rows)]
-    lines.append(f"\n  {'':<24} {'least':>8} {'25 %':>8} {'median':>8} {'75 %':>8} {'most':>8} {'mean':>8}")
-    for label, spread in (
-        ("objects a picture", counted.per_picture),
-        ("width / height", counted.aspect_ratios),
-        ("side as share of picture", counted.relative_sizes),
-    ):
-        lines.append(f"  {label:<24} " + " ".join(f"{value:8.3g}" for value in asdict(spread).values()))
-    return "\n".join([*lines, "", *_class_table(counted), "", *_together_table(counted)])
+    titles = ("least", "25 %", "median", "75 %", "most", "mean")
+    spreads = [
+        ("objects a picture", *asdict(counted.per_picture).values()),
+        ("width / height", *asdict(counted.aspect_ratios).values()),
+        ("side as share of picture", *asdict(counted.relative_sizes).values()),
+    ]
+    columns = [Column(width=24, align="<"), *(Column(title, 8, "{:.3g}") for title in titles)]
+    sections = [
+        f"{counted.part}\n{pairs(facts, 14, indent=2)}",
+        table(columns, spreads, indent=2),
+        _class_table(counted),
+    ]
+    if counted.together:
+        together = ((pair.pictures, f"{pair.first} + {pair.second}") for pair in counted.together)
+        sections.append(f"  most often in one picture\n{_counts(together, indent=2)}")
+    return "\n\n".join(sections)
 
 
-def _class_table(counted: "Statistics") -> list[str]:
-    width = max([5, *(len(printable(one.name)) for one in counted.classes)])
-    lines = [f"  {'class':<{width}} {'objects':>9} {'share':>7} {'crowds':>7} {'pictures':>9}"]
-    for one in sorted(counted.classes, key=lambda one: -one.objects):
-        share = 100 * one.objects / max(counted.objects, 1)
-        lines.append(
-            f"  {printable(one.name):<{width}} {one.objects:9,d} {share:5.1f} %"
-            f" {one.crowds:7,d} {one.pictures:9,d}"
-        )
-    return lines
+def _class_table(counted: "Statistics") -> str:
+    """Every class, the most frequent first."""
+    total = max(counted.objects, 1)
+    columns = [
+        Column("class", max([5, *(len(printable(one.name)) for one in counted.classes)]), align="<"),
+        Column("objects", 9, "{:,d}"),
+        Column("share", 7, "{:.1f} %"),
+        Column("crowds", 7, "{:,d}"),
+        Column("pictures", 9, "{:,d}"),
+    ]
+    rows = [
+        (printable(one.name), one.objects, 100 * one.objects / total, one.crowds, one.pictures)
+        for one in sorted(counted.classes, key=lambda one: -one.objects)
+    ]
+    return table(columns, rows, indent=2)
 
 
-def _together_table(counted: "Statistics") -> list[str]:
-    pairs = [f"  {one.pictures:9,d}  {printable(one.first)} + {printable(one.second)}" for one in counted.together]
-    return ["  most often in one picture", *pairs] if pairs else []
+def _counts(rows: Iterable[tuple[int, str]], indent: int = 0) -> str:
+    """Numbers, and what each of them counts."""
+    return table(
+        [Column(width=9, text="{:,d}"), Column(align="<", gap=2)],
+        ((count, printable(what)) for count, what in rows),
+        indent,
+    )
 
 
 def _split(arguments: argparse.Namespace) -> int:
+    """Write the parts, and print what is in each."""
     from lucidbox.datasets import parse_shares, split
 
     done = split(
@@ -246,28 +242,35 @@ def _split(arguments: argparse.Namespace) -> int:
     left_out = _say_left_out(done.reading, arguments)
     if left_out and done.reading.form == "yolo":
         _say_notes(["label files stay as they are, unusable lines included"])
-    print("\n".join(_split_table(done)))
-    print(f"wrote {done.file}")
+    print(_split_table(done))
+    print(printable(f"wrote {done.file}"))
     return 0
 
 
-def _split_table(done: "Split") -> list[str]:
-    """Pictures, objects and classes of each part."""
+def _split_table(done: "Split") -> str:
+    """Pictures, objects and absent classes of each part."""
     whole = done.whole.presence().sum(axis=0)
-    width = max([5, *(len(part.name) for part in done.parts)])
-    lines = [f"{'part':<{width}} {'pictures':>9} {'share':>7} {'objects':>9} {'share':>7}  classes absent"]
+    columns = [
+        Column("part", max([5, *(len(part.name) for part in done.parts)]), align="<"),
+        Column("pictures", 9, "{:,d}"),
+        Column("  share", 6, "{:.1%}"),
+        Column("objects", 9, "{:,d}"),
+        Column("  share", 6, "{:.1%}"),
+        Column("classes absent", align="<", gap=2),
+    ]
+    rows = []
     for part in done.parts:
         pictures, objects = len(part) / len(done.whole), len(part.classes) / max(len(done.whole.classes), 1)
         present = part.presence().sum(axis=0)
         absent = [name for name, here, count in zip(part.names, present, whole, strict=True) if count and not here]
-        lines.append(
-            f"{part.name:<{width}} {len(part):9,d} {pictures:6.1%} {len(part.classes):9,d} {objects:6.1%}"
-            f"  {printable(', '.join(absent)) or 'none'}"
+        rows.append(
+            (part.name, len(part), pictures, len(part.classes), objects, printable(", ".join(absent)) or "none")
         )
-    return lines
+    return table(columns, rows)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    """Write the data set in the other format; 1 if something was left out."""
     from lucidbox.datasets import convert
 
     done = convert(
@@ -277,25 +280,20 @@ def _convert(arguments: argparse.Namespace) -> int:
         images=arguments.images,
         placing=arguments.pictures,
         name=arguments.part,
-        progress=bar(),
+        progress=progress(),
     )
     left_out = _say_left_out(done.reading, arguments)
-    _say_losses(done, arguments.to)
-    print(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects")
+    for path in done.missing:
+        say_error(f"{path}: no such picture; left out")
+    if done.losses:
+        print(f"not held by the form {arguments.to}:")
+        print(_counts((count, what) for what, count in done.losses))
+    print(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
     return int(bool(left_out or done.missing))
 
 
-def _say_losses(done: "Conversion", form: str) -> None:
-    for path in done.missing:
-        print(printable(f"lucidbox: error: {path}: no such picture; left out"), file=sys.stderr)
-    if done.losses:
-        print(f"not held by the form {form}:")
-        for what, count in done.losses:
-            print(f"{count:9,d}  {printable(what)}")
-
-
 def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
-    """Say how many entries were unusable, and how to see them; returns their number."""
+    """Say how many entries are unusable, and how to list them; returns their number."""
     from lucidbox.datasets import count_by_kind
 
     _say_notes(reading.notes)
@@ -303,11 +301,10 @@ def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
     if counts:
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         images = f" --images {arguments.images}" if arguments.images else ""
-        remedy = f"lucidbox data check {arguments.data}{images}"
-        print(printable(f"lucidbox: left out: {kinds}; see them with: {remedy}"), file=sys.stderr)
+        say(f"left out: {kinds}; see them with: lucidbox data check {arguments.data}{images}")
     return sum(counts.values())
 
 
 def _say_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        print(printable(f"lucidbox: note: {note}"), file=sys.stderr)
+        say(f"note: {note}")

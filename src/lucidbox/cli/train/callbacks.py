@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
+from lucidbox.cli.console import ProgressBar, write_line
 from lucidbox.core.text import printable
 from lucidbox.train.callbacks import Callbacks
 from lucidbox.train.records import EpochRow
@@ -17,31 +18,28 @@ class ConsoleCallbacks(Callbacks):
 
     Args:
         json_lines: print each epoch as JSON on standard output.
-        quiet: show nothing: a process that does not lead.
+        quiet: show nothing: for a process that is not the first of several.
     """
 
     def __init__(self, json_lines: bool, quiet: bool) -> None:
         self.json_lines, self.quiet = json_lines, quiet
-        self._bar: Any = None
+        self._bar: ProgressBar | None = None
         self._ap = ""
 
     def say(self, message: str) -> None:
-        """A line on standard error, above the bar."""
+        """Print a line on standard error, above the bar."""
         if not self.quiet:
             self._print(printable(f"lucidbox: {message}"), sys.stderr)
 
     def batch(self, done: int, total: int, losses: Losses) -> None:
-        """Move the bar."""
-        if self.quiet or not sys.stderr.isatty():
+        """Advance the bar."""
+        if self.quiet:
             return
-        from tqdm import tqdm
-
         if self._bar is None:
-            self._bar = tqdm(total=total, initial=done - 1, unit="batch", dynamic_ncols=True, file=sys.stderr)
+            self._bar = ProgressBar(total, "batch", done=done - 1)
         names = ("box", "class", "dfl", "teacher")
         parts = [f"{name} {part:.3f}" for name, part in zip(names, losses.parts, strict=True) if part]
-        self._bar.set_postfix_str(" ".join([*parts, self._ap]), refresh=False)
-        self._bar.update()
+        self._bar.advance(" ".join([*parts, self._ap]))
 
     def end(self) -> None:
         """Leave the bar as it is."""
@@ -50,7 +48,7 @@ class ConsoleCallbacks(Callbacks):
             self._bar = None
 
     def epoch(self, row: EpochRow) -> None:
-        """A line."""
+        """Print the epoch's line."""
         if self.quiet:
             return
         numbers = {key: None if math.isnan(value) else value for key, value in asdict(row).items()}
@@ -68,9 +66,6 @@ class ConsoleCallbacks(Callbacks):
 
     def _print(self, line: str, stream: Any) -> None:
         try:
-            if self._bar is None:
-                print(line, file=stream, flush=True)
-            else:
-                self._bar.write(line, file=stream)
+            write_line(line, stream)
         except OSError:  # the reader has gone, a log's disk is full: days of training do not end for that
             self.quiet = True

@@ -1,15 +1,14 @@
-"""What the options of ``lucidbox evaluate`` ask for: annotations and rules; and which do not go together."""
+"""The options of ``lucidbox evaluate``: the rules that they ask for, and which exclude one another."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from lucidbox.cli.options import comma_separated
 from lucidbox.core.class_names import class_ids
 from lucidbox.core.errors import OptionError
 from lucidbox.core.text import printable
-from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth, load_truth
+from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth
 from lucidbox.evaluate.analysis.intervals import check_resampling
 
 _MODEL_OPTIONS = ("images", "size", "engine", "precision", "batch", "missed")
@@ -21,13 +20,13 @@ _WITHOUT_EFFECT = {
     ),
     "--explain-gap": ("iou_thresholds", "max_detections", "areas", "class_agnostic"),
     "--errors": ("class_agnostic",),
-    # What the annotations lack is left out, and counted, in any case.
+    # Detections on what the annotations lack are left out, and counted, in any case.
     "--weights": ("subset",),
 }  # fmt: skip
 
 
 def check_options(arguments: argparse.Namespace) -> None:
-    """Refuse what could not be done, or would be silently without effect, before anything is read or run.
+    """Refuse options that contradict one another or would have no effect, before anything is read or run.
 
     Raises:
         OptionError: names the options.
@@ -52,38 +51,6 @@ def check_options(arguments: argparse.Namespace) -> None:
         require_matplotlib()
 
 
-def read_annotations(path: str, part: str | None, say_note: Callable[[str], None]) -> tuple[Truth, Path | None]:
-    """The annotations, and the folder of their pictures if they say where it is.
-
-    Args:
-        path: of a COCO JSON, or of a data set in any form that ``lucidbox data`` reads.
-        part: of the data set; by default the only one, or ``val``.
-        say_note: told which of several parts is taken.
-
-    Raises:
-        OptionError: there is no such data set or part.
-        DataError: it cannot be read.
-    """
-    if not Path(path).is_dir() and Path(path).suffix.lower() not in (".yaml", ".yml", ".toml"):
-        if part is not None:
-            raise OptionError(f"--part {part}: {path} has no parts; name a data.yaml, a data.toml or a folder")
-        return load_truth(path), None
-    from lucidbox.datasets import read_dataset, to_truth
-
-    reading = read_dataset(path)
-    names = [one.name for one in reading.parts]
-    if part is None and len(names) > 1 and "val" not in names:
-        raise OptionError(f"{path}: there are several parts; choose with --part one of: {', '.join(names)}")
-    dataset = reading.part(part or ("val" if "val" in names else None))
-    if len(names) > 1:
-        say_note(f"evaluated on the part {dataset.name} of {', '.join(names)}; --part chooses another")
-    if reading.form == "coco":
-        # The same file gives the same numbers, whether it is named or found.
-        return load_truth(dataset.source), dataset.root
-    left_out = tuple(f"{one.place}: {one.message}; left out" for one in reading.problems if one.left_out)
-    return to_truth(dataset, notes=reading.notes + left_out), dataset.root
-
-
 def protocol_of(arguments: argparse.Namespace, truth: Truth) -> Protocol:
     """The rules that the options ask for.
 
@@ -92,9 +59,9 @@ def protocol_of(arguments: argparse.Namespace, truth: Truth) -> Protocol:
     """
     changes: dict[str, Any] = {}
     if arguments.iou_thresholds is not None:
-        changes["iou_thresholds"] = _numbers("--iou-thresholds", arguments.iou_thresholds, float)
+        changes["iou_thresholds"] = comma_separated("--iou-thresholds", arguments.iou_thresholds, float)
     if arguments.max_detections is not None:
-        changes["max_detections"] = _numbers("--max-detections", arguments.max_detections, int)
+        changes["max_detections"] = comma_separated("--max-detections", arguments.max_detections, int)
     if arguments.areas is not None:
         changes["areas"] = tuple(_area(text) for text in arguments.areas.split(","))
     if arguments.classes is not None:
@@ -109,13 +76,6 @@ def protocol_of(arguments: argparse.Namespace, truth: Truth) -> Protocol:
 def _given(arguments: argparse.Namespace, name: str) -> bool:
     value = getattr(arguments, name)
     return value is not None and value is not False
-
-
-def _numbers(option: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
-    try:
-        return tuple(kind(one) for one in text.split(","))
-    except ValueError:
-        raise OptionError(f"{option} {text}: expected numbers with commas between") from None
 
 
 def _area(text: str) -> AreaRange:

@@ -8,13 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.training_options import (
+from lucidbox.cli.options import add_option, add_verb
+from lucidbox.cli.train.data_and_recipe import (
     add_data_options,
     add_recipe_options,
     chosen_recipe,
-    open_told,
+    open_training_data,
     recipe_changes,
 )
+from lucidbox.core.errors import LucidboxError, OptionError
 
 if TYPE_CHECKING:
     from lucidbox.train.callbacks import Outcome
@@ -50,50 +52,33 @@ ANEW_ONLY = ("weights", "out", "recipe", "licence", "log")
 """Options that a training goes on without."""
 
 
-def register(subparsers: Any) -> None:
+def register(verbs: Any) -> None:
     """Add the verb and its options."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a detector on pictures of yours",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_verb(verbs, "train", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("data", nargs="?", metavar="DATA", help="data set: data.yaml, TOML, folder, or hf:NAME")
     parser.add_argument("--keys", action="store_true", help="print every key of a recipe and its default")
     what = parser.add_argument_group("what is trained")
     what.add_argument("--model", metavar="NAME", help="yolo11n (default), s, m, l, x, or notebook")
-    what.add_argument(
-        "--weights", metavar="FILE", help="start from these, .pt, .safetensors or .onnx; else random"
-    )
+    add_option(what, "--weights", help="start from these, .pt, .safetensors or .onnx; else random")
     add_data_options(what)
     what.add_argument("--licence", metavar="TEXT", help="of the weights that come out, kept in their files")
     how = parser.add_argument_group("how")
     add_recipe_options(how)
     how.add_argument("--epochs", type=int, metavar="N", help="passes over the pictures")
-    how.add_argument("--batch", type=int, metavar="N", help="pictures of a forward pass, over all processes")
+    add_option(how, "--batch", help="pictures of a forward pass, over all processes")
     how.add_argument("--workers", type=int, metavar="N", help="processes that prepare pictures")
     how.add_argument("--device", metavar="NAME", default="auto", help="auto (default), cpu, cuda, cuda:1")
-    how.add_argument("--threads", type=int, metavar="N", help="processor threads of the network (all)")
+    add_option(how, "--threads", help="processor threads of the network (all)")
     out = parser.add_argument_group("what comes out")
     out.add_argument("--out", metavar="DIR", help="new folder for the results (runs/train, runs/train-2, …)")
     out.add_argument("--resume", metavar="DIR", help="go on with the training in this folder")
-    out.add_argument(
-        "--log",
-        choices=("tensorboard", "mlflow"),
-        action="append",
-        default=[],
-        help="besides CSV; may be repeated",
-    )
-    out.add_argument(
-        "--json", action="store_true", help="a JSON line per epoch and one at the end, on standard output"
-    )
-    parser.set_defaults(run=run)
+    logs = ("tensorboard", "mlflow")
+    out.add_argument("--log", choices=logs, action="append", default=[], help="besides CSV; may be repeated")
+    add_option(out, "--json", help="a JSON line per epoch and one at the end, on standard output")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train; 0, or 130 where it was stopped and saved."""
-    from lucidbox.core.errors import OptionError
     from lucidbox.train.recipe import Recipe
 
     if arguments.keys:
@@ -116,24 +101,23 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         processes.leave()
     if processes.leads:
-        _tell(outcome, arguments)
+        _print_outcome(outcome, arguments)
     return INTERRUPTED if outcome.ending == "interrupted" else 0
 
 
 def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
-    from lucidbox.core.errors import LucidboxError, OptionError
     from lucidbox.train.start import DEFAULT, random_start, start_from
     from lucidbox.train.trainer import Trainer
 
     if arguments.data is None:
         raise OptionError("name a data set: lucidbox train data.yaml, or go on with --resume DIR")
     recipe = chosen_recipe(arguments, KEYS)
-    data = open_told(arguments.data, arguments.classes, arguments.boxes, tell=processes.leads)
+    data = open_training_data(arguments.data, arguments.classes, arguments.boxes, quiet=not processes.leads)
     if arguments.weights:
         start = start_from(Path(arguments.weights), data.names, recipe.seed, arguments.model)
     else:
         start = random_start(arguments.model or DEFAULT, data.names, recipe.seed)
-    callbacks = _watcher(arguments, processes)
+    callbacks = _callbacks(arguments, processes)
     for note in start.notes:
         callbacks.say(note)
     remember = {"data": _place(arguments.data), "classes": arguments.classes, "boxes": arguments.boxes}
@@ -171,7 +155,6 @@ def _place(data: str) -> str:
 
 
 def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
-    from lucidbox.core.errors import OptionError
     from lucidbox.model import build
     from lucidbox.train.checkpoint import load_checkpoint
     from lucidbox.train.results import CHECKPOINT
@@ -186,11 +169,11 @@ def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Traine
     if place is None:
         raise OptionError(f"--resume {folder}: it was begun in Python; name the data set: train DATA --resume DIR")
     classes, boxes = arguments.classes or kept.notes.get("classes"), _boxes(arguments, kept)
-    data = open_told(place, classes, boxes, tell=processes.leads)
+    data = open_training_data(place, classes, boxes, quiet=not processes.leads)
     network = build(kept.identity.architecture, len(data.names), **kept.identity.options)
     trainer = Trainer(
         data, network, recipe, folder,
-        processes=processes, callbacks=_watcher(arguments, processes), logs=tuple(kept.notes["logs"]),
+        processes=processes, callbacks=_callbacks(arguments, processes), logs=tuple(kept.notes["logs"]),
         licence=kept.notes["licence"], provenance=kept.notes["provenance"],
         remember={"data": place, "classes": classes, "boxes": boxes},
     )  # fmt: skip
@@ -204,8 +187,6 @@ def _boxes(arguments: argparse.Namespace, kept: "Checkpoint") -> str:
     Raises:
         OptionError: another one is asked for.
     """
-    from lucidbox.core.errors import OptionError
-
     before: str = kept.notes.get("boxes") or arguments.boxes
     if arguments.boxes not in ("auto", before):
         raise OptionError(f"--boxes {arguments.boxes}: the training in {arguments.resume} has {before}")
@@ -218,8 +199,6 @@ def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
     Raises:
         OptionError: something of it is asked for; names the difference.
     """
-    from lucidbox.core.errors import OptionError
-
     if arguments.model and arguments.model != kept.identity.architecture:
         raise OptionError(
             f"--model {arguments.model}: the training in {arguments.resume} is of {kept.identity.architecture}"
@@ -238,13 +217,13 @@ def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
             )
 
 
-def _watcher(arguments: argparse.Namespace, processes: "Processes") -> Any:
-    from lucidbox.cli.training import ConsoleCallbacks
+def _callbacks(arguments: argparse.Namespace, processes: "Processes") -> Any:
+    from lucidbox.cli.train.callbacks import ConsoleCallbacks
 
     return ConsoleCallbacks(json_lines=arguments.json, quiet=not processes.leads)
 
 
-def _tell(outcome: "Outcome", arguments: argparse.Namespace) -> None:
+def _print_outcome(outcome: "Outcome", arguments: argparse.Namespace) -> None:
     resume = f"lucidbox train --resume {shlex.quote(str(outcome.folder))}"
     endings = {
         "done": "done",

@@ -1,14 +1,20 @@
-"""``lucidbox data show``: what the network will really see in training. No torch."""
+"""``lucidbox data show``: a sheet of what the network will see in training. Needs no torch."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.training_options import add_data_options, add_recipe_options, chosen_recipe, open_told
+from lucidbox.cli.console import say
+from lucidbox.cli.options import add_option, add_verb
+from lucidbox.cli.train.data_and_recipe import (
+    add_data_options,
+    add_recipe_options,
+    chosen_recipe,
+    open_training_data,
+)
 from lucidbox.core.errors import OptionError
 from lucidbox.core.text import printable
 
@@ -33,18 +39,13 @@ examples:
 """
 
 MOST = 400
-"""Pictures: a larger sheet would not be looked at, and takes gigabytes."""
+"""Most pictures of a sheet: a larger one takes gigabytes of memory."""
 
 
 def register(verbs: Any) -> None:
     """Add the sub-verb and its options."""
-    show = verbs.add_parser(
-        "show",
-        help="a sheet of what the network will see in training",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    summary = "a sheet of what the network will see in training"
+    show = add_verb(verbs, "show", DESCRIPTION, EXAMPLES, run, summary=summary)
     show.add_argument("data", metavar="DATA", help="data set: data.yaml, TOML, folder, or hf:NAME")
     show.add_argument(
         "--save", metavar="FILE", required=True, type=Path, help="picture to write, such as sheet.png"
@@ -55,33 +56,32 @@ def register(verbs: Any) -> None:
     )  # fmt: skip
     add_data_options(show)
     add_recipe_options(show)
-    show.add_argument("--seed", type=int, metavar="N", help="of order and changes (the recipe's)")
+    add_option(show, "--seed", help="of order and changes (the recipe's)")
     show.add_argument("--epoch", type=int, metavar="N", default=1, help="whose first pictures to show, from 1 (1)")
     show.add_argument("--count", type=int, metavar="N", default=16, help=f"pictures, {MOST} at most (16)")
     show.add_argument("--columns", type=int, metavar="N", default=4, help="pictures in a row (4)")
-    show.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the sheet; 0."""
     from lucidbox.augment import contact_sheet
-    from lucidbox.save.results import save_image
+    from lucidbox.save.encode import save_image
 
     recipe = chosen_recipe(arguments, ("size", "seed"))
     _check(arguments, recipe)
-    data = open_told(arguments.data, arguments.classes, arguments.boxes)
+    data = open_training_data(arguments.data, arguments.classes, arguments.boxes)
     prepare = _unchanged if arguments.part == "val" else _trained_on
     shown = list(islice(prepare(data, recipe, arguments.epoch), arguments.count))
     for failure in chain.from_iterable(one.failures for one in shown):
-        print(printable(f"lucidbox: {failure}; another picture took its place"), file=sys.stderr)
+        say(f"{failure}; another picture took its place")
     save_image(arguments.save, contact_sheet([one.sample for one in shown], data.names, arguments.columns))
     objects = sum(len(one.sample.classes) for one in shown)
-    print(f"wrote {arguments.save}: {len(shown)} pictures, {objects} objects")
+    print(printable(f"wrote {arguments.save}: {len(shown)} pictures, {objects} objects"))
     return 0
 
 
 def _check(arguments: argparse.Namespace, recipe: "Recipe") -> None:
-    """Refuse numbers that cannot be, before a large data set is read."""
+    """Refuse impossible numbers before a large data set is read."""
     if not 1 <= arguments.count <= MOST:
         raise OptionError(f"--count {arguments.count}: give a number from 1 to {MOST}")
     if arguments.columns < 1:

@@ -1,31 +1,34 @@
-"""Options that ``train`` and ``data show`` have in common: which data, which recipe. No torch."""
+"""What ``train`` and ``data show`` share: the options for data and recipe, and opening both. Needs no torch."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
+
+from lucidbox.cli.console import say
+from lucidbox.cli.options import add_option
 
 if TYPE_CHECKING:
     from lucidbox.datasets.training.data import TrainingData
     from lucidbox.train.recipe import Recipe
 
 SHOWN_PROBLEMS = 10
+"""Problems of a data set that are listed one by one; the others are only counted."""
 
 
 def add_data_options(group: Any) -> None:
-    """Which classes to learn, and the form of boxes."""
-    group.add_argument("--classes", metavar="A,B", help="learn only these, by name or id")
+    """Which classes to learn, and the format of the boxes."""
+    add_option(group, "--classes", help="learn only these, by name or id")
     group.add_argument(
-        "--boxes", metavar="FORM", default="auto", help="of hf: data sets: xywh, xyxy, cxcywh (auto)"
+        "--boxes", metavar="FORMAT", default="auto", help="of hf: data sets: xywh, xyxy, cxcywh (auto)"
     )
 
 
 def add_recipe_options(group: Any) -> None:
-    """A file, single keys, and the key that all pictures depend on."""
+    """A recipe file, single keys, and the input size."""
     group.add_argument("--recipe", metavar="FILE", help="TOML of recipe keys")
     group.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a key; may be repeated"
     )
-    group.add_argument("--size", type=int, metavar="N", help="side of the network's input, a multiple of 32")
+    add_option(group, "--size", type=int, metavar="N", help="side of the network's input, a multiple of 32")
 
 
 def recipe_changes(arguments: argparse.Namespace, options: tuple[str, ...]) -> dict[str, Any]:
@@ -53,25 +56,24 @@ def chosen_recipe(arguments: argparse.Namespace, options: tuple[str, ...]) -> "R
     return recipe.changed(recipe_changes(arguments, options))
 
 
-def open_told(path: str, classes: str | None, boxes: str, *, tell: bool = True) -> "TrainingData":
-    """The data set; what is wrong with it is told on standard error, a few lines of it and all counts.
+def open_training_data(path: str, classes: str | None, boxes: str, *, quiet: bool = False) -> "TrainingData":
+    """Open the data set; unless ``quiet``, say what is wrong with it: the first problems, and all of them counted.
 
     Raises:
         LucidboxError: see :func:`lucidbox.datasets.training.open_data`.
     """
-    from lucidbox.core.text import printable
     from lucidbox.datasets import count_by_kind
     from lucidbox.datasets.training import open_data
 
     data = open_data(path, classes=classes.split(",") if classes else None, boxes=boxes)
-    if not tell:
+    if quiet:
         return data
-    lines = [str(problem) for problem in data.problems[:SHOWN_PROBLEMS]]
+    for problem in data.problems[:SHOWN_PROBLEMS]:
+        say(str(problem))
     if data.problems:
         counts = ", ".join(f"{count} × {kind}" for kind, count in count_by_kind(data.problems).items())
         remedy = "" if path.startswith("hf:") else f"; list all with: lucidbox data check {path}"
-        lines.append(f"problems: {counts}{remedy}")
-    lines += [f"note: {note}" for note in data.notes]
-    for line in lines:
-        print(printable(f"lucidbox: {line}"), file=sys.stderr)
+        say(f"problems: {counts}{remedy}")
+    for note in data.notes:
+        say(f"note: {note}")
     return data

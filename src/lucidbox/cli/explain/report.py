@@ -1,4 +1,4 @@
-"""What ``lucidbox explain`` says and leaves on disk."""
+"""What ``lucidbox explain`` prints and writes to disk."""
 
 import argparse
 import io
@@ -11,18 +11,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write, numbered_folder
+from lucidbox.core.text import printable
 from lucidbox.explain.drawing import captions, overlay
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import Explanation
 from lucidbox.explain.near_anchors import Near, spelled
-from lucidbox.save.results import safe_name, save_image
+from lucidbox.save.encode import save_image
 
 DEFAULT_FOLDER = "runs/explain"
 
 
 def masking_of(arguments: argparse.Namespace) -> Masking:
-    """How drise hides, as asked for on the command line."""
+    """The masks of drise, as asked for on the command line."""
     asked = {"masks": arguments.masks, "seed": arguments.seed}
     return Masking(**{name: value for name, value in asked.items() if value is not None})
 
@@ -39,7 +41,7 @@ def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> 
 
 @contextmanager
 def output_folder(arguments: argparse.Namespace) -> Iterator[Path]:
-    """Where results go: made before any work, which may take minutes, and gone again if nothing came of it.
+    """A new folder for the results: made before any work, which may take minutes, and removed if it stays empty.
 
     Raises:
         OutputError: it cannot be made.
@@ -48,7 +50,7 @@ def output_folder(arguments: argparse.Namespace) -> Iterator[Path]:
     try:
         yield folder
     except BaseException:
-        with suppress(OSError):  # it holds something by now
+        with suppress(OSError):  # it holds results
             folder.rmdir()
         raise
 
@@ -60,12 +62,12 @@ def save_explanation(
     explanations: Sequence[Explanation],
     near: Sequence[Near] = (),
 ) -> None:
-    """Panel, map as array and as picture of each explanation, and what there is to say of it."""
+    """Write each explanation's panel and its map as array and as image; print its captions."""
     out, records = sys.stderr if arguments.json else sys.stdout, []
     for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
         save_image(folder / f"{stem}-panel.png", explanation.draw())
         save_image(folder / f"{stem}-overlay.png", overlay(explanation.raw.image, explanation.heatmap))
-        # Sixteen bits: the levels of a faint map are not lost.
+        # Sixteen bits keep the levels of a faint map.
         levels = np.rint(explanation.heatmap * 65535).astype(np.uint16)
         atomic_write(folder / f"{stem}-heat.png", cv2.imencode(".png", levels)[1].tobytes())
         array = io.BytesIO()
@@ -76,4 +78,4 @@ def save_explanation(
     atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
     if arguments.json:
         print(json.dumps(records, indent=1, ensure_ascii=False))
-    print(f"saved in {folder}", file=out)
+    print(printable(f"saved in {folder}"), file=out)

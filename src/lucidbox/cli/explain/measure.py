@@ -5,17 +5,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lucidbox.cli.explain_report import masking_of
-from lucidbox.cli.progress import bar, tell
+from lucidbox.cli.console import progress, say_error
+from lucidbox.cli.explain.report import masking_of
+from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import ImageError, OptionError
-from lucidbox.core.text import printable
-from lucidbox.detector.detector import Detector
+from lucidbox.detector import Detector
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.measuring import CONFIDENCE, MeasuredMethods, measure_methods, right_detections, sampled
 from lucidbox.explain.methods import METHODS, checked_method, network_of
 from lucidbox.validate.inference import files_of
-
-HEADER = "method         detections  inside  pointing  deletion  insertion  beats Gaussian  likeness  flagged"
 
 
 def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
@@ -29,35 +27,46 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
 
     def failed(error: ImageError) -> None:
         failures.append(error)
-        tell(printable(f"lucidbox: error: {error}"))
+        say_error(error)
 
     truth = load_truth(arguments.annotations)
     files = files_of(truth, Path(arguments.measure))
     conf = CONFIDENCE if arguments.conf is None else arguments.conf
     groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, masking.seed)
     measured = measure_methods(
-        detector, network, groups, methods, layer=arguments.layer, masking=masking, progress=bar()
+        detector, network, groups, methods, layer=arguments.layer, masking=masking, progress=progress()
     )
-    print(json.dumps([one.to_dict() for one in measured], indent=1) if arguments.json else table(measured))
+    document = [one.to_dict() for one in measured]
+    print(json.dumps(document, indent=1) if arguments.json else method_table(measured))
     return 1 if failures else 0
 
 
 def _methods(arguments: argparse.Namespace) -> list[str]:
-    """The method that was asked for, or all of them; with --layer those that look at layers."""
+    """The method that was asked for, or all of them; with --layer those that look at a layer."""
     if arguments.method:
         checked_method(arguments.method, arguments.layer, None)
         return [arguments.method]
     return [name for name, method in METHODS.items() if method.heat or not arguments.layer]
 
 
-def table(measured: Sequence[MeasuredMethods]) -> str:
-    """A line a method; a dash where a figure cannot be had."""
-    lines = [HEADER]
-    for one in measured:
-        shares = f"{one.inside:>6.3f}  {one.pointing:>8.3f}  {one.deletion:>8.4f}  {one.insertion:>9.4f}"
-        likeness = "-" if one.randomised is None else f"{one.randomised:.2f}"
-        flagged = "-" if one.flagged is None else f"{one.flagged:.2f}"
-        beats = "-" if one.beats_gaussian is None else f"{one.beats_gaussian:.2f}"
-        trusted = f"{beats:>14}  {likeness:>8}  {flagged:>7}"
-        lines.append(f"{one.method:<13}  {one.detections:>10}  {shares}  {trusted}")
-    return "\n".join(lines)
+def method_table(measured: Sequence[MeasuredMethods]) -> str:
+    """A line a method; a dash stands for a figure that cannot be had."""
+    columns = [
+        Column("method", 13, align="<"),
+        Column("detections", 10, gap=2),
+        Column("inside", 6, "{:.3f}", gap=2),
+        Column("pointing", 8, "{:.3f}", gap=2),
+        Column("deletion", 8, "{:.4f}", gap=2),
+        Column("insertion", 9, "{:.4f}", gap=2),
+        Column("beats Gaussian", 14, "{:.2f}", gap=2, missing="-"),
+        Column("likeness", 8, "{:.2f}", gap=2, missing="-"),
+        Column("flagged", 7, "{:.2f}", gap=2, missing="-"),
+    ]
+    rows = [
+        (
+            *(one.method, one.detections, one.inside, one.pointing, one.deletion, one.insertion),
+            *(one.beats_gaussian, one.randomised, one.flagged),
+        )
+        for one in measured
+    ]
+    return table(columns, rows)
