@@ -734,7 +734,12 @@ def record(out, shared, chosen):
             raise SystemExit(f"{out / name} exists already: name a new folder")
     (out / "work").mkdir(parents=True, exist_ok=True)
     os.environ["LUCIDBOX_CACHE"] = str(out / "work" / "cache")
-    (out / "machine.json").write_text(json.dumps(machine(), indent=1) + "\n")
+    # Commands run in other folders, where a relative path would lead to another lucidbox.
+    if places := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(one).resolve()) for one in places.split(os.pathsep))
+    found = machine(out / "work")
+    (out / "machine.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(f"source: {found['source']}", flush=True)
     started = time.perf_counter()
     for name in chosen:
         part, began, busy = Part(name, out, shared), time.perf_counter(), processor_seconds()
@@ -753,10 +758,14 @@ def processor_seconds():
     return sum(os.times()[:4])
 
 
-def machine():
-    """What answers may depend on besides the source."""
+def machine(folder):
+    """What answers may depend on besides the source; stops where commands would run another source than we do."""
     import lucidbox
 
+    tell = [sys.executable, "-c", "import lucidbox; print(lucidbox.__file__)"]
+    theirs = subprocess.run(tell, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    if Path(theirs).resolve() != Path(lucidbox.__file__).resolve():
+        raise SystemExit(f"commands would run {theirs}, this script {lucidbox.__file__}: set PYTHONPATH")
     cpu = (
         re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
         if Path("/proc/cpuinfo").exists()
