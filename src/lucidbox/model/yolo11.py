@@ -154,7 +154,7 @@ class Branch(Block):
 
 
 class Head(nn.Module):
-    """A branch for boxes and one for classes at each level."""
+    """For each level a branch for boxes and one for classes."""
 
     def __init__(self, levels: tuple[int, ...], classes: int) -> None:
         super().__init__()
