@@ -30,7 +30,7 @@ def build(name: str, classes: int = 80, **options: int) -> Network:
     Args:
         name: one of :data:`ARCHITECTURES`.
         classes: number of classes.
-        options: of ``notebook`` only: ``base_channels``, 64 by default.
+        options: ``base_channels`` of ``notebook``, 64 by default; other architectures have none.
 
     Raises:
         OptionError: unknown name or option, or a number that no network can have.

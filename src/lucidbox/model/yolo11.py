@@ -154,7 +154,7 @@ class Branch(Block):
 
 
 class Head(nn.Module):
-    """For each level a branch for boxes and one for classes."""
+    """A branch for boxes and one for classes at each level."""
 
     def __init__(self, levels: tuple[int, ...], classes: int) -> None:
         super().__init__()

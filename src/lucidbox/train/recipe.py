@@ -49,9 +49,9 @@ class Recipe:
         warmup_bias_rate: rate of biases at the start, with SGD; with AdamW it is 0.
         clip: largest norm of all gradients together; 0 for no limit.
         box_gain, class_gain, dfl_gain: weights of the loss's parts.
-        ema_decay: of the exponential moving average of weights, which is what is validated and kept.
+        ema_decay: decay of the exponential moving average of weights, which is what is validated and saved.
         ema_ramp: steps over which that decay is approached: decay · (1 − e^(−step / ramp)).
-        patience: stop after so many epochs without a better AP; 0 for never.
+        patience: stop after this number of epochs without a better AP; 0 for never.
         validate_every: epochs between validations. The last epoch is always validated.
         checkpoint_minutes: also save within an epoch, this often; 0 saves after epochs only.
         mosaic: probability of combining four images into one.

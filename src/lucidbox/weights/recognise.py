@@ -169,7 +169,7 @@ _STEM = "backbone.stem.conv.weight"
 
 
 def _yolo11(tensors: Tensors) -> NetworkKind:
-    """The size whose first convolution and depth are the file's; two sizes differ in depth alone."""
+    """The size with the file's first convolution and depth; two sizes differ in depth alone."""
     from lucidbox.model.yolo11 import SIZES
 
     channels = _first_axis(tensors, _STEM)
