@@ -1,4 +1,4 @@
-"""The exponential moving average of a network's weights, which is what is validated and kept."""
+"""The exponential moving average of a network's weights, which is what is validated and saved."""
 
 import copy
 import math
@@ -20,7 +20,7 @@ class ModelEMA:
         updates: how often :meth:`update` was called.
 
     Args:
-        network: what is trained; its weights are where the average begins.
+        network: the network in training; the average begins with its weights.
         decay: see above; 0 to 1.
         ramp: see above, in updates; 0 for the full decay at once.
     """
@@ -38,7 +38,7 @@ class ModelEMA:
         """Follow the network after one optimiser step.
 
         Args:
-            network: the one that this was made of, bare: not wrapped for several processes.
+            network: the network that this was made of, not wrapped for several processes.
         """
         self.updates += 1
         theirs = [parameter.detach().float() for parameter in network.parameters()]
