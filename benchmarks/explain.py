@@ -29,7 +29,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "stubs"))
 
-from lucidbox.explain.targets import target_of, to_image
 from pytorch_grad_cam import EigenCAM, GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -37,13 +36,14 @@ from lucidbox import Detector, weights
 from lucidbox.cli.explain.measure import method_table
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.evaluate import load_truth
-from lucidbox.explain.batch import GAUSSIAN, method_maps, networks_of, image_figures
+from lucidbox.explain.batch import GAUSSIAN, image_figures, method_maps, networks_of
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.explanation import explain_targets
 from lucidbox.explain.faithfulness import Faithfulness, map_overlap, points_inside, share_inside
 from lucidbox.explain.hooks import landmarks, twin
 from lucidbox.explain.measuring import averaged, right_detections
 from lucidbox.explain.methods import METHODS
+from lucidbox.explain.targets import target_of, to_image
 from lucidbox.images.reading import read_image
 from lucidbox.validate.inference import files_of
 
@@ -204,7 +204,9 @@ def times_part(detector, network, path):
             network(images)
 
     def explaining(method, count):
-        made = explain_targets(detector.predictor, raw, list(found[:count]), targets[:count], method=method, network=network)
+        made = explain_targets(
+            detector.predictor, raw, list(found[:count]), targets[:count], method=method, network=network
+        )
         return [one.heatmap for one in made]
 
     actions = {"forward": pass_forward}

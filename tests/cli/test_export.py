@@ -9,6 +9,7 @@ from PIL import Image
 
 from lucidbox import bundled
 from lucidbox.cli import main
+from lucidbox.cli.console import Failures
 from lucidbox.cli.export import _calibration
 from lucidbox.model_files import look_at
 from models import unchecked_shapes
@@ -88,8 +89,9 @@ def test_int8_is_measured_on_pictures_chosen_evenly(tmp_path, capsys):
     (tmp_path / "5.png").write_bytes(b"no picture")
 
     def chosen(count):
-        failures = []
-        return [int(picture[0, 0, 0]) for picture in _calibration(str(tmp_path), count, failures)], len(failures)
+        failures = Failures()
+        chosen = [int(picture[0, 0, 0]) for picture in _calibration(str(tmp_path), count, failures)]
+        return chosen, failures.count
 
     assert chosen(4) == ([0, 2, 7], 1)
     assert "5.png" in capsys.readouterr().err

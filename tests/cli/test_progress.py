@@ -19,8 +19,9 @@ def terminal(monkeypatch):
 
 def test_nothing_is_shown_where_nobody_looks(capsys):
     assert list(progress()([1, 2, 3], 3)) == [1, 2, 3]
-    with ProgressBar(3) as bar:
-        bar.advance()
+    bar = ProgressBar(3)
+    bar.advance()
+    bar.close()
     say("a line")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "lucidbox: a line\n")

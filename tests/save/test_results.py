@@ -4,9 +4,9 @@ import json
 
 import cv2
 import numpy as np
-from lucidbox.detect.stream import Result
 
 from lucidbox.core.detections import Detections
+from lucidbox.detect.stream import Result
 from lucidbox.save.json_lines import json_record
 from lucidbox.save.results import save_crops, txt_lines
 from lucidbox.sources import Picture

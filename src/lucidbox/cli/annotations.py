@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lucidbox.cli.console import say
+from lucidbox.cli.console import say_note
 from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import Truth, load_truth
 
@@ -30,7 +30,7 @@ def read_annotations(path: str, part: str | None = None) -> tuple[Truth, Path | 
         raise OptionError(f"{path}: there are several parts; choose with --part one of: {', '.join(names)}")
     dataset = reading.part(part or ("val" if "val" in names else None))
     if len(names) > 1:
-        say(f"note: evaluated on the part {dataset.name} of {', '.join(names)}; --part chooses another")
+        say_note(f"evaluated on the part {dataset.name} of {', '.join(names)}; --part chooses another")
     if reading.form == "coco":
         # Read by the reader of COCO files: the same file gives the same numbers, whether it is named or found.
         return load_truth(dataset.source), dataset.root

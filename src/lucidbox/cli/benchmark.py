@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import say
-from lucidbox.cli.options import add_option, add_options, add_verb, comma_separated
+from lucidbox.cli.options import add_number, add_option, add_options, add_verb, comma_separated, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
 
@@ -57,15 +57,9 @@ def register(verbs: Any) -> None:
     several = {"type": None, "metavar": "M,N"}
     add_option(parser, "--batch", **several, default="1", help="pictures of one inference (default: 1)")
     add_option(parser, "--threads", **several, help="processor threads (default: the engine's own choice)")
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="how often all is measured (default: 3)"
-    )
-    parser.add_argument(
-        "--pictures", type=int, default=150, metavar="N", help="most pictures of it (default: 150)"
-    )
-    parser.add_argument(
-        "--cold", type=int, default=3, metavar="N", help="cold runs of `lucidbox predict` (default: 3; 0 for none)"
-    )
+    add_number(parser, "--rounds", "how often all is measured (default: 3)", 3)
+    add_number(parser, "--pictures", "most pictures of it (default: 150)", 150)
+    add_number(parser, "--cold", "cold runs of `lucidbox predict` (default: 3; 0 for none)", 3)
     parser.add_argument("--against", metavar="COMMAND", help="a line for the shell, over the same pictures")
     add_options(parser, "--json")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw it (.png, .svg, .pdf; extra: plots)")
@@ -129,9 +123,9 @@ def _against(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace, setting: "Setting", sources: list[str], folder: str) -> list[str]:
-    """Our own command line for these sources, with everything that ``predict`` does unless told otherwise."""
+    """The ``lucidbox predict`` command for these sources, with the defaults of predict for everything else."""
     command = [sys.executable, "-m", "lucidbox", "predict", *sources, "--save", str(Path(folder) / "out")]
-    rest = setting.precision.rpartition("+")[2]  # an int8 file's convolutions need no asking
+    rest = setting.precision.rpartition("+")[2]  # an int8 file computes its convolutions in int8 by itself
     command += ["--engine", setting.engine, "--precision", rest, "--batch", str(setting.batch)]
     for option, value in (("--weights", arguments.weights), ("--size", arguments.size)):
         command += [option, str(value)] if value else []
@@ -150,19 +144,9 @@ def _settings(arguments: argparse.Namespace) -> "list[Setting]":
 
 def _load(arguments: argparse.Namespace, settings: "list[Setting]") -> "dict[Setting, Detector]":
     """A detector for each setting, by the setting with the engine and precision that it really has."""
-    from lucidbox.detector import Detector
-
     detectors: dict[Setting, Detector] = {}
     for setting in settings:
-        detector = Detector.load(
-            arguments.weights,
-            engine=setting.engine,
-            precision=setting.precision,
-            batch=setting.batch,
-            threads=setting.threads,
-            size=arguments.size,
-            say=say,
-        )
+        detector = load_detector(arguments, **asdict(setting))
         chosen = replace(setting, engine=detector.engine.name, precision=detector.engine.precision)
         if chosen in detectors:
             say(f"{_label(setting)} is {_label(chosen)} here, which is measured already")

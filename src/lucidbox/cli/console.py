@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from types import TracebackType
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.core.text import printable
@@ -19,6 +19,31 @@ def say(message: str) -> None:
 def say_error(error: object) -> None:
     """Print an error for a person on standard error."""
     say(f"error: {error}")
+
+
+def say_note(note: str) -> None:
+    """Print on standard error what a person should know of a result."""
+    say(f"note: {note}")
+
+
+class Failures:
+    """Prints the errors of single images, and counts them.
+
+    Attributes:
+        count: errors so far.
+
+    Example:
+        >>> failures = Failures()
+        >>> groups = read_files(files, 1, on_failure=failures)
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: object) -> None:
+        """Print and count one error."""
+        self.count += 1
+        say_error(error)
 
 
 def write_line(line: str, stream: Any) -> None:
@@ -46,7 +71,7 @@ class ProgressBar:
         leave: whether the bar stays on the screen at its end.
 
     Example:
-        >>> with ProgressBar(len(names)) as bar:
+        >>> with closing(ProgressBar(len(names))) as bar:
         ...     for name in names:
         ...         bar.advance()
     """
@@ -60,18 +85,8 @@ class ProgressBar:
                 total=total, unit=unit, initial=done, leave=leave, dynamic_ncols=True, file=sys.stderr
             )
 
-    def __enter__(self) -> "ProgressBar":
-        """The bar itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the bar."""
-        self.close()
-
     def advance(self, note: str = "") -> None:
-        """Count one more item; ``note`` is shown behind the bar."""
+        """Count one more item; ``note`` is shown after the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update()
@@ -90,7 +105,7 @@ def progress(unit: str = "picture") -> "Progress":
     """
 
     def counted(items: "Iterable[Item]", count: int | None) -> "Iterable[Item]":
-        with ProgressBar(count, unit, leave=False) as bar:
+        with closing(ProgressBar(count, unit, leave=False)) as bar:
             for item in items:
                 yield item
                 bar.advance()

@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error
-from lucidbox.cli.options import add_option, add_verb
-from lucidbox.core.errors import EngineError, LucidboxError, OptionError, OutputError
+from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
+from lucidbox.core.errors import EngineError, OptionError, OutputError
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
@@ -59,19 +59,17 @@ def register(verbs: Any) -> None:
         " (onnx, openvino)",
     )
     add_option(parser, "--images", help="with int8: pictures like those it is to see, to measure its steps on")
-    parser.add_argument(
-        "--calibrate", type=int, metavar="N", help=f"with int8: how many of them, evenly chosen ({CALIBRATE})"
-    )
+    add_number(parser, "--calibrate", f"with int8: how many of them, evenly chosen ({CALIBRATE})")
     add_option(parser, "--size", help="fix the input to this size (default: any multiples of 32)")
     add_option(parser, "--batch", help="with --size: fix the batch, too (1)")
-    parser.add_argument("--suppress", action="store_true", help="suppression inside the graph (onnx, openvino)")
+    add_flag(parser, "--suppress", "suppression inside the graph (onnx, openvino)")
     add_option(parser, "--conf", help="with --suppress: least score (0.25)")
     add_option(parser, "--iou", help="with --suppress: most overlap in a class (0.7)")
     add_option(parser, "--max-det", help="with --suppress: most boxes of a picture (300)")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="file to write (default: beside WEIGHTS, named after what it is)"
     )
-    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
+    add_flag(parser, "--force", "replace the file if it exists")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -84,17 +82,17 @@ def run(arguments: argparse.Namespace) -> int:
     request = _request(arguments)
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
     _check_target(target, request, arguments)
-    failures: list[LucidboxError] = []
+    failures = Failures()
     wanted = CALIBRATE if arguments.calibrate is None else arguments.calibrate
     pictures = (
         progress()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
     )
     check = export(arguments.weights, target, request, say, pictures)
     print(printable(f"{target}: {_described(target, request, check)}; licence: {check.licence}"))
-    return int(bool(failures))
+    return int(bool(failures.count))
 
 
-def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "Generator[np.ndarray, None, None]":
+def _calibration(images: str, wanted: int, failures: Failures) -> "Generator[np.ndarray, None, None]":
     """Pictures to measure int8 on, evenly chosen where their number is known; unreadable ones are reported.
 
     Raises:
@@ -107,16 +105,15 @@ def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "
     given = 0
     with closing(sources.lazy_items()) as items:
         for number, read in enumerate(items):
-            if number < int((given + len(failures)) * every):
+            if number < int((given + failures.count) * every):
                 continue
             item = read()
             if isinstance(item, Failure):
-                failures.append(item.error)
-                say_error(item.error)
+                failures(item.error)
             else:
                 given += 1
                 yield item.pixels
-            if given + len(failures) == wanted:
+            if given + failures.count == wanted:
                 break
     if not given:
         raise OptionError(f"none of the pictures in {images} could be read; int8 needs some 100")

@@ -2,9 +2,13 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.console import say
 from lucidbox.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from lucidbox.detector import Detector
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -53,8 +57,18 @@ def add_options(group: Any, *names: str) -> None:
 
 
 def add_option(group: Any, name: str, **changes: Any) -> None:
-    """Add one shared option, with what this verb has otherwise, such as its help or default."""
+    """Add one shared option, with what differs in this verb, such as its help or default."""
     group.add_argument(name, **{**OPTIONS[name], **changes})
+
+
+def add_flag(group: Any, name: str, text: str) -> None:
+    """Add an option without a value."""
+    group.add_argument(name, action="store_true", help=text)
+
+
+def add_number(group: Any, name: str, text: str, default: int | None = None) -> None:
+    """Add an option that takes a whole number."""
+    group.add_argument(name, type=int, default=default, metavar="N", help=text)
 
 
 def add_verb(
@@ -66,7 +80,7 @@ def add_verb(
         verbs: the subparsers to add it to.
         name: of the verb.
         description: shown before the options.
-        epilog: shown behind them, such as examples.
+        epilog: shown after them, such as examples.
         run: what is called with the arguments; returns the exit code. None for a verb that has verbs itself.
         summary: the verb's line in the list of verbs.
     """
@@ -80,6 +94,14 @@ def add_verb(
     if run:
         parser.set_defaults(run=run)
     return parser
+
+
+def load_detector(arguments: argparse.Namespace, **settings: Any) -> "Detector":
+    """The detector of ``--weights``, ``--engine``, ``--precision`` and ``--size``; see ``Detector.load``."""
+    from lucidbox.detector import Detector
+
+    chosen = {name: getattr(arguments, name) for name in ("weights", "engine", "precision", "size")}
+    return Detector.load(**chosen | settings, say=say)
 
 
 def comma_separated(option: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error
+from lucidbox.cli.console import Failures, progress, say
 from lucidbox.cli.options import add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, table
-from lucidbox.core.errors import DataError, LucidboxError, OptionError
+from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         say=say,
     )
-    failures: list[LucidboxError] = []
+    failures = Failures()
     evaluators = (CocoEvaluator(truth), CocoEvaluator(truth)) if truth else None
     result = compare_detectors(pair, _pictures(arguments.images, files, failures), tolerances.scores, evaluators)
     reasons = result.disagreements(tolerances)
@@ -90,28 +90,24 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_document(arguments, pair, result, tolerances, reasons)))
     else:
         print(_table(arguments, pair, result, tolerances, reasons))
-    return DISAGREE if reasons else int(bool(failures))
+    return DISAGREE if reasons else int(bool(failures.count))
 
 
 def _pictures(
-    images: str, files: dict[int, Path] | None, failures: list[LucidboxError]
+    images: str, files: dict[int, Path] | None, failures: Failures
 ) -> "Iterator[tuple[int, np.ndarray]]":
     """Numbers and pixels; a picture that cannot be read is reported, and left out for both."""
     from lucidbox.sources import Failure, open_sources
     from lucidbox.validate.inference import read_files
 
-    def failed(error: LucidboxError) -> None:
-        failures.append(error)
-        say_error(error)
-
     if files is not None:
-        for group in progress()(read_files(files, 1, failed), len(files)):
+        for group in progress()(read_files(files, 1, failures), len(files)):
             yield from group
         return
     sources, read = open_sources(images), 0
     for item in progress()(sources, sources.count):
         if isinstance(item, Failure):
-            failed(item.error)
+            failures(item.error)
             continue
         read += 1
         yield read, item.pixels

@@ -3,19 +3,20 @@
 import argparse
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import ProgressBar, say, say_error, write_line
-from lucidbox.cli.options import add_option, add_options, add_verb
+from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
 from lucidbox.core.errors import LucidboxError, OptionError, OutputError
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
     from lucidbox.core.detections import Detections
     from lucidbox.detect.stream import Result
+    from lucidbox.save.json_lines import JsonLines
     from lucidbox.save.writers import Saver
 
 DESCRIPTION = "Find objects. Draws the boxes on a copy of each picture and says what it found."
@@ -47,38 +48,35 @@ def register(verbs: Any) -> None:
     add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
     limits = parser.add_argument_group("what counts")
     add_options(limits, "--conf", "--iou", "--max-det", "--classes")
-    limits.add_argument("--agnostic", action="store_true", help="suppress across classes")
+    add_flag(limits, "--agnostic", "suppress across classes")
     _add_reading(parser.add_argument_group("reading"))
     _add_output(parser.add_argument_group("output"))
 
 
 def _add_reading(group: Any) -> None:
-    group.add_argument("--recursive", action="store_true", help="look into folders within folders")
-    group.add_argument(
-        "--video-stride", type=int, default=1, metavar="N", help="look at each N-th frame only (default: 1)"
-    )
-    group.add_argument(
+    add_flag(group, "--recursive", "look into folders within folders")
+    add_number(group, "--video-stride", "look at each N-th frame only (default: 1)", 1)
+    add_flag(
+        group,
         "--reduced-decoding",
-        action="store_true",
-        help="decode half, a quarter or an eighth of JPEG files far larger than --size: faster, boxes move;"
+        "decode half, a quarter or an eighth of JPEG files far larger than --size: faster, boxes move;"
         " with --no-draw",
     )
-    group.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 178956970)")
+    add_number(group, "--max-pixels", "refuse larger pictures (default: 178956970)")
 
 
 def _add_output(group: Any) -> None:
     group.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/predict)")
     add_option(group, "--json", help="JSON Lines on standard output; words on standard error")
     group.add_argument("--json-file", metavar="FILE", help="JSON Lines into a new file")
-    group.add_argument("--txt", action="store_true", help="a text file a picture: class cx cy w h score, relative")
-    group.add_argument("--crops", action="store_true", help="each found object as a picture of its own")
-    group.add_argument("--no-draw", action="store_true", help="save no annotated pictures")
-    group.add_argument("--max-labels", type=int, metavar="N", help="most labels drawn on a picture")
+    add_flag(group, "--txt", "a text file a picture: class cx cy w h score, relative")
+    add_flag(group, "--crops", "each found object as a picture of its own")
+    add_flag(group, "--no-draw", "save no annotated pictures")
+    add_number(group, "--max-labels", "most labels drawn on a picture")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict everything; 0, 1 if some pictures failed, 2 if all did."""
-    from lucidbox.detector import Detector
     from lucidbox.images.reading import MAX_PIXELS
     from lucidbox.save.writers import SaveOptions, Saver
     from lucidbox.sources import open_sources
@@ -86,15 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.reduced_decoding and (arguments.crops or not arguments.no_draw):
         raise OptionError("--reduced-decoding leaves no whole picture to draw on or to cut from; add --no-draw")
     options = SaveOptions(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
-    detector = Detector.load(
-        arguments.weights,
-        engine=arguments.engine,
-        precision=arguments.precision,
-        size=arguments.size,
-        batch=arguments.batch,
-        say=say,
-        **_limits(arguments),
-    )
+    detector = load_detector(arguments, batch=arguments.batch, **_limits(arguments))
     sources = open_sources(
         arguments.sources,
         recursive=arguments.recursive,
@@ -108,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         saver = stack.enter_context(Saver(options, sources, Path(arguments.save) if arguments.save else None))
         saver.check_folder()
-        report = stack.enter_context(Report(arguments.json, arguments.json_file, sources.count))
+        report = stack.enter_context(_open_report(arguments, sources.count))
         for result in detector.stream(sources, on_failure=lambda failure: report.unread(failure.error)):
             report.predicted(result)
             try:
@@ -132,41 +122,33 @@ def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _open_report(arguments: argparse.Namespace, count: int | None) -> "Iterator[Report]":
+    """Open the JSON file that was asked for and, for more than one picture, a progress bar."""
+    with ExitStack() as stack:
+        file = None
+        if arguments.json_file:
+            from lucidbox.save.json_lines import JsonLines
+
+            file = stack.enter_context(JsonLines(arguments.json_file))
+        bar = None if count == 1 else stack.enter_context(closing(ProgressBar(count)))
+        yield Report(arguments.json, file, bar)
+
+
 class Report:
     """Prints what was found: a line a picture for people, JSON Lines for programs, errors on standard error.
 
     Args:
         json_lines: JSON Lines on standard output; the lines for people go to standard error then.
-        json_file: JSON Lines into this new file.
-        count: how many pictures will come, None if unknown.
+        json_file: an open file of JSON Lines, or None.
+        bar: counts the pictures, or None.
     """
 
-    def __init__(self, json_lines: bool, json_file: str | None, count: int | None) -> None:
-        self._json_lines, self._json_file, self._count = json_lines, json_file, count
+    def __init__(self, json_lines: bool, json_file: "JsonLines | None", bar: ProgressBar | None) -> None:
+        self._json_lines, self._json_file, self._bar = json_lines, json_file, bar
         self._words = sys.stderr if json_lines else sys.stdout
-        self._file: Any = None
-        self._bar: ProgressBar | None = None
-        self._file_failed = False
         self._pictures = self._objects = self._failures = 0
-
-    def __enter__(self) -> "Report":
-        """Open the file and, for more than one picture, the progress bar."""
-        with ExitStack() as stack:
-            if self._json_file:
-                from lucidbox.save.json_lines import JsonLines
-
-                self._file = stack.enter_context(JsonLines(self._json_file))
-            if self._count != 1:
-                self._bar = stack.enter_context(ProgressBar(self._count))
-            self._stack = stack.pop_all()
         self._started = time.perf_counter()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close bar and file."""
-        self._stack.__exit__(kind, error, trace)
 
     @property
     def exit_code(self) -> int:
@@ -179,7 +161,7 @@ class Report:
         """Print one picture's line, and its JSON."""
         self._pictures += 1
         self._objects += len(result.detections)
-        if self._file or self._json_lines:
+        if self._json_file or self._json_lines:
             self._write_json(result)
         picture = result.picture
         height, width = picture.size
@@ -218,11 +200,10 @@ class Report:
         from lucidbox.save.json_lines import json_line, json_record
 
         record = json_record(result)
-        if self._file and not self._file_failed:
+        if self._json_file:
             try:
-                self._file.write(record)
-            except OutputError as error:  # a full disk: reported once, and the rest is still predicted
-                self._file_failed = True
+                self._json_file.write(record)
+            except OutputError as error:  # a full disk: raised once, and the rest is still predicted
                 self.failed(error)
         if self._json_lines:
             write_line(json_line(record), sys.stdout)

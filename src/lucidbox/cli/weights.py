@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import say
-from lucidbox.cli.options import add_option, add_options, add_verb
+from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
 from lucidbox.cli.tables import pairs
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.text import printable
@@ -60,10 +60,10 @@ def register(verbs: Any) -> None:
     convert.add_argument(
         "--names", metavar="FILE", type=Path, help="class names to use instead: text with one a line, or JSON"
     )
-    convert.add_argument("--fp16", action="store_true", help="store kernels in half the bytes (safetensors)")
+    add_flag(convert, "--fp16", "store kernels in half the bytes (safetensors)")
     add_option(convert, "--size", type=int, metavar="N", help="longer side of the input that predict uses for it")
     add_option(convert, "--conf", help="score threshold that predict uses for it unless it is given another")
-    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    add_flag(convert, "--force", "replace OUT if it exists")
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -28,9 +28,6 @@ class ModelRun:
         say: called with a note on images of a stream that are not in the truth, or that did not come.
         progress: sees the images pass.
 
-    Attributes:
-        failures: number of images that could not be read.
-
     Example:
         >>> run = ModelRun(detector, truth, files_of(truth, Path("val2017")))
         >>> summary = evaluate(truth, run.predictions())
@@ -50,7 +47,6 @@ class ModelRun:
     ) -> None:
         self.predictor = inference.validation_predictor(detector)
         self.truth, self.images, self.batch = truth, images, batch
-        self.failures = 0
         self._on_failure, self._say, self._progress = on_failure, say, progress
 
     def predictions(self) -> Predictions:
@@ -95,12 +91,8 @@ class ModelRun:
     def _groups(self) -> Iterator[list[Numbered]]:
         """Images that share one inference."""
         if isinstance(self.images, Sources):
-            return inference.read_stream(self.images, self.truth, self._failed, self._say)
-        return inference.read_files(self.images, self.batch, self._failed)
-
-    def _failed(self, error: LucidboxError) -> None:
-        self.failures += 1
-        self._on_failure(error)
+            return inference.read_stream(self.images, self.truth, self._on_failure, self._say)
+        return inference.read_files(self.images, self.batch, self._on_failure)
 
     def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[tuple[int, RawPrediction]]:
         yield from self._progress(inference.raw_predictions(self.predictor, groups), count)

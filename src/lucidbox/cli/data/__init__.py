@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error
-from lucidbox.cli.options import Run, add_option, add_options, add_verb
+from lucidbox.cli.console import progress, say, say_error, say_note
+from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
 from lucidbox.core.text import printable
@@ -69,10 +69,8 @@ def _register_check(verbs: Any) -> None:
         "  lucidbox data check data.yaml --json > report.json\n",
         _check,
     )
-    check.add_argument(
-        "--quick", action="store_true", help="read only the first bytes of pictures: damage stays unseen"
-    )
-    check.add_argument("--limit", metavar="N", type=int, help="print at most N problems; all are counted")
+    add_flag(check, "--quick", "read only the first bytes of pictures: damage stays unseen")
+    add_number(check, "--limit", "print at most N problems; all are counted")
     add_options(check, "--json")
 
 
@@ -148,7 +146,8 @@ def _check(arguments: argparse.Namespace) -> int:
         print(printable(str(problem)))
     if len(shown) < len(report.problems):
         print(f"… and {len(report.problems) - len(shown)} more")
-    _say_notes(report.notes)
+    for note in report.notes:
+        say_note(note)
     for name, pictures, objects in report.parts:
         print(f"{name}: {pictures} pictures, {objects} usable objects")
     total = len(report.problems)
@@ -241,7 +240,7 @@ def _split(arguments: argparse.Namespace) -> int:
     )
     left_out = _say_left_out(done.reading, arguments)
     if left_out and done.reading.form == "yolo":
-        _say_notes(["label files stay as they are, unusable lines included"])
+        say_note("label files stay as they are, unusable lines included")
     print(_split_table(done))
     print(printable(f"wrote {done.file}"))
     return 0
@@ -296,15 +295,11 @@ def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
     """Say how many entries are unusable, and how to list them; returns their number."""
     from lucidbox.datasets import count_by_kind
 
-    _say_notes(reading.notes)
+    for note in reading.notes:
+        say_note(note)
     counts = count_by_kind(problem for problem in reading.problems if problem.left_out)
     if counts:
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         images = f" --images {arguments.images}" if arguments.images else ""
         say(f"left out: {kinds}; see them with: lucidbox data check {arguments.data}{images}")
     return sum(counts.values())
-
-
-def _say_notes(notes: Iterable[str]) -> None:
-    for note in notes:
-        say(f"note: {note}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import say
-from lucidbox.cli.options import add_option, add_verb
+from lucidbox.cli.options import add_number, add_option, add_verb
 from lucidbox.cli.train.data_and_recipe import (
     add_data_options,
     add_recipe_options,
@@ -57,9 +57,9 @@ def register(verbs: Any) -> None:
     add_data_options(show)
     add_recipe_options(show)
     add_option(show, "--seed", help="of order and changes (the recipe's)")
-    show.add_argument("--epoch", type=int, metavar="N", default=1, help="whose first pictures to show, from 1 (1)")
-    show.add_argument("--count", type=int, metavar="N", default=16, help=f"pictures, {MOST} at most (16)")
-    show.add_argument("--columns", type=int, metavar="N", default=4, help="pictures in a row (4)")
+    add_number(show, "--epoch", "whose first pictures to show, from 1 (1)", 1)
+    add_number(show, "--count", f"pictures, {MOST} at most (16)", 16)
+    add_number(show, "--columns", "pictures in a row (4)", 4)
 
 
 def run(arguments: argparse.Namespace) -> int:

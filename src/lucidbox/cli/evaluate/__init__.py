@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error
-from lucidbox.cli.options import add_option, add_verb
+from lucidbox.cli.console import Failures, progress, say, say_note
+from lucidbox.cli.options import add_flag, add_option, add_verb, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
 
@@ -56,18 +56,19 @@ def register(verbs: Any) -> None:
         given, "--weights", nargs="?", const="",
         help="a model to run: .pt, .safetensors or .onnx; without FILE the one that comes with lucidbox",
     )  # fmt: skip
-    what.add_argument(
-        "--subset", action="store_true",
-        help="leave out, and count, detections on pictures or categories that the annotations do not have; with "
+    add_flag(
+        what,
+        "--subset",
+        "leave out, and count, detections on pictures or categories that the annotations do not have; with "
         "--weights this is done in any case",
-    )  # fmt: skip
+    )
     model = parser.add_argument_group("running a model")
     add_option(model, "--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
     add_option(model, "--size", metavar="N")
     add_option(model, "--engine", default=None)
     add_option(model, "--precision", default=None)
     add_option(model, "--batch", help="pictures padded to one shape (1)")
-    model.add_argument("--missed", action="store_true", help="why each missed object was missed")
+    add_flag(model, "--missed", "why each missed object was missed")
     _add_rules(parser.add_argument_group("rules (COCO's by default)"))
     _add_outputs(parser.add_argument_group("what is shown and written"))
 
@@ -80,7 +81,7 @@ def _add_rules(group: Any) -> None:
         help="object sizes in square pixels, the first for all: all:0:1e10,small:0:1024",
     )  # fmt: skip
     add_option(group, "--classes", help="category names or ids to evaluate, comma between")
-    group.add_argument("--class-agnostic", action="store_true", help="take all classes for one")
+    add_flag(group, "--class-agnostic", "take all classes for one")
     group.add_argument(
         "--rule", choices=("notebook",),
         help="notebook: the seed notebook's simplified rule, to see the difference",
@@ -88,16 +89,14 @@ def _add_rules(group: Any) -> None:
 
 
 def _add_outputs(group: Any) -> None:
-    group.add_argument(
-        "--per-class", action="store_true", help="AP of every class and its score threshold of best F1"
-    )
-    group.add_argument("--errors", action="store_true", help="which types of error cost how much AP50 (TIDE)")
+    add_flag(group, "--per-class", "AP of every class and its score threshold of best F1")
+    add_flag(group, "--errors", "which types of error cost how much AP50 (TIDE)")
     group.add_argument(
         "--bootstrap", type=int, nargs="?", const=1000, metavar="N",
         help="95 %% confidence intervals from N resamples of the pictures (1000)",
     )  # fmt: skip
     add_option(group, "--seed", default=0, help="of the bootstrap's random numbers (0)")
-    group.add_argument("--explain-gap", action="store_true", help="score under the deviations other tools have")
+    add_flag(group, "--explain-gap", "score under the deviations other tools have")
     add_option(
         group, "--json", action="store", nargs="?", const="-", metavar="FILE",
         help="the numbers as JSON: AP, AP50, …, ARl, per_class, …; on standard output if no file is named",
@@ -120,12 +119,13 @@ def run(arguments: argparse.Namespace) -> int:
     protocol = protocol_of(arguments, truth)
     if arguments.compare:
         return _compare(arguments, truth, protocol)
+    failures = Failures()
     model: ModelRun | None = None
     shifted: Predictions | None = None
     if arguments.weights is None:
         predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
     else:
-        model = _model_run(arguments, truth, root)
+        model = _model_run(arguments, truth, root, failures)
         if arguments.explain_gap:
             predictions, shifted = model.predictions_and_class_offset()
         else:
@@ -134,17 +134,16 @@ def run(arguments: argparse.Namespace) -> int:
         _notebook_rule(arguments, truth, predictions, protocol)
     else:
         _evaluate(arguments, truth, predictions, protocol, model, shifted)
-    return 1 if model and model.failures else 0
+    return 1 if failures.count else 0
 
 
-def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None) -> "ModelRun":
+def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None, failures: Failures) -> "ModelRun":
     """``--weights`` on ``--images``, or on the folder that the annotations name.
 
     Raises:
         OptionError: no images are named.
         DataError: images are missing.
     """
-    from lucidbox.detector import Detector
     from lucidbox.sources import open_sources
     from lucidbox.validate.inference import files_of
     from lucidbox.validate.model_run import ModelRun
@@ -155,20 +154,15 @@ def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None)
     streamed = str(folder).startswith("hf:")
     # Missing images are reported before the model is loaded, which takes seconds.
     files = {} if streamed else files_of(truth, Path(folder))
-    detector = Detector.load(
-        arguments.weights or None,
-        engine=arguments.engine or "auto",
-        precision=arguments.precision or "auto",
-        size=arguments.size,
-        say=say,
-    )
+    chosen = {name: getattr(arguments, name) or "auto" for name in ("engine", "precision")}
+    detector = load_detector(arguments, weights=arguments.weights or None, **chosen)
     return ModelRun(
         detector,
         truth,
         open_sources(folder) if streamed else files,
         batch=arguments.batch or 1,
-        on_failure=say_error,
-        say=_say_note,
+        on_failure=failures,
+        say=say_note,
         progress=progress(),
     )
 
@@ -240,13 +234,9 @@ def _add_analyses(
         sections.append(report.gap_table(gap))
 
 
-def _say_note(note: str) -> None:
-    say(f"note: {note}")
-
-
 def _say_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        _say_note(note)
+        say_note(note)
 
 
 def _show(sections: list[str], document: dict[str, Any], destination: str | None) -> None:

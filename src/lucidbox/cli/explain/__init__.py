@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import progress, say
-from lucidbox.cli.options import add_option, add_options, add_verb
+from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
 from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def register(verbs: Any) -> None:
     parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture file")
     add_options(parser, "--weights")
     what = parser.add_argument_group("what is explained")
-    what.add_argument("--box", type=int, metavar="N", help="this detection; 1 is the best (default)")
+    add_number(what, "--box", "this detection; 1 is the best (default)")
     what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")
-    what.add_argument("--all", action="store_true", help="every detection")
+    add_flag(what, "--all", "every detection")
     what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
     add_options(what, "--conf")
@@ -48,7 +48,7 @@ def register(verbs: Any) -> None:
     how.add_argument(
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
     )
-    how.add_argument("--masks", type=int, metavar="N", help="masks of drise (1000)")
+    add_number(how, "--masks", "masks of drise (1000)")
     add_option(how, "--seed", help="of drise's masks, and of --sample (0)")
     add_options(how, "--engine", "--precision", "--size")
     out = parser.add_argument_group("output")
@@ -57,22 +57,13 @@ def register(verbs: Any) -> None:
     over = parser.add_argument_group("over a data set")
     over.add_argument("--measure", metavar="DIR", help="figures of every method over these pictures' detections")
     add_option(over, "--annotations", metavar="JSON", help="with --measure: COCO annotations of the pictures")
-    over.add_argument("--sample", type=int, metavar="N", help="with --measure: only N detections, at random")
+    add_number(over, "--sample", "with --measure: only N detections, at random")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain, say why not, or measure; 0, or 1 if there is nothing to explain."""
     _check(arguments)
-    from lucidbox.detector import Detector
-
-    detector = Detector.load(
-        arguments.weights,
-        engine=arguments.engine,
-        precision=arguments.precision,
-        size=arguments.size,
-        say=say,
-        conf=arguments.conf,
-    )
+    detector = load_detector(arguments, conf=arguments.conf)
     if arguments.measure:
         from lucidbox.cli.explain.measure import measure_command
 

@@ -5,10 +5,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lucidbox.cli.console import progress, say_error
+from lucidbox.cli.console import Failures, progress
 from lucidbox.cli.explain.report import masking_of
 from lucidbox.cli.tables import Column, table
-from lucidbox.core.errors import ImageError, OptionError
+from lucidbox.core.errors import OptionError
 from lucidbox.detector import Detector
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.measuring import CONFIDENCE, MeasuredMethods, measure_methods, right_detections, sampled
@@ -23,22 +23,17 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
     masking = masking_of(arguments)
     methods = _methods(arguments)
     network = None if methods == ["drise"] else network_of(detector, methods[0])
-    failures: list[ImageError] = []
-
-    def failed(error: ImageError) -> None:
-        failures.append(error)
-        say_error(error)
-
+    failures = Failures()
     truth = load_truth(arguments.annotations)
     files = files_of(truth, Path(arguments.measure))
     conf = CONFIDENCE if arguments.conf is None else arguments.conf
-    groups = sampled(right_detections(detector, truth, files, failed, conf), arguments.sample, masking.seed)
+    groups = sampled(right_detections(detector, truth, files, failures, conf), arguments.sample, masking.seed)
     measured = measure_methods(
         detector, network, groups, methods, layer=arguments.layer, masking=masking, progress=progress()
     )
     document = [one.to_dict() for one in measured]
     print(json.dumps(document, indent=1) if arguments.json else method_table(measured))
-    return 1 if failures else 0
+    return 1 if failures.count else 0
 
 
 def _methods(arguments: argparse.Namespace) -> list[str]:

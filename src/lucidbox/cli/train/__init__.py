@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.options import add_option, add_verb
+from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
 from lucidbox.cli.train.data_and_recipe import (
     add_data_options,
     add_recipe_options,
@@ -48,15 +48,15 @@ INTERRUPTED = 130
 KEYS = ("epochs", "size", "batch", "workers")
 """Options that are keys of the recipe."""
 
-ANEW_ONLY = ("weights", "out", "recipe", "licence", "log")
-"""Options that a training goes on without."""
+NEW_ONLY = ("weights", "out", "recipe", "licence", "log")
+"""Options that only a new training takes."""
 
 
 def register(verbs: Any) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "train", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("data", nargs="?", metavar="DATA", help="data set: data.yaml, TOML, folder, or hf:NAME")
-    parser.add_argument("--keys", action="store_true", help="print every key of a recipe and its default")
+    add_flag(parser, "--keys", "print every key of a recipe and its default")
     what = parser.add_argument_group("what is trained")
     what.add_argument("--model", metavar="NAME", help="yolo11n (default), s, m, l, x, or notebook")
     add_option(what, "--weights", help="start from these, .pt, .safetensors or .onnx; else random")
@@ -64,9 +64,9 @@ def register(verbs: Any) -> None:
     what.add_argument("--licence", metavar="TEXT", help="of the weights that come out, kept in their files")
     how = parser.add_argument_group("how")
     add_recipe_options(how)
-    how.add_argument("--epochs", type=int, metavar="N", help="passes over the pictures")
+    add_number(how, "--epochs", "passes over the pictures")
     add_option(how, "--batch", help="pictures of a forward pass, over all processes")
-    how.add_argument("--workers", type=int, metavar="N", help="processes that prepare pictures")
+    add_number(how, "--workers", "processes that prepare pictures")
     how.add_argument("--device", metavar="NAME", default="auto", help="auto (default), cpu, cuda, cuda:1")
     add_option(how, "--threads", help="processor threads of the network (all)")
     out = parser.add_argument_group("what comes out")
@@ -106,6 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
+    """A trainer that starts from random or given weights."""
     from lucidbox.train.start import DEFAULT, random_start, start_from
     from lucidbox.train.trainer import Trainer
 
@@ -136,7 +137,7 @@ def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
 
 
 def _folder(out: str | None, processes: "Processes") -> Path:
-    """Where results go: as named, or a new numbered folder, the same for all processes."""
+    """The folder of the results: as named, or a new numbered one, the same for all processes."""
     import torch
 
     from lucidbox.core.filesystem import numbered_folder
@@ -150,64 +151,65 @@ def _folder(out: str | None, processes: "Processes") -> Path:
 
 
 def _place(data: str) -> str:
-    """A data set's name that holds in every folder."""
+    """The data set's name, as an absolute path, which is valid from every folder."""
     return data if data.startswith("hf:") else str(Path(data).absolute())
 
 
 def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
+    """A trainer in the state that ``--resume`` names."""
     from lucidbox.model import build
     from lucidbox.train.checkpoint import load_checkpoint
     from lucidbox.train.results import CHECKPOINT
     from lucidbox.train.trainer import Trainer
 
     folder = Path(arguments.resume)
-    kept = load_checkpoint(folder / CHECKPOINT)
-    _refuse_changes(arguments, kept)
+    saved = load_checkpoint(folder / CHECKPOINT)
+    _refuse_changes(arguments, saved)
     changes = recipe_changes(arguments, KEYS)
-    recipe = kept.recipe.changed({key: changes[key] for key in changes if key == "workers"})
-    place = _place(arguments.data) if arguments.data else kept.notes.get("data")
+    recipe = saved.recipe.changed({key: changes[key] for key in changes if key == "workers"})
+    place = _place(arguments.data) if arguments.data else saved.notes.get("data")
     if place is None:
         raise OptionError(f"--resume {folder}: it was begun in Python; name the data set: train DATA --resume DIR")
-    classes, boxes = arguments.classes or kept.notes.get("classes"), _boxes(arguments, kept)
+    classes, boxes = arguments.classes or saved.notes.get("classes"), _boxes(arguments, saved)
     data = open_training_data(place, classes, boxes, quiet=not processes.leads)
-    network = build(kept.identity.architecture, len(data.names), **kept.identity.options)
+    network = build(saved.identity.architecture, len(data.names), **saved.identity.options)
     trainer = Trainer(
         data, network, recipe, folder,
-        processes=processes, callbacks=_callbacks(arguments, processes), logs=tuple(kept.notes["logs"]),
-        licence=kept.notes["licence"], provenance=kept.notes["provenance"],
+        processes=processes, callbacks=_callbacks(arguments, processes), logs=tuple(saved.notes["logs"]),
+        licence=saved.notes["licence"], provenance=saved.notes["provenance"],
         remember={"data": place, "classes": classes, "boxes": boxes},
     )  # fmt: skip
-    trainer.restore(kept)
+    trainer.restore(saved)
     return trainer
 
 
-def _boxes(arguments: argparse.Namespace, kept: "Checkpoint") -> str:
-    """Form of the boxes that the training began with.
+def _boxes(arguments: argparse.Namespace, saved: "Checkpoint") -> str:
+    """The format of the boxes that the training began with.
 
     Raises:
         OptionError: another one is asked for.
     """
-    before: str = kept.notes.get("boxes") or arguments.boxes
+    before: str = saved.notes.get("boxes") or arguments.boxes
     if arguments.boxes not in ("auto", before):
         raise OptionError(f"--boxes {arguments.boxes}: the training in {arguments.resume} has {before}")
     return before
 
 
-def _refuse_changes(arguments: argparse.Namespace, kept: "Checkpoint") -> None:
-    """What a resumed training must not change; the number of workers and the device may be others.
+def _refuse_changes(arguments: argparse.Namespace, saved: "Checkpoint") -> None:
+    """Refuse to change a resumed training; only the number of workers and the device may differ.
 
     Raises:
-        OptionError: something of it is asked for; names the difference.
+        OptionError: a change is asked for; names it.
     """
-    if arguments.model and arguments.model != kept.identity.architecture:
+    if arguments.model and arguments.model != saved.identity.architecture:
         raise OptionError(
-            f"--model {arguments.model}: the training in {arguments.resume} is of {kept.identity.architecture}"
+            f"--model {arguments.model}: the training in {arguments.resume} is of {saved.identity.architecture}"
         )
-    for key in ANEW_ONLY:
+    for key in NEW_ONLY:
         if getattr(arguments, key):
             raise OptionError(f"--{key} cannot be given with --resume: the training goes on as it began")
     before, wanted = (
-        recipe.to_dict() for recipe in (kept.recipe, kept.recipe.changed(recipe_changes(arguments, KEYS)))
+        recipe.to_dict() for recipe in (saved.recipe, saved.recipe.changed(recipe_changes(arguments, KEYS)))
     )
     for key, value in wanted.items():
         if key != "workers" and value != before[key]:

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import say
+from lucidbox.cli.console import say, say_note
 from lucidbox.cli.options import add_option
 
 if TYPE_CHECKING:
@@ -75,5 +75,5 @@ def open_training_data(path: str, classes: str | None, boxes: str, *, quiet: boo
         remedy = "" if path.startswith("hf:") else f"; list all with: lucidbox data check {path}"
         say(f"problems: {counts}{remedy}")
     for note in data.notes:
-        say(f"note: {note}")
+        say_note(note)
     return data
