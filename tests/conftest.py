@@ -14,6 +14,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("lucidbox", "shape_checking.checked")
 
+GOLDEN = Path(__file__).resolve().parent / "golden"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -25,10 +26,22 @@ def shared_path(name: str) -> Path:
     return path
 
 
+def golden_path(name: str) -> Path:
+    """A file of reference numbers in tests/golden or ../shared/golden; the test is skipped where both lack it."""
+    path = GOLDEN / name
+    return path if path.exists() else shared_path(f"golden/{name}")
+
+
 @pytest.fixture
 def shared():
     """Function that gives a path below ../shared, or skips the test."""
     return shared_path
+
+
+@pytest.fixture
+def golden_file():
+    """Function that gives the path of a file of reference numbers, or skips the test."""
+    return golden_path
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,9 +28,9 @@ def test_names_shapes_and_order_are_the_published_ones(name, published_shapes):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", COMPUTED)
-def test_outputs_equal_the_reference_before_and_after_fusing(name, variant, golden, shared):
+def test_outputs_equal_the_reference_before_and_after_fusing(name, variant, golden, golden_file):
     network, images, reference = golden(name, variant)
-    rounding = json.loads(shared("golden/model/rounding.json").read_text())[f"model/{name}{variant}.npz"]
+    rounding = json.loads(golden_file("model/rounding.json").read_text())[f"model/{name}{variant}.npz"]
     compare(network, images, reference, rounding)
     compare(fuse(network), images, reference, rounding)
 
@@ -72,10 +72,10 @@ def test_every_recorded_layer_equals_the_reference(variant, tolerance, prepare, 
         close(seen[name], reference[name], tolerance)
 
 
-def test_a_step_in_training_mode_equals_the_reference(golden, shared):
+def test_a_step_in_training_mode_equals_the_reference(golden, golden_file):
     """Batch statistics in the forward pass; momentum 0.03 and the unbiased variance in the running ones."""
     network, images, _ = golden("yolo11n", "-cal")
-    reference = np.load(shared("golden/train/trainstep-n.npz"))
+    reference = np.load(golden_file("train/trainstep-n.npz"))
     with torch.no_grad():
         logits = network.train()(images)
     close(logits.boxes, reference["box_logits"], 2e-3)
