@@ -1,4 +1,4 @@
-"""What the tree of the package promises: few rooms, one meaning a name, and imports by the front of a room only."""
+"""What the tree of the package promises: few rooms, one meaning a public name, imports by what a room names."""
 
 import ast
 from collections import defaultdict
