@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # Threads of two test processes on two cores only fight; set before any engine is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
@@ -16,6 +17,27 @@ install_import_hook("lucidbox", "shape_checking.checked")
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+THOROUGH = {"bundled", "engines", "explain", "export", "model", "train", "weights"}
+"""Folders of tests that need torch."""
+CONVERSIONS = {"small_weights", "small_onnx", "bundled_onnx", "reference_onnx"}
+"""Fixtures that need torch."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as quick what needs no torch and is marked neither slow nor thorough: ``pytest -m quick``."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in THOROUGH or CONVERSIONS.intersection(item.fixturenames):
+            item.add_marker("thorough")
+        if not any(item.get_closest_marker(name) for name in ("slow", "thorough")):
+            item.add_marker("quick")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Let a quick run not even import the tests that need torch."""
+    return True if config.option.markexpr == "quick" and collection_path.name in THOROUGH else None
 
 
 def shared_path(name: str) -> Path:
@@ -55,6 +77,11 @@ def cache_folder(tmp_path_factory):
     return folder
 
 
+def once(cache_folder, name):
+    """A lock: what several workers need is made by the first that comes, and found by the others."""
+    return FileLock(cache_folder / f"{name}.lock")
+
+
 @pytest.fixture(scope="session")
 def small_weights(cache_folder):
     """A safetensors file of a small three-class network with random weights."""
@@ -62,27 +89,37 @@ def small_weights(cache_folder):
     from models import NAMES, lively_network
 
     path = cache_folder / "small.safetensors"
-    if not path.exists():
-        made = weights.from_network(lively_network(), NAMES, licence="CC0-1.0", provenance="random numbers")
-        weights.write(made, path)
+    with once(cache_folder, path.name):
+        if not path.exists():
+            made = weights.from_network(lively_network(), NAMES, licence="CC0-1.0", provenance="random numbers")
+            weights.write(made, path)
     return path
 
 
-@pytest.fixture(scope="session")
-def small_onnx(small_weights):
-    """The same network through the door."""
+def converted(path, cache_folder):
+    """The ONNX file made of a weights file, in the cache that all tests share; making it takes 20 seconds."""
     from lucidbox.detector import model_cache
     from models import unchecked_shapes
 
-    with unchecked_shapes():
-        return model_cache.through(small_weights)
+    with once(cache_folder, path.name), unchecked_shapes():
+        return model_cache.through(path)
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_weights, cache_folder):
+    """The small network as ONNX."""
+    return converted(small_weights, cache_folder)
+
+
+@pytest.fixture(scope="session")
+def bundled_onnx(cache_folder):
+    """The bundled network as the ONNX file that its safetensors file is converted to."""
+    from lucidbox import bundled
+
+    return converted(bundled.SAFETENSORS, cache_folder)
 
 
 @pytest.fixture(scope="session")
 def reference_onnx(cache_folder):
-    """The reference YOLO11n through the door; the test is skipped where ../shared is absent."""
-    from lucidbox.detector import model_cache
-    from models import unchecked_shapes
-
-    with unchecked_shapes():
-        return model_cache.through(shared_path("weights/yolo11n-reference.pt"))
+    """The reference YOLO11n as ONNX; the test is skipped where ../shared is absent."""
+    return converted(shared_path("weights/yolo11n-reference.pt"), cache_folder)

@@ -64,7 +64,7 @@ def data(tmp_path):
     return squares(tmp_path / "data")
 
 
-def test_what_a_training_leaves(tmp_path, data, exported):
+def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exported):
     told = []
 
     class Told(Callbacks):
@@ -97,9 +97,6 @@ def test_what_a_training_leaves(tmp_path, data, exported):
     last = weights.read(tmp_path / "out" / "last.safetensors").tensors
     assert all(np.array_equal(last[name], average[f"average.{name}"].numpy()) for name in last)
 
-
-def test_predict_uses_what_comes_out(tmp_path, data, exported):
-    trainer(tmp_path / "out", data, epochs=1).run()
     detector = Detector.load(tmp_path / "out" / "best.onnx")
     assert detector.names == NAMES
     assert detector.size == (64, 64)
