@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from squares import NAMES, QUICK, squares
+from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import Detector, weights
 from lucidbox.core.errors import OptionError, OutputError
@@ -22,9 +22,8 @@ from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
 from lucidbox.train.checkpoint import load_checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
-from lucidbox.train.trainer import ALONE, Trainer, TrainingError, Callbacks
+from lucidbox.train.trainer import ALONE, Callbacks, Trainer, TrainingError
 from lucidbox.train.validation import BATCH, Validator
 from lucidbox.validate.inference import answers, exact_detections, files_of, read_files
 from models import lively_network, unchecked_shapes
@@ -47,9 +46,9 @@ def rows(path):
 
 @pytest.fixture(autouse=True)
 def unexported(request, monkeypatch):
-    """Exporting takes seconds: only the tests that ask for ``exported`` do it."""
+    """Exporting and drawing take seconds: only the tests that ask for ``exported`` do it."""
     if "exported" not in request.fixturenames:
-        monkeypatch.setattr(Results, "export_best", lambda self: None)
+        leave_out_ends(monkeypatch)
 
 
 @pytest.fixture
@@ -116,14 +115,13 @@ SCRIPT = """
 import sys, time
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
-import torch
+import pytest, torch
 torch.set_num_threads(1)
-from squares import QUICK
+from squares import QUICK, leave_out_ends
 from lucidbox.model import build
 from lucidbox.datasets.training import open_data
 from lucidbox.train import checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.trainer import Trainer, Callbacks
 
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
@@ -140,8 +138,8 @@ class Slow(Callbacks):
 made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, callbacks=Slow())
 if (folder / "checkpoint.safetensors").exists():
     made.restore(checkpoint.load(folder / "checkpoint.safetensors"))
-# The export is not what is tested here.
-type(made.results).export_best = lambda self: None
+# The export and the pictures are not what is tested here.
+leave_out_ends(pytest.MonkeyPatch())
 print(made.run().ending)
 """
 
