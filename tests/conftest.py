@@ -15,21 +15,24 @@ from jaxtyping import install_import_hook
 
 install_import_hook("lucidbox", "shape_checking.checked")
 
-GOLDEN = Path(__file__).resolve().parent / "golden"
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+GOLDEN, EXAMPLES, SHARED = TESTS / "golden", TESTS.parent / "examples", TESTS.parents[1] / "shared"
 
-
-THOROUGH = {"bundled", "engines", "explain", "export", "model", "train", "weights"}
-"""Folders of tests that need torch."""
+THOROUGH = ("bundled", "cli/test_train.py", "engines", "explain", "export", "model", "train", "weights")
+"""Folders and files of tests that need torch."""
 CONVERSIONS = {"small_weights", "small_onnx", "bundled_onnx", "reference_onnx"}
 """Fixtures that need torch."""
+
+
+def is_thorough(path):
+    """Whether a file, or a folder, is all of tests that need torch."""
+    return any((TESTS / name) in (path, *path.parents) for name in THOROUGH)
 
 
 def pytest_collection_modifyitems(items):
     """Mark as quick what needs no torch and is marked neither slow nor thorough: ``pytest -m quick``."""
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in THOROUGH or CONVERSIONS.intersection(item.fixturenames):
+        if is_thorough(item.path) or CONVERSIONS.intersection(item.fixturenames):
             item.add_marker("thorough")
         if not any(item.get_closest_marker(name) for name in ("slow", "thorough")):
             item.add_marker("quick")
@@ -37,7 +40,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_ignore_collect(collection_path, config):
     """Let a quick run not even import the tests that need torch."""
-    return True if config.option.markexpr == "quick" and collection_path.name in THOROUGH else None
+    return True if config.option.markexpr == "quick" and is_thorough(collection_path) else None
 
 
 def shared_path(name: str) -> Path:
@@ -64,6 +67,13 @@ def shared():
 def golden_file():
     """Function that gives the path of a file of reference numbers, or skips the test."""
     return golden_path
+
+
+@pytest.fixture
+def coco_folder():
+    """Real pictures with COCO's annotations: the 150 of ../shared, or the four of examples/ where it is absent."""
+    folder = SHARED / "data" / "coco-val-150"
+    return folder if folder.exists() else EXAMPLES
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -56,7 +56,7 @@ def test_reference_pixels(golden_file):
 
 def test_validation_batches_of_the_reference(golden_file):
     """The shape of each of the reference's batches follows from the pictures in it."""
-    files = json.loads(golden_file("val/inputs.json").read_text())["batch16"]
+    files = json.loads(golden_file("letterbox/validation.json").read_text())["batch16"]
     batches = {}
     for entry in files.values():
         batches.setdefault(entry["batch"], []).append(entry)

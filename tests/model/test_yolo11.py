@@ -13,8 +13,12 @@ from lucidbox.model import Decoder, build, fuse
 from lucidbox.weights.keys import DISTRIBUTION_KEY, LAYERS, to_published
 
 SHAPED = ["yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x", "yolo11n-nc1", "yolo11n-nc3", "yolo11n-nc200"]
-COMPUTED = ["yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x", "yolo11n-nc3"]
-VARIANTS = ["", "-cal"]
+# The layers of s, l and x are those of n and m, wider or more often; their reference is in ../shared only.
+COMPUTED = ["yolo11n", "yolo11m", "yolo11n-nc3"] + [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("yolo11s", "yolo11l", "yolo11x")
+]
+# Without calibrated batch norms the signal dies out on its way: a weaker test than the other.
+VARIANTS = [pytest.param("", marks=pytest.mark.slow), "-cal"]
 
 
 @pytest.mark.parametrize("name", SHAPED)
@@ -55,7 +59,9 @@ def close(ours, reference, tolerance):
 
 
 @pytest.mark.parametrize("prepare", [lambda network: network, fuse], ids=["unfused", "fused"])
-@pytest.mark.parametrize(("variant", "tolerance"), [("", 1e-5), ("-cal", 2e-3)])
+@pytest.mark.parametrize(
+    ("variant", "tolerance"), [pytest.param("", 1e-5, marks=pytest.mark.slow), ("-cal", 2e-3)]
+)
 def test_every_recorded_layer_equals_the_reference(variant, tolerance, prepare, golden):
     network, images, reference = golden("yolo11n", variant)
     network = prepare(network)

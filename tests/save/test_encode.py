@@ -204,6 +204,7 @@ except OutputError as error:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="resource limits are POSIX")
 @pytest.mark.parametrize(
     ("kind", "reason"),

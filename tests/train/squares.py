@@ -5,9 +5,6 @@ import json
 import numpy as np
 
 from lucidbox.save.results import save_image
-from lucidbox.train import trainer
-from lucidbox.train.results import Results
-from lucidbox.train.validation import Validator
 
 NAMES = ("red", "green", "blue")
 
@@ -46,6 +43,10 @@ QUICK = {
 
 def leave_out_ends(monkeypatch):
     """Leave out what takes seconds after each training: the export, the chart and the drawn pictures."""
+    from lucidbox.train import trainer
+    from lucidbox.train.results import Results
+    from lucidbox.train.validation import Validator
+
     monkeypatch.setattr(Results, "export_best", lambda self: None)
     monkeypatch.setattr(trainer, "training_curves", lambda *_: None)
     monkeypatch.setattr(Validator, "draw", lambda *_: None)
