@@ -134,7 +134,7 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def made(pictures, tmp_path_factory):
+def made(bundled_onnx, pictures, tmp_path_factory):
     """Function that makes an int8 file of the bundled model once for each request: its path and check."""
     folder, done = tmp_path_factory.mktemp("int8"), {}
 
@@ -274,7 +274,7 @@ def test_rounded_weights_are_not_read_as_weights(made, pictures, tmp_path):
         export.export(path, tmp_path / "again.onnx", Request("onnx", "int8"), pictures=pictures)
 
 
-def test_without_pictures_or_without_anything_in_them_nothing_is_written(tmp_path):
+def test_without_pictures_or_without_anything_in_them_nothing_is_written(bundled_onnx, tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(OptionError, match="int8 needs pictures like those it is to see"):
         export.export(bundled.SAFETENSORS, path, Request("onnx", "int8"))

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from squares import NAMES, QUICK, squares
+from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import Detector, weights
 from lucidbox.core.errors import OptionError, OutputError
@@ -24,7 +24,6 @@ from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
 from lucidbox.train.checkpoint import TrainingProgress, load_checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
 from lucidbox.train.trainer import ALONE, Callbacks, Trainer, TrainingError
 from lucidbox.train.validation import BATCH, Validator
@@ -49,9 +48,9 @@ def rows(path):
 
 @pytest.fixture(autouse=True)
 def unexported(request, monkeypatch):
-    """Exporting takes seconds: only the tests that ask for ``exported`` do it."""
+    """Exporting and drawing take seconds: only the tests that ask for ``exported`` do it."""
     if "exported" not in request.fixturenames:
-        monkeypatch.setattr(Results, "export_best", lambda self: None)
+        leave_out_ends(monkeypatch)
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def data(tmp_path):
     return squares(tmp_path / "data")
 
 
-def test_what_a_training_leaves(tmp_path, data, exported):
+def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exported):
     told = []
 
     class Told(Callbacks):
@@ -99,9 +98,6 @@ def test_what_a_training_leaves(tmp_path, data, exported):
     last = weights.read(tmp_path / "out" / "last.safetensors").tensors
     assert all(np.array_equal(last[name], average[f"average.{name}"].numpy()) for name in last)
 
-
-def test_predict_uses_what_comes_out(tmp_path, data, exported):
-    trainer(tmp_path / "out", data, epochs=1).run()
     detector = Detector.load(tmp_path / "out" / "best.onnx")
     assert detector.names == NAMES
     assert detector.size == (64, 64)
@@ -121,14 +117,13 @@ SCRIPT = """
 import sys, time
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
-import torch
+import pytest, torch
 torch.set_num_threads(1)
-from squares import QUICK
+from squares import QUICK, leave_out_ends
 from lucidbox.model import build
 from lucidbox.datasets.training import open_data
 from lucidbox.train import checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.trainer import Trainer, Callbacks
 
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
@@ -145,8 +140,8 @@ class Slow(Callbacks):
 made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, callbacks=Slow())
 if (folder / "checkpoint.safetensors").exists():
     made.restore(checkpoint.load_checkpoint(folder / "checkpoint.safetensors"))
-# The export is not what is tested here.
-type(made.results).export_best = lambda self: None
+# The export and the pictures are not what is tested here.
+leave_out_ends(pytest.MonkeyPatch())
 print(made.run().ending)
 """
 

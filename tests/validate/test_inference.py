@@ -177,7 +177,7 @@ def test_class_offset_equals_exact_suppression_where_nothing_rounds():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "tolerance"), [(1, 0.002), (16, 0.003)])
-def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, shared, tmp_path, capsys):
+def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, golden_file, shared, tmp_path, capsys):
     arguments = [
         "--annotations",
         str(shared("data/coco-val-150/instances.json")),
@@ -188,7 +188,7 @@ def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, share
     options = ["--precision", "fp32", "--batch", str(batch), "--save-predictions", str(saved), "--json"]
     assert main(["evaluate", *arguments, "--images", str(images), *options]) == 0
     document = json.loads(capsys.readouterr().out)
-    golden = json.loads(shared("golden/val/stats.json").read_text())[f"batch{batch}"]
+    golden = json.loads(golden_file("val/stats.json").read_text())[f"batch{batch}"]
     assert document["AP"] == pytest.approx(golden["pycocotools"]["AP"], abs=tolerance)
     assert document["detections"] == pytest.approx(golden["detections"], rel=0.005)
     assert len(json.loads(saved.read_text())) == document["detections"]
