@@ -20,10 +20,8 @@ def summary(file: Path) -> str:
 
 def lines(folder: Path, indent: int) -> list[str]:
     """A line for each file of a folder, then its folders, each with its own lines."""
-    found = []
-    for file in sorted(folder.glob("*.py")):
-        if file.name != "__init__.py":
-            found.append(f"{' ' * indent + file.name:<32} {summary(file)}")
+    files = [file for file in sorted(folder.glob("*.py")) if file.name != "__init__.py"]
+    found = [f"{' ' * indent + file.name:<32} {summary(file)}" for file in files]
     for inner in sorted(path for path in folder.iterdir() if (path / "__init__.py").exists()):
         found.append(f"{' ' * indent + inner.name + '/':<32} {summary(inner / '__init__.py')}")
         found += lines(inner, indent + 2)
@@ -49,4 +47,4 @@ if __name__ == "__main__":
     if "--write" in sys.argv:
         page.write_text(with_tree(page.read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        print(tree())
+        sys.stdout.write(tree())

@@ -99,3 +99,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         elif verb == chosen:
             import_module(f"lucidbox.cli.{verb}").register(verbs)
     return parser.parse_args(argv)
+
+__all__ = [
+    "main",
+]  # fmt: skip

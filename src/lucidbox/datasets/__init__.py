@@ -18,6 +18,7 @@ from lucidbox.formats.dataset import DataSet, Reading
 from lucidbox.formats.problems import Problem, ProblemKind, count_by_kind
 
 __all__ = [
-    "Conversion", "DataSet", "ProblemKind", "Problem", "Reading", "CheckReport", "Split", "Statistics",
-    "check", "convert", "count_by_kind", "parse_shares", "read_dataset", "scan", "split", "statistics", "to_truth",
+    "CheckReport", "Conversion", "DataSet", "Problem", "ProblemKind", "Reading", "Split", "Statistics", "check",
+    "convert", "count_by_kind", "parse_shares", "read_dataset", "scan", "split", "statistics", "to_truth",
+    "training", "truth",
 ]  # fmt: skip

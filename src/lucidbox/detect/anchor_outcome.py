@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AnchorOutcome:
     """What became of an anchor's answer.
 
     Attributes:
@@ -54,23 +54,23 @@ class Kept:
     candidates: Candidates
     detections: Candidates
 
-    def outcome(self, anchor: int, class_id: int) -> Outcome:
+    def outcome(self, anchor: int, class_id: int) -> AnchorOutcome:
         """What became of an anchor's answer for a class."""
         scores, limits = self.raw.scores[anchor], self.limits
         if _holds(self.detections, anchor, class_id):
-            return Outcome(Reason.DETECTED)
+            return AnchorOutcome(Reason.DETECTED)
         if scores[class_id] <= limits.conf:
-            return Outcome(Reason.SCORE)
+            return AnchorOutcome(Reason.SCORE)
         if limits.classes is not None and class_id not in limits.classes:
-            return Outcome(Reason.CLASS)
+            return AnchorOutcome(Reason.CLASS)
         if not limits.several_labels and int(scores.argmax()) != class_id:
-            return Outcome(Reason.OTHER_CLASS)
+            return AnchorOutcome(Reason.OTHER_CLASS)
         boxes = self.raw.boxes
         over = pairwise_iou(boxes[anchor][None], boxes[self.detections.anchors])[0] > limits.iou
         rivals = np.flatnonzero(over & (limits.agnostic | (self.detections.classes == class_id)))
         if len(rivals):
-            return Outcome(Reason.SUPPRESSED, int(rivals[0]))
-        return Outcome(Reason.MAX_DET if _holds(self.candidates, anchor, class_id) else Reason.CANDIDATES)
+            return AnchorOutcome(Reason.SUPPRESSED, int(rivals[0]))
+        return AnchorOutcome(Reason.MAX_DET if _holds(self.candidates, anchor, class_id) else Reason.CANDIDATES)
 
 
 def kept_of(raw: RawPrediction, limits: Limits) -> Kept:

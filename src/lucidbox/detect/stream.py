@@ -36,7 +36,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class StreamBatch:
     """Images that share one inference, and the predictor that makes it."""
 
     predictor: Predictor
@@ -93,13 +93,13 @@ class StreamRunner:
         ):
             yield from answers
 
-    def _batches(self, items: Iterable[Picture | Failure]) -> Generator[Batch | Failure, None, None]:
+    def _batches(self, items: Iterable[Picture | Failure]) -> Generator[StreamBatch | Failure, None, None]:
         """Images that follow one another and have one shape, at most a batch of them; failures in between."""
         waiting: list[Picture] = []
         seen = 0
         for item in items:
             if waiting and not (isinstance(item, Picture) and self._shape(item) == self._shape(waiting[0])):
-                yield Batch(self._predictor_at(seen), tuple(waiting))
+                yield StreamBatch(self._predictor_at(seen), tuple(waiting))
                 waiting = []
             if isinstance(item, Failure):
                 yield item
@@ -107,10 +107,10 @@ class StreamRunner:
             waiting.append(item)
             seen += 1
             if len(waiting) == self.batch:
-                yield Batch(self._predictor_at(seen), tuple(waiting))
+                yield StreamBatch(self._predictor_at(seen), tuple(waiting))
                 waiting = []
         if waiting:
-            yield Batch(self._predictor_at(seen), tuple(waiting))
+            yield StreamBatch(self._predictor_at(seen), tuple(waiting))
 
     def _predictor_at(self, seen: int) -> Predictor:
         """The predictor after this many images; once the one for many exists, short streams use it, too."""
@@ -121,7 +121,7 @@ class StreamRunner:
         return self.predictor.letterbox_for(picture.size).shape
 
 
-def _answer(limits: Limits, batch: Batch | Failure) -> list[Result] | Failure:
+def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[Result] | Failure:
     """Detects in images that share an inference; a failure stays one."""
     if isinstance(batch, Failure):
         return batch

@@ -68,7 +68,7 @@ def graph_of(file: ModelFile, say: Callable[[str], None] = lambda message: None)
         WeightsError: the file is refused, or must be converted where torch is not installed.
         OutputError: the cache folder cannot be written.
     """
-    return cache.graph_of(file, _convert, say)
+    return cache.cached_graph(file, _convert, say)
 
 
 def _convert(path: Path, target: Path) -> None:

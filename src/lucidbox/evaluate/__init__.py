@@ -16,6 +16,7 @@ from lucidbox.evaluate.summary import Summary, evaluate
 from lucidbox.evaluate.truth import Truth
 
 __all__ = [
-    "COCO", "AreaRange", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth", "analysis", "categories",
-    "curves", "evaluate", "evaluation", "load_predictions", "load_truth", "operating", "save_predictions",
+    "AreaRange", "COCO", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth", "analysis",
+    "categories", "curves", "evaluate", "evaluation", "load_predictions", "load_truth", "operating",
+    "save_predictions", "summary", "truth",
 ]  # fmt: skip

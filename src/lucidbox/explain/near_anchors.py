@@ -8,7 +8,7 @@ import numpy as np
 
 from lucidbox.core.boxes import pairwise_iou
 from lucidbox.core.errors import OptionError
-from lucidbox.detect.anchor_outcome import Kept, Outcome, Reason, kept_of
+from lucidbox.detect.anchor_outcome import Kept, AnchorOutcome, Reason, kept_of
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import RawPrediction
 
@@ -117,7 +117,7 @@ def _check_place(place: Sequence[float], size: tuple[int, int]) -> None:
         raise OptionError(f"--at {text} lies outside the picture, which is {size[1]}×{size[0]} pixels")
 
 
-def _in_words(kept: Kept, outcome: Outcome, anchor: int, class_id: int, names: Sequence[str]) -> str:
+def _in_words(kept: Kept, outcome: AnchorOutcome, anchor: int, class_id: int, names: Sequence[str]) -> str:
     """What became of an anchor's answer, with the numbers that decided it."""
     scores, limits = kept.raw.scores[anchor], kept.limits
     if outcome.suppressor is not None:

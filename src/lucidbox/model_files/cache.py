@@ -19,7 +19,7 @@ def path_for(weights: Path) -> Path:
     return cache_folder() / "models" / f"{sha256_of(weights)[:16]}-v{GRAPH_VERSION}.onnx"
 
 
-def graph_of(file: ModelFile, convert: Callable[[Path, Path], None], say: Callable[[str], None]) -> ModelFile:
+def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None], say: Callable[[str], None]) -> ModelFile:
     """The graph that engines run: the file itself, or the ONNX made from it now or earlier.
 
     Args:

@@ -37,7 +37,8 @@ _HOMES = {
 __all__ = [
     "Assignment", "Callbacks", "Gains", "Loss", "Outcome", "Recipe", "Rule", "TargetBoxes", "Targets", "Teacher",
     "TrainStep", "Trainer", "assign", "checkpoint", "ciou", "detection_loss", "loader", "optimizer", "processes",
-    "read_recipe", "recipe", "records", "results", "sampling_schedule", "schedule", "start",
+    "read_recipe", "recipe", "records", "results", "sampling_schedule", "schedule", "start", "callbacks",
+    "train_step", "trainer",
 ]  # fmt: skip
 
 
