@@ -100,6 +100,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
             import_module(f"lucidbox.cli.{verb}").register(verbs)
     return parser.parse_args(argv)
 
+
 __all__ = [
     "main",
 ]  # fmt: skip

@@ -36,7 +36,7 @@ examples:
   lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
 """
 
-LIMITS = ("conf", "iou", "max_det")
+_LIMITS = ("conf", "iou", "max_det")
 
 CALIBRATE = 128
 """Number of pictures that int8 is measured on by default."""
@@ -127,7 +127,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
     from lucidbox.export import Request
     from lucidbox.model_files.metadata import Suppression
 
-    given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in _LIMITS if getattr(arguments, name) is not None}
     if given and not arguments.suppress:
         raise OptionError(f"--{next(iter(given)).replace('_', '-')} has a meaning with --suppress only")
     for option in ("images", "calibrate"):

@@ -15,7 +15,7 @@ from lucidbox.core.text import printable
 if TYPE_CHECKING:
     from lucidbox.weights import Description, Weights
 
-FORMATS = """\
+_FORMATS = """\
 files that can be read (recognised by their content; nothing in them is ever run):
   published YOLO11 checkpoints (.pt), checkpoints of the notebook series, safetensors, ONNX that lucidbox wrote
 """
@@ -35,13 +35,15 @@ CONVERTIBLE = (".safetensors", ".onnx")
 
 def register(verbs: Any) -> None:
     """Add the verb and its two sub-verbs."""
-    parser = add_verb(verbs, "weights", "Show what a weights file holds, or convert it.", f"{FORMATS}\n{EXAMPLES}")
+    parser = add_verb(
+        verbs, "weights", "Show what a weights file holds, or convert it.", f"{_FORMATS}\n{EXAMPLES}"
+    )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     show = add_verb(
         verbs,
         "show",
         "Show what a weights file holds, and the licence that it states.",
-        f"{FORMATS}\nexamples:\n  lucidbox weights show yolo11n.pt\n  lucidbox weights show yolo11n.pt --json",
+        f"{_FORMATS}\nexamples:\n  lucidbox weights show yolo11n.pt\n  lucidbox weights show yolo11n.pt --json",
         _show,
         summary="architecture, classes, parameters, GFLOPs, licence, provenance",
     )
@@ -51,7 +53,7 @@ def register(verbs: Any) -> None:
         verbs,
         "convert",
         "Convert weights to lucidbox's safetensors format, or to ONNX, which runs without torch.",
-        f"{FORMATS}\n{EXAMPLES}",
+        f"{_FORMATS}\n{EXAMPLES}",
         _convert,
         summary="write weights as safetensors or ONNX",
     )

@@ -15,7 +15,7 @@ from lucidbox.detector import Color, Detector, pixels_of
 from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, figures
-from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of
+from lucidbox.explain.methods import DEFAULT_METHOD, METHODS, Heat, checked_method, heat_maps, network_of
 from lucidbox.explain.targets import Target, target_of, to_image, to_input
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def explain(
     picture: Any,
     detection: Detections,
     *,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
     side: str | None = None,
     network: "Network | None" = None,
@@ -175,7 +175,7 @@ def explain_each(
     picture: Any,
     detections: Detections,
     *,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
     side: str | None = None,
     network: "Network | None" = None,
@@ -212,7 +212,7 @@ def explain_targets(
     detections: Sequence[Detections],
     targets: Sequence[Target],
     *,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.5
 """Score above which detections are measured."""
 
-THRESHOLD = 0.5
+_THRESHOLD = 0.5
 """IoU with an object of its class from which a detection is right."""
 
 
@@ -82,11 +82,11 @@ def right_detections(
 
 
 def _matched(found: Detections, truth: Truth, rows: Int[np.ndarray, " n"]) -> list[int]:
-    """Rows of the detections that overlap a free object of their class by :data:`THRESHOLD`."""
+    """Rows of the detections that overlap a free object of their class by :data:`_THRESHOLD`."""
     labels = np.array([truth.category_names[index] for index in truth.categories[rows]], str)
     same_class = np.array(found.labels, str)[:, None] == labels
     boxes = xywh_to_xyxy(truth.boxes_xywh[rows])
-    return match_boxes(found.boxes.astype(np.float64), boxes, same_class, THRESHOLD)[0]
+    return match_boxes(found.boxes.astype(np.float64), boxes, same_class, _THRESHOLD)[0]
 
 
 def sampled(

@@ -91,7 +91,7 @@ METHODS = {
     "drise": Method("what the detection needs, found by hiding parts; any engine", None, False, None),
 }
 
-DEFAULT = "odam"
+DEFAULT_METHOD = "odam"
 """The method measured most faithful: docs/explain.md."""
 
 
@@ -187,7 +187,7 @@ def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
     return {OWN_LEVEL: marks.levels, FINEST_LEVEL: marks.levels[:1], EARLY: (marks.early,)}[layer]
 
 
-def network_of(detector: Detector, method: str = DEFAULT) -> "Network":
+def network_of(detector: Detector, method: str = DEFAULT_METHOD) -> "Network":
     """The network of a detector that remembers its weights file.
 
     Raises:

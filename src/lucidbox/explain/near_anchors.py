@@ -8,7 +8,7 @@ import numpy as np
 
 from lucidbox.core.boxes import pairwise_iou
 from lucidbox.core.errors import OptionError
-from lucidbox.detect.anchor_outcome import Kept, AnchorOutcome, Reason, kept_of
+from lucidbox.detect.anchor_outcome import AnchorOutcome, Kept, Reason, kept_of
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import RawPrediction
 

@@ -9,7 +9,7 @@ from lucidbox.model_files.metadata import Suppression
 FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 """Forms that can be written, and the suffix of each."""
 
-PRECISIONS = ("fp32", "fp16", "int8")
+FILE_PRECISIONS = ("fp32", "fp16", "int8")
 LARGEST_BATCH = 1024
 
 
@@ -36,8 +36,10 @@ class Request:
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise OptionError(f"form {self.form!r} is unknown; choose one of {', '.join(FORMS)}")
-        if self.precision not in PRECISIONS:
-            raise OptionError(f"precision {self.precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
+        if self.precision not in FILE_PRECISIONS:
+            raise OptionError(
+                f"precision {self.precision!r} is unknown; choose one of {', '.join(FILE_PRECISIONS)}"
+            )
         if self.shape:
             if not 1 <= self.shape[0] <= LARGEST_BATCH:
                 raise OptionError(f"batch {self.shape[0]} is not between 1 and {LARGEST_BATCH}")

@@ -18,8 +18,8 @@ _CHUNK = 32
 _THREADS = min(8, 2 * (os.cpu_count() or 1))
 _ORIENTATION, _TURNED = 0x0112, frozenset(range(5, 9))
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _read_several(paths: Sequence[Path]) -> list[Header]:
     return [read_header(path) for path in paths]
 
 
-def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Results of ``work`` on each item, in order, made by a few threads; stopped when the consumer stops."""
     pool = ThreadPoolExecutor(_THREADS)
     try:

@@ -23,7 +23,7 @@ from lucidbox.model.network import BINS, STRIDES, Logits, Network, join_levels
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkSize:
     """One size of YOLO11.
 
     Attributes:
@@ -55,11 +55,11 @@ class Size:
 
 
 SIZES = {
-    "n": Size(depth=0.50, width=0.25, widest=1024, link=Bottleneck),
-    "s": Size(depth=0.50, width=0.50, widest=1024, link=Bottleneck),
-    "m": Size(depth=0.50, width=1.00, widest=512, link=C3k),
-    "l": Size(depth=1.00, width=1.00, widest=512, link=C3k),
-    "x": Size(depth=1.00, width=1.50, widest=512, link=C3k),
+    "n": NetworkSize(depth=0.50, width=0.25, widest=1024, link=Bottleneck),
+    "s": NetworkSize(depth=0.50, width=0.50, widest=1024, link=Bottleneck),
+    "m": NetworkSize(depth=0.50, width=1.00, widest=512, link=C3k),
+    "l": NetworkSize(depth=1.00, width=1.00, widest=512, link=C3k),
+    "x": NetworkSize(depth=1.00, width=1.50, widest=512, link=C3k),
 }
 
 
@@ -74,7 +74,7 @@ class Pyramid(NamedTuple):
 class Backbone(nn.Module):
     """Pixels to features, halving the resolution five times."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         c1, c2, c3, c4, c5 = (size.channels(published) for published in (64, 128, 256, 512, 1024))
         self.stem = ConvUnit(3, c1, 3, stride=2)
@@ -101,7 +101,7 @@ class Backbone(nn.Module):
 class Neck(nn.Module):
     """Combines the levels: top down (arXiv 1612.03144), then bottom up (arXiv 1803.01534)."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         c3, c4, c5 = (size.channels(published) for published in (256, 512, 1024))
         self.top_down_p4 = size.mix(c5 + c4, c4)

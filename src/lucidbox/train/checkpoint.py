@@ -18,7 +18,7 @@ from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.filesystem import atomic_path
 from lucidbox.train.recipe import Recipe
 
-FORMAT = "lucidbox checkpoint 1"
+_FORMAT = "lucidbox checkpoint 1"
 
 
 @dataclass
@@ -112,7 +112,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     with atomic_path(path) as temporary:
         mode = temporary.stat().st_mode
         try:
-            save_file(tensors, str(temporary), metadata={"format": FORMAT, "state": json.dumps(document)})
+            save_file(tensors, str(temporary), metadata={"format": _FORMAT, "state": json.dumps(document)})
         except SafetensorError as error:  # a full disk, for example
             raise OSError(_error_number(error), str(error), str(temporary)) from error
         temporary.chmod(mode)  # the package writes files that only their owner may read
@@ -129,7 +129,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") != _FORMAT:
                 raise DataError(f"{path}: not a checkpoint of this lucidbox's training")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = json.loads(metadata["state"])

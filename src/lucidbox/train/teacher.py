@@ -24,7 +24,7 @@ from lucidbox.train.losses import Gains, Loss, assigned_loss, one_process
 PUBLISHED = Gains()
 """Weights of the loss's parts, the same as for the truth."""
 
-LARGEST = 10.0
+_LARGEST = 10.0
 """Highest logarithm of a side, in cells; larger ones are lowered to it, so that no box is infinite."""
 
 BELIEVED = 0.05
@@ -137,7 +137,7 @@ def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> De
     strides = anchors.strides[:, None]
     # Ours are the centres of cells; YOLOX counts from their left top corners.
     centres = anchors.points + (output[..., :2] - 0.5) * strides
-    halves = output[..., 2:4].clamp(max=LARGEST).exp() * strides / 2
+    halves = output[..., 2:4].clamp(max=_LARGEST).exp() * strides / 2
     scores = output[..., OFFSETS - 1 : OFFSETS] * output[..., OFFSETS:]
     return DecodedPredictions(torch.cat((centres - halves, centres + halves), dim=2), scores)
 

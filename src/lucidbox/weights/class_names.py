@@ -7,7 +7,7 @@ from lucidbox.core.errors import WeightsError
 from lucidbox.weights.licence_text import one_line
 
 MOST_NAMES = 100_000
-LONGEST_NAME = 200
+_LONGEST_NAME = 200
 """Characters in a class name: it is drawn beside a box."""
 
 
@@ -26,8 +26,8 @@ def checked_names(names: object) -> tuple[str, ...]:
         names = [by_id[str(number)] for number in range(len(names))]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise WeightsError("class names must be a list of texts, or class ids with texts")
-    if any(len(name) > LONGEST_NAME for name in names):
-        raise WeightsError(f"a class name has more than {LONGEST_NAME} characters")
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise WeightsError(f"a class name has more than {_LONGEST_NAME} characters")
     lines = tuple(one_line(name) for name in names)
     if not all(lines):
         raise WeightsError(f"class {lines.index('')} has an empty name")

@@ -14,7 +14,7 @@ from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.licence_text import NOT_STATED, one_line
 
 DEFAULT_SIZE = 640
-STRIDE = 32
+_STRIDE = 32
 """Input pixels per cell of the coarsest level, the same in every architecture of ours."""
 
 LARGEST_SIZE = 8192
@@ -82,7 +82,7 @@ def to_metadata(weights: Weights) -> dict[str, str]:
         "architecture": weights.architecture,
         "options": json.dumps(weights.options, sort_keys=True),
         "names": json.dumps(weights.names, ensure_ascii=False),
-        "stride": str(STRIDE),
+        "stride": str(_STRIDE),
         "size": str(weights.size),
         "conf": str(weights.conf),
         "licence": weights.licence,
@@ -115,7 +115,7 @@ def from_metadata(metadata: Mapping[str, str], tensors: Tensors) -> Weights:
         raise WeightsError(f"its metadata lack {error.args[0]!r}; convert it again from its source") from None
     except (ValueError, RecursionError):
         raise WeightsError("its metadata are malformed; convert it again from its source") from None
-    if stated != (str(weights.size), str(STRIDE)):
+    if stated != (str(weights.size), str(_STRIDE)):
         raise WeightsError(
             f"its metadata state size {stated[0]} and stride {stated[1]}; no network of ours has these"
         )
@@ -133,5 +133,5 @@ def _options(text: str) -> dict[str, int]:
 
 def usable_size(size: object) -> int:
     """The image size that a file states, or the default if no network of ours can take it."""
-    fits = type(size) is int and STRIDE <= size <= LARGEST_SIZE and size % STRIDE == 0
+    fits = type(size) is int and _STRIDE <= size <= LARGEST_SIZE and size % _STRIDE == 0
     return int(size) if fits else DEFAULT_SIZE  # type: ignore[call-overload]

@@ -21,10 +21,10 @@ MOST_ENTRIES = 20_000
 """Most parameters, buffers and inner modules in all. YOLO11x has about 4,000; modules can share theirs, so that a
 small file would name millions."""
 
-LONGEST_NAME = 100
+_LONGEST_NAME = 100
 """Most characters in one module's or tensor's own name."""
 
-STRIDES = [8, 16, 32]
+_STRIDES = [8, 16, 32]
 
 GROUPS = ("_parameters", "_buffers", "_modules")
 """The attributes in which a torch module keeps its parts by name."""
@@ -60,8 +60,8 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSourc
         what = repr(task[:40]) if isinstance(task, str) else f"of type {_kind(task)}"
         raise WeightsError(f"a network for the task {what}; lucidbox reads detectors")
     strides = attributes.get("stride")
-    if isinstance(strides, np.ndarray) and (strides.size != len(STRIDES) or strides.ravel().tolist() != STRIDES):
-        raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {STRIDES}")
+    if isinstance(strides, np.ndarray) and (strides.size != len(_STRIDES) or strides.ravel().tolist() != _STRIDES):
+        raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {_STRIDES}")
     names, arguments = attributes.get("names"), about.get("train_args")
     details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
     return WeightsSource(
@@ -136,7 +136,7 @@ def _group(attributes: Mapping[str, Any], group: str, prefix: str) -> dict[str, 
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_NAME
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME
 
 
 def _kind(value: Any) -> str:

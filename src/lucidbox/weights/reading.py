@@ -16,7 +16,7 @@ from lucidbox.weights.recognise import recognise
 from lucidbox.weights.safe_pickle import read_checkpoint
 from lucidbox.weights.store import read_safetensors
 
-FORMS = "a published YOLO11 .pt, a notebook checkpoint, safetensors, or an ONNX file that lucidbox wrote"
+_FORMS = "a published YOLO11 .pt, a notebook checkpoint, safetensors, or an ONNX file that lucidbox wrote"
 """What can be read, in words for messages."""
 
 LARGEST_HEADER = 100_000_000
@@ -42,7 +42,7 @@ def read(path: str | Path) -> Weights:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror}); give {FORMS}") from None
+        raise WeightsError(f"{path}: cannot be read ({error.strerror}); give {_FORMS}") from None
     try:
         return read_content(content, one_line(path.name))
     except ModuleNotFoundError as error:
@@ -87,8 +87,8 @@ def _what_else(content: bytes) -> str:
         )
     text = _beginning(content)
     if text is not None:
-        return f"not a weights file but text, which begins {text!r}; give {FORMS}"
-    return f"not a weights file, or its beginning is damaged; give {FORMS}"
+        return f"not a weights file but text, which begins {text!r}; give {_FORMS}"
+    return f"not a weights file, or its beginning is damaged; give {_FORMS}"
 
 
 def _is_old_pickle(content: bytes) -> bool:

@@ -14,7 +14,7 @@ from lucidbox.weights.licence_text import licence_of
 from lucidbox.weights.recognise import checked, kind_of, recognise
 from lucidbox.weights.safe_pickle import bfloat16_to_float32
 
-FORMAT = "lucidbox"
+_FORMAT = "lucidbox"
 FORMAT_VERSION = "1"
 
 _TYPES = {
@@ -38,7 +38,7 @@ def to_bytes(weights: Weights) -> bytes:
     """The file's content."""
     from safetensors.numpy import save
 
-    metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, **to_metadata(weights)}
+    metadata = {"format": _FORMAT, "format_version": FORMAT_VERSION, **to_metadata(weights)}
     tensors = {name: np.asarray(array, order="C") for name, array in weights.tensors.items()}
     content: bytes = save(tensors, metadata=metadata)
     # The package writes metadata in random order; sorted, the same weights always give the same bytes.
@@ -63,7 +63,7 @@ def read_safetensors(content: bytes, sha256: str, file_name: str) -> Weights:
         raise WeightsError(f"truncated or damaged safetensors ({error}); fetch or copy the file again") from None
     tensors = {name: _array(name, part) for name, part in parts}
     metadata = _header(content).get("__metadata__") or {}
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != _FORMAT:
         provenance = f"safetensors {file_name}"
         return recognise(WeightsSource(tensors, None, licence_of(metadata), provenance), sha256)
     if metadata.get("format_version") != FORMAT_VERSION:

@@ -16,7 +16,7 @@ from lucidbox.core.text import printable
 if TYPE_CHECKING:
     from lucidbox.datasets import Reading, Split, Statistics
 
-FORMATS = """\
+_FORMATS = """\
 data sets (DATA):
   a COCO JSON (its pictures are looked for beside it, or named by --images), a YOLO data.yaml, a TOML with
   [train] and [val], each annotations = "instances.json" and images = "folder"; or a folder with one of these
@@ -40,7 +40,7 @@ def register(verbs: Any) -> None:
     from lucidbox.cli.data import show
 
     description = "Work on data sets of pictures with boxes. What is there is never changed."
-    parser = add_verb(verbs, "data", description, f"{FORMATS}\n{EXAMPLES}")
+    parser = add_verb(verbs, "data", description, f"{_FORMATS}\n{EXAMPLES}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _register_check(verbs)
     _register_stats(verbs)
@@ -51,7 +51,7 @@ def register(verbs: Any) -> None:
 
 def _add_verb(verbs: Any, name: str, summary: str, description: str, examples: str, run: Run) -> Any:
     """A sub-verb with the arguments that all have: DATA and --images."""
-    parser = add_verb(verbs, name, description, f"{FORMATS}\nexamples:\n{examples}", run, summary=summary)
+    parser = add_verb(verbs, name, description, f"{_FORMATS}\nexamples:\n{examples}", run, summary=summary)
     parser.add_argument("data", metavar="DATA", type=Path, help="the data set; see below")
     add_option(parser, "--images", type=Path, help="folder of the pictures of a COCO JSON")
     return parser

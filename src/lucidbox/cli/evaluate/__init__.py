@@ -111,10 +111,10 @@ def _add_outputs(group: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if the second predictions are worse."""
     from lucidbox.cli.annotations import read_annotations
-    from lucidbox.cli.evaluate.rules import check_options, protocol_of
+    from lucidbox.cli.evaluate.rules import check_combination, protocol_of
     from lucidbox.evaluate import load_predictions
 
-    check_options(arguments)
+    check_combination(arguments)
     truth, root = read_annotations(arguments.annotations, arguments.part)
     protocol = protocol_of(arguments, truth)
     if arguments.compare:
@@ -223,14 +223,16 @@ def _add_analyses(
         document["missed"] = [asdict(one) for one in missed]
         sections.append(report.missed_table(missed))
     if arguments.explain_gap:
-        from lucidbox.evaluate.analysis.variants import NAMES, metric_variant, metric_variants
+        from lucidbox.evaluate.analysis.variants import VARIANT_NUMBERS, metric_variant, metric_variants
 
         classes = matching.protocol.classes
         gap = metric_variants(matching.truth, matching.predictions, classes)
         if shifted is not None:
             name, seen_in = "classes kept apart by shifting boxes", "suppression with a class offset"
             gap += (metric_variant(name, seen_in, matching.truth, shifted, classes),)
-        document["gap"] = [{"name": one.name, **dict(zip(NAMES, one.measured, strict=True))} for one in gap]
+        document["gap"] = [
+            {"name": one.name, **dict(zip(VARIANT_NUMBERS, one.measured, strict=True))} for one in gap
+        ]
         sections.append(report.gap_table(gap))
 
 

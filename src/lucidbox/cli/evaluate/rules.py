@@ -25,7 +25,7 @@ _WITHOUT_EFFECT = {
 }  # fmt: skip
 
 
-def check_options(arguments: argparse.Namespace) -> None:
+def check_combination(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict one another or would have no effect, before anything is read or run.
 
     Raises:

@@ -182,9 +182,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import replace
 
     from lucidbox.cli.explain.report import masking_of
-    from lucidbox.explain.methods import DEFAULT, checked_method
+    from lucidbox.explain.methods import DEFAULT_METHOD, checked_method
 
-    name = arguments.method or DEFAULT
+    name = arguments.method or DEFAULT_METHOD
     checked_method(name, arguments.layer, arguments.side)
     masking = replace(masking_of(arguments), progress=progress("batch"))
     return {"method": name, "layer": arguments.layer, "masking": masking}

@@ -20,7 +20,7 @@ from lucidbox.explain.explanation import Explanation
 from lucidbox.explain.near_anchors import Near, spelled
 from lucidbox.save.encode import save_image
 
-DEFAULT_FOLDER = "runs/explain"
+_DEFAULT_FOLDER = "runs/explain"
 
 
 def masking_of(arguments: argparse.Namespace) -> Masking:
@@ -46,7 +46,7 @@ def output_folder(arguments: argparse.Namespace) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be made.
     """
-    folder = numbered_folder(arguments.save or DEFAULT_FOLDER)
+    folder = numbered_folder(arguments.save or _DEFAULT_FOLDER)
     try:
         yield folder
     except BaseException:

@@ -43,8 +43,6 @@ examples:
 exit codes: 0 done; 2 wrong usage, bad input, or a loss that is no number; 130 stopped and saved
 """
 
-INTERRUPTED = 130
-
 KEYS = ("epochs", "size", "batch", "workers")
 """Options that are keys of the recipe."""
 
@@ -102,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
         processes.leave()
     if processes.leads:
         _print_outcome(outcome, arguments)
+    from lucidbox.cli import INTERRUPTED
+
     return INTERRUPTED if outcome.ending == "interrupted" else 0
 
 

@@ -46,7 +46,7 @@ class MetricVariant:
         return tuple(value if value > -1 else None for value in self.numbers)
 
 
-NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+VARIANT_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 _Score = Callable[[Truth, Predictions, Matching], tuple[float, ...]]
 """Gives the numbers for truth, predictions and their matching under COCO's protocol."""
@@ -81,7 +81,7 @@ def metric_variant(
 
 
 def _numbers(matching: Matching) -> tuple[float, ...]:
-    return tuple(summarise(matching).stats[: len(NAMES)].tolist())
+    return tuple(summarise(matching).stats[: len(VARIANT_NUMBERS)].tolist())
 
 
 def _under(

@@ -17,7 +17,7 @@ from typing import Any
 from lucidbox.core.errors import WeightsError
 from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, StorageKind, parameter, tensor
 
-LONGEST_NAME = 200
+_LONGEST_NAME = 200
 """Most characters of a module's or a class's name. A long one could be copied by every instruction."""
 
 
@@ -118,8 +118,8 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
     """
     if not isinstance(module, str) or not isinstance(name, str):
         raise WeightsError("a name in its pickle is not text; the file is refused and nothing in it was run")
-    if max(len(module), len(name)) > LONGEST_NAME:
-        raise WeightsError(f"a name in its pickle has more than {LONGEST_NAME} characters; the file is refused")
+    if max(len(module), len(name)) > _LONGEST_NAME:
+        raise WeightsError(f"a name in its pickle has more than {_LONGEST_NAME} characters; the file is refused")
     full = f"{module}.{name}"
     if "." not in name:  # else "torch" + "_utils.x" would read like "torch._utils" + "x"
         if full in BUILDERS:

@@ -11,7 +11,7 @@ from lucidbox.core.errors import WeightsError
 
 MAX_DIMENSIONS = 8
 
-LARGEST = 2**40
+_LARGEST = 2**40
 """More than any length, offset or stride of a tensor of weights."""
 
 
@@ -111,7 +111,7 @@ def tensor(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
     # A view larger than its storage repeats elements. No weights do, and a tiny file could claim terabytes.
     outside = offset > available or count > available or (count > 0 and last >= available)
-    if outside or math.prod(length or 1 for length in shape) >= LARGEST:
+    if outside or math.prod(length or 1 for length in shape) >= _LARGEST:
         raise WeightsError(f"a tensor of shape {list(shape)} reaches outside its storage of {available} elements")
     if count == 0:
         return np.empty(shape, source.elements.dtype)
@@ -133,4 +133,4 @@ def parameter(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
 
 def _counts(values: Any) -> bool:
     """Whether these are whole numbers from 0 that fit an array's index."""
-    return isinstance(values, tuple) and all(type(value) is int and 0 <= value < LARGEST for value in values)
+    return isinstance(values, tuple) and all(type(value) is int and 0 <= value < _LARGEST for value in values)
