@@ -12,8 +12,8 @@ with the same packages: OUT/machine.json says which, and ``compare`` notes where
 Only the command line is used, and of Python ``lucidbox.Detector`` and what ``lucidbox.evaluate``,
 ``lucidbox.explain`` and ``lucidbox.draw`` name, so that it runs on any layout of the source. Times are left out,
 folders are replaced by words. Of graphs the metadata of nodes are left out, where exporters write the places of
-Python classes; of TorchScript and OpenVINO's XML the text, but not the answers. Files of the runs stay in
-OUT/work.
+Python classes; of TorchScript and OpenVINO's XML the text, but not the answers. Torch runs on one thread, since
+with another number of them its sums, and so maps and losses, are others. Files of the runs stay in OUT/work.
 """
 
 import argparse
@@ -86,13 +86,10 @@ class Part:
     def validation(self) -> Path:
         return self.shared / "data" / "coco-val-150"
 
-    def run(self, *words, code=0, threads=None):
+    def run(self, *words, code=0):
         """``lucidbox WORDS`` in the work folder: standard output and standard error, folders replaced by words."""
-        environment = dict(os.environ, COLUMNS="100", LUCIDBOX_CACHE=str(self.out / "work" / "cache"))
-        if threads is not None:
-            environment["OMP_NUM_THREADS"] = str(threads)
         command = [sys.executable, "-m", "lucidbox", *map(str, words)]
-        done = subprocess.run(command, cwd=self.work, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=self.work, capture_output=True, text=True)
         if code is not None and done.returncode != code:
             raise SystemExit(f"{self.name}: {' '.join(command)}\nended with {done.returncode}:\n{done.stderr}")
         return Answer(done.returncode, self.neutral(done.stdout), self.neutral(done.stderr))
@@ -428,7 +425,7 @@ def record_training(part, name, data, *words, epochs, recipe):
     common = [word for key, value in COMMON.items() for word in (f"--{key}", value)]
     told = part.run(
         "train", data, *words, *common, "--epochs", epochs, "--set", "precision=fp32", *settings,
-        "--device", "cpu", "--out", name, "--json", threads=1,
+        "--device", "cpu", "--out", name, "--json",
     )  # fmt: skip
     folder = part.work / name
     part.keep_json(f"{name}-told", told.lines)
@@ -733,7 +730,7 @@ def record(out, shared, chosen):
         if (out / name).exists():
             raise SystemExit(f"{out / name} exists already: name a new folder")
     (out / "work").mkdir(parents=True, exist_ok=True)
-    os.environ["LUCIDBOX_CACHE"] = str(out / "work" / "cache")
+    os.environ |= {"LUCIDBOX_CACHE": str(out / "work" / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
     # Commands run in other folders, where a relative path would lead to another lucidbox.
     if places := os.environ.get("PYTHONPATH"):
         os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(one).resolve()) for one in places.split(os.pathsep))
