@@ -327,7 +327,7 @@ def test_norms_of_what_is_kept_belong_to_its_weights(tmp_path, data):
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
     from lucidbox.train import trainer as module
 
-    save, saved = module.checkpoints.save, []
+    save, saved = module.checkpoints.save_checkpoint, []
 
     def full(checkpoint, path):
         if len(saved) == 2:
@@ -335,7 +335,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
         saved.append(checkpoint.progress.batches)
         save(checkpoint, path)
 
-    monkeypatch.setattr(module.checkpoints, "save", full)
+    monkeypatch.setattr(module.checkpoints, "save_checkpoint", full)
     with pytest.raises(OutputError, match="disk is full"):
         trainer(tmp_path / "out", data).run()
     assert load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").progress.batches == saved[-1] == 3
