@@ -186,3 +186,24 @@ def test_two_processes_give_the_gradients_of_one(tmp_path):
         for parameter, gradient in zip(made.network.parameters(), gradients, strict=True):
             scale = float(parameter.grad.abs().max())
             assert np.allclose(gradient, parameter.grad.numpy(), atol=1e-5 * scale + 1e-7, rtol=1e-4)
+
+
+def measured_norm(processes, folder):
+    """The first norm's mean in the average, measured on a batch that the processes share."""
+    augmenter = Augmenter(open_data(folder / "data.toml").samples(64), 64, plain())
+    made = learner(processes)
+    batches = load_batches(augmenter, SamplingSchedule(12, 12, 1, 0, 0, processes.rank, processes.count))
+    made.measure_norms(enumerate(batches))
+    made.share_statistics()
+    return made.average.network.backbone.stem.bn.running_mean.numpy()
+
+
+def test_two_processes_measure_the_norms_of_one(tmp_path):
+    squares(tmp_path)
+    first, second = pair(__file__, "measured_norm", tmp_path)
+    assert np.array_equal(first, second)
+    assert np.allclose(first, measured_norm(ALONE, tmp_path), atol=1e-4)
+
+
+def test_frozen_norms_are_not_measured():
+    learner(freeze_norms=True).measure_norms(pytest.fail("a batch was made") for _ in range(1))
