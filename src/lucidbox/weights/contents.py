@@ -20,7 +20,7 @@ STRIDE = 32
 LARGEST_SIZE = 8192
 
 LARGEST_OPTION = 4096
-"""Most base channels that a file is believed to state; more would be a network of terabytes."""
+"""Most base channels, and width of a class branch, that a file is believed to state; more is no network in use."""
 
 Tensors = dict[str, Shaped[np.ndarray, "..."]]
 """Arrays by name."""
