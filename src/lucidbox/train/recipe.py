@@ -37,7 +37,8 @@ class Recipe:
         nominal_batch: pictures of one optimiser step: gradients are accumulated until there are as many.
             Weight decay is meant for it.
         optimizer: "sgd" (Nesterov), "adamw", or "auto": AdamW with a rate for the number of classes in
-            runs of up to 10,000 steps, else SGD at 0.01.
+            runs of up to 10,000 steps, else SGD at 0.01. In runs of fewer than 1,000 steps from weights
+            that know every class its rate is 0.00015 at most, and ``freeze_norms`` is set.
         learning_rate: highest rate, after warm-up. "auto" sets its own.
         final_rate: last rate, as a share of ``learning_rate``.
         schedule: how the rate falls, "linear" or "cosine".
