@@ -8,6 +8,7 @@ import pytest
 
 from lucidbox import Detector
 from lucidbox.core.boxes import pairwise_iou
+from models import unchecked_shapes
 
 ENGINES = ["openvino", "onnxruntime", "torch"]
 NAMES_OF_LIMITS = {
@@ -52,6 +53,21 @@ def test_the_twenty_four_pictures(engine, reference_onnx, golden_file, shared):
         assert box < 0.1, name
         assert score < 1e-3, name
         assert ordered, name
+
+
+@pytest.mark.parametrize("engine", ["openvino", "torch"])
+def test_weights_fine_tuned_to_three_classes(engine, shared):
+    """The known implementation left the class branch as wide as in the weights of 80 classes it began with."""
+    path = shared("weights/foreign/yolo11n-3-classes.pt")
+    with unchecked_shapes():
+        detector = Detector.load(path, engine=engine, precision="fp32", conf=0.001, iou=0.7)
+    for name, record in json.loads(shared("golden/foreign/yolo11n-3-classes.json").read_text()).items():
+        box, score, single, ordered = compare(
+            detector(shared("data/coco-val-150/images") / name), record["detections"]
+        )
+        assert (single, ordered) == (0, True), name
+        assert box < 0.1, name
+        assert score < 1e-3, name
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -17,12 +17,26 @@ def test_every_listed_architecture_is_built_with_its_name():
             )
 
 
-@pytest.mark.parametrize(("name", "options"), [("yolo11s", {}), ("notebook", {"base_channels": 8})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("yolo11s", {}), ("yolo11n", {"class_width": 80}), ("notebook", {"base_channels": 8})]
+)
 def test_a_network_says_how_to_build_another_like_it(name, options):
     first = build(name, 3, **options)
     second = build(first.architecture, first.classes, **first.options)
     shapes = {key: tensor.shape for key, tensor in first.state_dict().items()}
     assert {key: tensor.shape for key, tensor in second.state_dict().items()} == shapes
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "width"),
+    [("yolo11n", 80, 80), ("yolo11n", 3, 64), ("yolo11n", 200, 100), ("yolo11x", 3, 384)],
+)
+def test_the_published_width_of_class_branches_is_no_option(name, classes, width):
+    with torch.device("meta"):
+        for network in (build(name, classes), build(name, classes, class_width=width)):
+            assert (network.options, network.form) == ({}, {"class_width": width})
+            assert network.head.class_branches[2].predict.in_channels == width
+        assert build(name, classes, class_width=72).options == {"class_width": 72}
 
 
 def test_the_notebook_has_64_base_channels_unless_told_otherwise():
@@ -50,6 +64,7 @@ def test_built_without_memory_then_filled():
         ("notebook", -1, {}, "-1 classes"),
         ("yolo11n", 80, {"base_channels": 16}, "yolo11n has no option base_channels"),
         ("notebook", 80, {"depth": 2}, "no option depth; it has base_channels"),
+        ("yolo11n", 80, {"class_width": 0}, "class_width 0; it must be at least 1"),
         ("notebook", 80, {"base_channels": 1}, "base_channels 1; it must be at least 2"),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from lucidbox import weights
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model import build
+from lucidbox.train.recipe import Recipe
 from lucidbox.train.start import random_start, start_from
 
 
@@ -113,15 +114,50 @@ def test_no_class_in_common_keeps_all_but_the_classes(notebook):
     assert "knows 0 of the 1 classes; 6 tensors begin anew" in start.notes[0]
 
 
-def test_biases_begin_anew_where_the_weights_before_them_do(tmp_path):
-    """Class branches of 80 classes are 80 channels wide, of 2 classes 64: their weights do not fit."""
+@pytest.mark.parametrize(("before", "after"), [(80, 2), (2, 80), (3, 200)])
+def test_class_branches_keep_their_width_whatever_the_classes(before, after, tmp_path):
+    """Of 80 classes they are 80 channels wide, of 2 64, of 200 100; built anew they would fit no other."""
+    names = [f"thing {number}" for number in range(before)]
+    path = written(scrambled(build("yolo11n", before)), names, tmp_path / "first.safetensors")
+    start = start_from(path, [f"thing {number}" for number in range(1, after + 1)], seed=3)
+    old, new = weights.read(path).tensors, start.network.state_dict()
+    known, rows = min(after, before - 1), by_class(new)
+    assert all(np.array_equal(new[name].numpy(), old[name]) for name in new if name not in rows)
+    assert all(np.array_equal(new[name][:known].numpy(), old[name][1 : known + 1]) for name in rows)
+    assert start.network.options == {"class_width": {80: 80, 2: 64, 3: 64}[before]}
+    assert start.known == known
+
+
+def test_classes_that_are_known_score_as_before(small_weights):
+    """In another order and without one of them: rows of the last layer move, and nothing else."""
+    images = torch.rand(1, 3, 64, 96)
+    before = weights.network(weights.read(small_weights))(images)
+    after = start_from(small_weights, ("blue", "red"), seed=0).network.eval()(images)
+    torch.testing.assert_close(after.boxes, before.boxes)
+    torch.testing.assert_close(after.classes, before.classes[:, [2, 0]])
+
+
+@pytest.mark.parametrize(("epochs", "pictures"), [(5, 240), (5, 10), (99, 640)])
+def test_short_runs_are_gentle_with_what_is_known(epochs, pictures, small_weights):
+    recipe = Recipe(epochs=epochs, batch=16)
+    for names in (("red", "green", "blue"), ("blue", "red")):
+        suited = start_from(small_weights, names, seed=0).suited(recipe, pictures)
+        changed = {"optimizer": "adamw", "learning_rate": 0.00015, "momentum": 0.9, "freeze_norms": True}
+        assert suited == recipe.changed(changed)
+
+
+def test_a_gentle_rate_is_never_higher_than_the_automatic_one(tmp_path):
     names = [f"thing {number}" for number in range(80)]
-    path = written(scrambled(build("yolo11n", 80)), names, tmp_path / "many.safetensors")
-    start = start_from(path, ("thing 5", "thing 6"), seed=3)
-    new, fresh = start.network.state_dict(), random_start_of("yolo11n", ("a", "b"), 3, {})
-    assert all(torch.equal(new[name], fresh[name]) for name in by_class(new))
-    old = weights.read(path).tensors
-    assert all(np.array_equal(new[name].numpy(), old[name]) for name in new if name.startswith("backbone"))
+    start = start_from(written(build("yolo11n", 80), names, tmp_path / "many.safetensors"), names, seed=0)
+    assert start.suited(Recipe(), 10).learning_rate == 0.000119
+
+
+def test_other_recipes_and_starts_are_left_alone(small_weights):
+    start = start_from(small_weights, ("red", "green", "blue"), seed=0)
+    for recipe, pictures in ((Recipe(optimizer="adamw"), 10), (Recipe(optimizer="sgd"), 10), (Recipe(), 640)):
+        assert start.suited(recipe, pictures) == recipe
+    for start in (start_from(small_weights, ("red", "Blue"), seed=0), random_start("yolo11n", ("red",), seed=0)):
+        assert start.suited(Recipe(), 10) == Recipe()
 
 
 def test_another_architecture_is_refused(notebook, tmp_path):

@@ -17,6 +17,7 @@ import torch
 from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import Detector, weights
+from lucidbox.cli import main
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.datasets import to_truth
 from lucidbox.datasets.training import open_data
@@ -111,6 +112,22 @@ def test_the_same_seed_gives_the_same_weights(tmp_path, data):
         finals.append((tmp_path / name / "last.safetensors").read_bytes())
     assert finals[0] == finals[1]
     assert finals[0] != finals[2]
+
+
+def test_weights_with_another_class_width_are_trained_resumed_and_used(tmp_path, data, capsys):
+    """Of 80 classes the branches are 80 wide; the data set has three of these, and keeps that width."""
+    torch.manual_seed(0)
+    names = (*NAMES, *(f"thing {number}" for number in range(77)))
+    weights.write(weights.from_network(build("yolo11n", 80), names), tmp_path / "many.safetensors")
+    changes = [word for key, value in (QUICK | {"epochs": 1}).items() for word in ("--set", f"{key}={value}")]
+    command = ["train", str(data), "--weights", str(tmp_path / "many.safetensors"), *map(str.lower, changes)]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    assert main(["train", "--resume", str(tmp_path / "out")]) == 0
+    assert "knows 3 of the 3 classes; 0 tensors begin anew" in capsys.readouterr().err
+    kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
+    assert kept.identity.options == {"class_width": 80}
+    last = weights.read(tmp_path / "out" / "last.safetensors")
+    assert (last.names, last.options) == (NAMES, {"class_width": 80})
 
 
 SCRIPT = """

@@ -42,7 +42,10 @@ def graph_of(weights, prefix="detecting.network."):
 
 
 @pytest.mark.parametrize("prefix", ["detecting.network.", ""])
-@pytest.mark.parametrize(("architecture", "options"), [("yolo11n", {}), ("notebook", {"base_channels": 8})])
+@pytest.mark.parametrize(
+    ("architecture", "options"),
+    [("yolo11n", {}), ("yolo11n", {"class_width": 80}), ("notebook", {"base_channels": 8})],
+)
 def test_the_network_is_the_same_one(architecture, options, prefix):
     weights = trained(architecture, **options)
     found = read_content(graph_of(weights, prefix).SerializeToString(), "x.onnx")

@@ -15,21 +15,22 @@ from lucidbox.weights.recognise import NetworkKind, expected, recognise
 
 
 @cache
-def shapes(name, classes, base=None):
-    return expected(NetworkKind(name, classes, () if base is None else (("base_channels", base),)))
+def shapes(name, classes, base=None, width=None):
+    options = {"base_channels": base, "class_width": width}
+    return expected(NetworkKind(name, classes, tuple((key, value) for key, value in options.items() if value)))
 
 
-def arrays(name, classes, base=None):
+def arrays(name, classes, base=None, width=None):
     """One number, seen through each tensor's shape, so that the largest networks cost nothing."""
     found = {
         key: np.broadcast_to(np.float16(1) if form.is_floating else np.int64(0), form.shape)
-        for key, form in shapes(name, classes, base).items()
+        for key, form in shapes(name, classes, base, width).items()
     }
     return found | {key: np.arange(16.0) for key in found if key.endswith("dfl.project")}
 
 
-def published(name="yolo11n", classes=3):
-    found = {to_published(key): array for key, array in arrays(name, classes).items()}
+def published(name="yolo11n", classes=3, width=None):
+    found = {to_published(key): array for key, array in arrays(name, classes, width=width).items()}
     return found | {DISTRIBUTION_KEY: np.arange(16.0).reshape(1, 16, 1, 1)}
 
 
@@ -44,6 +45,23 @@ def test_every_published_size_and_class_count(size, classes):
     assert (weights.architecture, len(weights.names), weights.options) == (f"yolo11{size}", classes, {})
     assert (weights.licence, weights.provenance, weights.source_sha256) == ("MIT", "made here", "abc")
     assert list(weights.tensors) == list(shapes(f"yolo11{size}", classes))
+
+
+@pytest.mark.parametrize("size", "nsmlx")
+@pytest.mark.parametrize("classes", [1, 2, 3, 80, 200])
+def test_fine_tuned_networks_have_the_class_branch_of_what_they_began_with(size, classes):
+    published_width = max({"n": 64, "s": 128, "x": 384}.get(size, 256), min(classes, 100))
+    for width in {64, 80, 100, 200, published_width}:
+        weights = recognise(source(published(f"yolo11{size}", classes, width)), "")
+        assert (weights.architecture, len(weights.names)) == (f"yolo11{size}", classes)
+        assert weights.options == ({} if width == published_width else {"class_width": width})
+        assert weights.tensors["head.class_branches.0.predict.weight"].shape == (classes, width, 1, 1)
+
+
+def test_branches_of_two_widths_are_refused():
+    tensors = published(width=80) | {"model.23.cv3.1.0.1.conv.weight": np.ones((64, 128, 1, 1))}
+    with pytest.raises(WeightsError, match=r"cv3.1.0.1.conv.weight has shape .* needs \[80, 128, 1, 1\]"):
+        recognise(source(tensors), "")
 
 
 @pytest.mark.parametrize(("classes", "base"), [(80, 16), (5, 16), (1, 8), (7, 64)])
@@ -179,6 +197,12 @@ def test_small_files_cannot_claim_millions_of_classes():
     head = {"head.class_branches.0.predict.weight": np.broadcast_to(np.uint8(0), 10**8)}
     with pytest.raises(WeightsError, match="100000000 classes; at most 100000"):
         recognise(source(arrays("yolo11n", 2) | head), "")
+
+
+def test_small_files_cannot_claim_branches_without_end():
+    endless = {"head.class_branches.0.first.pointwise.conv.weight": np.broadcast_to(np.uint8(0), 10**8)}
+    with pytest.raises(WeightsError, match="class_width 100000000; at most 4096"):
+        recognise(source(arrays("yolo11n", 2) | endless), "")
 
 
 def test_fixed_numbers_without_end_are_refused_before_they_are_listed():

@@ -16,6 +16,6 @@ from lucidbox.explain.near_anchors import Near, near_anchors
 from lucidbox.explain.targets import SIDES
 
 __all__ = [
-    "DEFAULT_METHOD", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES", "class_gradcam", "explain",
-    "explain_each", "near_anchors", "drawing", "drise", "explanation", "measuring", "methods", "targets",
+    "DEFAULT_METHOD", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES", "class_gradcam",
+    "explain", "explain_each", "near_anchors", "drawing", "drise", "explanation", "measuring", "methods", "targets",
 ]  # fmt: skip

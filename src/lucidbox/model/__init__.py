@@ -30,7 +30,8 @@ def build(name: str, classes: int = 80, **options: int) -> Network:
     Args:
         name: one of :data:`ARCHITECTURES`.
         classes: number of classes.
-        options: ``base_channels`` of ``notebook``, 64 by default; other architectures have none.
+        options: of ``notebook`` ``base_channels``, 64 by default; of the others ``class_width``, the channels
+            inside their class branches, by default as published for this number of classes.
 
     Raises:
         OptionError: unknown name or option, or a number that no network can have.
@@ -39,12 +40,11 @@ def build(name: str, classes: int = 80, **options: int) -> Network:
         raise OptionError(f"architecture {name!r} is unknown; use one of {', '.join(ARCHITECTURES)}")
     if classes < 1:
         raise OptionError(f"{classes} classes; a network needs at least one")
-    known = {"base_channels"} if name == "notebook" else set()
-    if unknown := sorted(options.keys() - known):
-        raise OptionError(f"{name} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
-    if name != "notebook":
-        return Yolo11(name.removeprefix("yolo11"), classes)
-    base_channels = options.get("base_channels", 64)
-    if base_channels < 2:
-        raise OptionError(f"base_channels {base_channels}; it must be at least 2")
-    return Notebook(classes, base_channels)
+    known, least = ("base_channels", 2) if name == "notebook" else ("class_width", 1)
+    if unknown := sorted(options.keys() - {known}):
+        raise OptionError(f"{name} has no option {', '.join(unknown)}; it has {known}")
+    if options.get(known, least) < least:
+        raise OptionError(f"{known} {options[known]}; it must be at least {least}")
+    if name == "notebook":
+        return Notebook(classes, options.get(known, 64))
+    return Yolo11(name.removeprefix("yolo11"), classes, options.get(known))

@@ -36,7 +36,7 @@ class Network(nn.Module, ABC):
         classes: number of classes.
         strides: input pixels per cell of each output level.
         bins: numbers in the distribution of each box side.
-        options: further options of :func:`lucidbox.model.build`.
+        options: further options of :func:`lucidbox.model.build`, where they are not its defaults.
     """
 
     architecture: str
@@ -44,6 +44,11 @@ class Network(nn.Module, ABC):
     strides: tuple[int, ...] = STRIDES
     bins: int = BINS
     options: dict[str, int]
+
+    @property
+    def form(self) -> dict[str, int]:
+        """The options with which ``build`` makes a network of the same layers for any number of classes."""
+        return self.options
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Logits:

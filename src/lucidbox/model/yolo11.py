@@ -154,13 +154,17 @@ class Branch(Block):
 
 
 class Head(nn.Module):
-    """A branch for boxes and one for classes at each level."""
+    """For each level a branch for boxes and one for classes.
 
-    def __init__(self, levels: tuple[int, ...], classes: int) -> None:
+    Args:
+        levels: channels of P3, P4 and P5.
+        classes: number of classes.
+        class_width: channels inside the branches for classes.
+    """
+
+    def __init__(self, levels: tuple[int, ...], classes: int, class_width: int) -> None:
         super().__init__()
         box_width = max(16, levels[0] // 4, 4 * BINS)
-        # Beyond 100 classes the branch grows no further: the published rule.
-        class_width = max(levels[0], min(classes, 100))
         self.box_branches = nn.ModuleList(
             Branch(
                 ConvUnit(channels, box_width, 3),
@@ -186,6 +190,18 @@ class Head(nn.Module):
         )
 
 
+def default_class_width(finest: int, classes: int) -> int:
+    """Channels inside the class branches of a network built anew: the published rule.
+
+    Fine-tuned weights keep the width of those they began with, whatever their own number of classes.
+
+    Args:
+        finest: channels of P3.
+        classes: number of classes; beyond 100 the branch grows no further.
+    """
+    return max(finest, min(classes, 100))
+
+
 def prior_logit(classes: int, stride: int) -> float:
     """Class bias of an untrained network: five objects in a 640×640 image, over all classes and cells."""
     return math.log(5 / classes / (640 / stride) ** 2)
@@ -204,17 +220,29 @@ class Yolo11(Network):
     Args:
         size: a key of :data:`SIZES`.
         classes: number of classes.
+        class_width: channels inside the branches for classes; None for :func:`default_class_width`.
+
+    Attributes:
+        class_width: the same, never None; among ``options`` only where it is not the default.
     """
 
-    def __init__(self, size: str, classes: int) -> None:
+    def __init__(self, size: str, classes: int, class_width: int | None = None) -> None:
         super().__init__()
         self.architecture = f"yolo11{size}"
         self.classes = classes
-        self.options = {}
         row = SIZES[size]
+        levels = tuple(row.channels(published) for published in (256, 512, 1024))
+        default = default_class_width(levels[0], classes)
+        self.class_width = default if class_width is None else class_width
+        self.options = {} if self.class_width == default else {"class_width": self.class_width}
         self.backbone = Backbone(row)
         self.neck = Neck(row)
-        self.head = Head(tuple(row.channels(published) for published in (256, 512, 1024)), classes)
+        self.head = Head(levels, classes, self.class_width)
+
+    @property
+    def form(self) -> dict[str, int]:
+        """As every network's; the class branch's width is written out, since its default goes by the classes."""
+        return {"class_width": self.class_width}
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Logits:
         """Logits of RGB images with values 0 to 1.

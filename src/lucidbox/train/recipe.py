@@ -38,7 +38,8 @@ class Recipe:
         nominal_batch: images of one optimiser step: gradients are accumulated until there are as many.
             ``weight_decay`` is for this number.
         optimizer: "sgd" (Nesterov), "adamw", or "auto": AdamW with a rate for the number of classes in
-            trainings of up to 10,000 steps, else SGD at 0.01.
+            trainings of up to 10,000 steps, else SGD at 0.01. In trainings of fewer than 1,000 steps from weights
+            that know every class its rate is at most 0.00015, and ``freeze_norms`` is set.
         learning_rate: highest rate, after warm-up. "auto" sets its own.
         final_rate: last rate, as a share of ``learning_rate``.
         schedule: how the rate falls, "linear" or "cosine".

@@ -1,7 +1,7 @@
 """The network a training starts with: random, or from weights of the same or of other classes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,10 +9,24 @@ from torch import Tensor, nn
 
 from lucidbox import weights as weights_files
 from lucidbox.core.errors import OptionError
+from lucidbox.datasets.training.data import TrainingData
 from lucidbox.model import Network, build
-from lucidbox.weights import NOT_STATED, Weights
+from lucidbox.train.likeness import likenesses
+from lucidbox.train.optimizer import choose_optimization
+from lucidbox.train.recipe import Recipe
+from lucidbox.weights import NOT_STATED
+from lucidbox.weights.contents import DEFAULT_SIZE
 
 DEFAULT = "yolo11n"
+
+SHORT_RUN = 1000
+"""Steps of the optimiser below which a run is short."""
+
+GENTLE_RATE = 0.00015
+"""Highest rate that "auto" takes in short runs where every class is known; else it is 0.0014 for three classes."""
+
+MOST_LIKENED = 5
+"""Classes of which a note says what they begin as; of more, the number is told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,12 +38,34 @@ class Start:
         licence: the licence of its weights; for random ones it is not stated.
         provenance: where its weights come from, in words.
         notes: sentences for the user.
+        known: how many of its classes its weights know by name; None for random weights.
     """
 
     network: Network
     licence: str
     provenance: str
     notes: tuple[str, ...] = ()
+    known: int | None = None
+
+    def suited(self, recipe: Recipe, pictures: int) -> Recipe:
+        """The recipe with what "auto" chooses in short runs from weights that know every class: to be gentle.
+
+        Norms keep their statistics: those of batches are noise to layers that were trained long with better ones,
+        and a few steps cannot replace them. The rate is low: AdamW moves every number by about its rate each step,
+        and what a few pictures ask for by chance only many more take back.
+
+        Args:
+            recipe: one that names its optimiser stays as it is.
+            pictures: of an epoch.
+        """
+        steps = -(-pictures // max(recipe.batch, recipe.nominal_batch)) * recipe.epochs
+        if recipe.optimizer != "auto" or self.known != self.network.classes or steps >= SHORT_RUN:
+            return recipe
+        chosen = choose_optimization(recipe, steps=steps, classes=self.network.classes)
+        rate = min(chosen.learning_rate, GENTLE_RATE)
+        return replace(
+            recipe, optimizer=chosen.name, learning_rate=rate, momentum=chosen.momentum, freeze_norms=True
+        )
 
 
 def random_start(architecture: str, names: Sequence[str], seed: int) -> Start:
@@ -43,16 +79,29 @@ def random_start(architecture: str, names: Sequence[str], seed: int) -> Start:
         return Start(build(architecture, len(names)), NOT_STATED, f"random weights (seed {seed})")
 
 
-def start_from(path: Path, names: Sequence[str], seed: int, architecture: str | None = None) -> Start:
+def start_from(
+    path: Path,
+    names: Sequence[str],
+    seed: int,
+    architecture: str | None = None,
+    *,
+    data: TrainingData | None = None,
+    size: int = DEFAULT_SIZE,
+) -> Start:
     """A network with the weights of a file, for other classes too.
 
-    Classes of the same name keep what was learnt about them; what belongs to other classes is new and random.
+    The layers keep their widths, so only the last layer's rows depend on the classes. Classes of the same name
+    keep their rows, and are found as before the first step. Other classes begin with copies of the rows of the
+    class that they look most like: random rows behind trained features would find objects everywhere, and what
+    the features know would be lost before the rows have learnt not to.
 
     Args:
         path: weights that ``lucidbox.weights.read`` reads.
         names: classes to learn.
         seed: of what is random.
         architecture: what the weights must be of, where that was asked for.
+        data: shows classes that the weights do not know by name; without it their rows are random.
+        size: longer side of the pictures they are looked at in, pixels.
 
     Raises:
         WeightsError: the file is refused.
@@ -67,34 +116,35 @@ def start_from(path: Path, names: Sequence[str], seed: int, architecture: str | 
     notes = _folded(trained, path)
     provenance = f"{path.name} ({weights.provenance})" if weights.provenance else path.name
     if tuple(names) == weights.names:
-        return Start(trained, weights.licence, provenance, notes)
+        return Start(trained, weights.licence, provenance, notes, len(names))
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        network = build(weights.architecture, len(names), **weights.options)
-    shared = [name for name in names if name in weights.names]
-    fresh = _transfer(trained.state_dict(), network, weights, names)
-    known = f"{path.name} knows {len(shared)} of the {len(names)} classes"
-    note = f"{known}; {fresh} tensors begin anew in whole or in part"
-    return Start(network, weights.licence, provenance, (*notes, note))
+        network = build(weights.architecture, len(names), **trained.form)
+    known = {new: weights.names.index(name) for new, name in enumerate(names) if name in weights.names}
+    unknown = [new for new in range(len(names)) if new not in known]
+    alike = likenesses(trained, data, size, unknown) if data and unknown else {}
+    fresh = _transfer(trained.state_dict(), network, known | alike)
+    note = f"{path.name} knows {len(known)} of the {len(names)} classes; {fresh} tensors begin anew in whole or in"
+    note += " part" + _by_looks([f"{names[new]} as {weights.names[old]}" for new, old in alike.items()])
+    return Start(network, weights.licence, provenance, (*notes, note), len(known))
 
 
-def _transfer(trained: dict[str, Tensor], network: Network, weights: Weights, names: Sequence[str]) -> int:
-    """Copy what fits, class by class where rows are classes; returns how many tensors keep random numbers."""
-    pairs = [(new, weights.names.index(name)) for new, name in enumerate(names) if name in weights.names]
-    to, origin = ([pair[side] for pair in pairs] for side in (0, 1))
+def _by_looks(likened: Sequence[str]) -> str:
+    """What is said of classes that begin as others."""
+    more = f" and {len(likened) - MOST_LIKENED} more" if len(likened) > MOST_LIKENED else ""
+    told = f"; by their looks these begin as others: {', '.join(likened[:MOST_LIKENED])}{more}"
+    return told if likened else ""
+
+
+def _transfer(trained: dict[str, Tensor], network: Network, origins: dict[int, int]) -> int:
+    """Copy all; rows of classes by ``origins``, from new to old. Returns how many tensors keep random numbers."""
     state, fresh = network.state_dict(), 0
     for name, tensor in state.items():
-        old, layer = trained[name], f"{name.rpartition('.')[0]}.weight"
         if _rows_are_classes(name):
-            # A branch may be as wide as its classes are many: then its biases mean nothing without its weights.
-            kept = trained[layer].shape[1:] == state[layer].shape[1:]
-            if kept:
-                tensor[to] = old[origin]
-            fresh += not kept or len(to) < len(names)
-        elif old.shape == tensor.shape:
-            tensor.copy_(old)
+            tensor[list(origins)] = trained[name][list(origins.values())]
+            fresh += len(origins) < network.classes
         else:
-            fresh += 1
+            tensor.copy_(trained[name])
     return fresh
 
 

@@ -20,7 +20,7 @@ _STRIDE = 32
 LARGEST_SIZE = 8192
 
 LARGEST_OPTION = 4096
-"""Most base channels that a file may state; more would be a network of terabytes."""
+"""Largest number of base channels, and largest width of a class branch, that a file may state."""
 
 Tensors = dict[str, Shaped[np.ndarray, "..."]]
 """Arrays by name."""

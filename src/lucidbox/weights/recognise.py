@@ -11,7 +11,7 @@ from lucidbox.core.array_types import Shaped
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.weights import keys
 from lucidbox.weights.class_names import MOST_NAMES
-from lucidbox.weights.contents import Tensors, Weights, WeightsSource
+from lucidbox.weights.contents import LARGEST_OPTION, Tensors, Weights, WeightsSource
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -59,6 +59,9 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
     kind = _notebook(tensors) if is_notebook else _yolo11(tensors)
     if kind.classes > MOST_NAMES:  # a small file can claim very many
         raise WeightsError(f"a network of {kind.classes} classes; at most {MOST_NAMES} are read")
+    for option, value in kind.options:
+        if value > LARGEST_OPTION:
+            raise WeightsError(f"a network with {option} {value}; at most {LARGEST_OPTION} is read")
     placeholders = tuple(f"class_{number}" for number in range(kind.classes))
     return checked(
         Weights(
@@ -166,11 +169,15 @@ def _from_published(tensors: Tensors) -> Tensors:
 
 
 _STEM = "backbone.stem.conv.weight"
+_CLASS_WIDTH = "head.class_branches.0.first.pointwise.conv.weight"
 
 
 def _yolo11(tensors: Tensors) -> NetworkKind:
-    """The size with the file's first convolution and depth; two sizes differ in depth alone."""
-    from lucidbox.model.yolo11 import SIZES
+    """The size whose first convolution and depth are the file's; two sizes differ in depth alone.
+
+    The class branch's width is the file's too: fine-tuned weights keep that of the weights they began with.
+    """
+    from lucidbox.model.yolo11 import SIZES, default_class_width
 
     channels = _first_axis(tensors, _STEM)
     depth = 1 + any(name.startswith("backbone.mix_p2.repeats.1.") for name in tensors)
@@ -180,7 +187,10 @@ def _yolo11(tensors: Tensors) -> NetworkKind:
         widths = ", ".join(f"{name} {size.channels(64)}" for name, size in SIZES.items())
         raise WeightsError(f"the first convolution has {channels} channels; YOLO11 has them as follows: {widths}")
     best = min(fitting, key=lambda name: abs(SIZES[name].repeats - depth))
-    return NetworkKind(f"yolo11{best}", classes)
+    # Where this tensor is missing, the check that follows says so by the file's own name for it.
+    default = default_class_width(SIZES[best].channels(256), classes)
+    width = _first_axis(tensors, _CLASS_WIDTH) if _CLASS_WIDTH in tensors else default
+    return NetworkKind(f"yolo11{best}", classes, () if width == default else (("class_width", width),))
 
 
 def _notebook(tensors: Tensors) -> NetworkKind:

@@ -115,7 +115,9 @@ def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
     recipe = chosen_recipe(arguments, KEYS)
     data = open_training_data(arguments.data, arguments.classes, arguments.boxes, quiet=not processes.leads)
     if arguments.weights:
-        start = start_from(Path(arguments.weights), data.names, recipe.seed, arguments.model)
+        start = start_from(
+            Path(arguments.weights), data.names, recipe.seed, arguments.model, data=data, size=recipe.size
+        )
     else:
         start = random_start(arguments.model or DEFAULT, data.names, recipe.seed)
     callbacks = _callbacks(arguments, processes)
@@ -125,7 +127,7 @@ def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
     folder = _folder(arguments.out, processes)
     try:
         return Trainer(
-            data, start.network, recipe, folder,
+            data, start.network, start.suited(recipe, len(data.train)), folder,
             processes=processes, callbacks=callbacks, logs=tuple(arguments.log),
             licence=arguments.licence or start.licence, provenance=start.provenance, remember=remember,
         )  # fmt: skip
