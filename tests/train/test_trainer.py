@@ -35,7 +35,7 @@ def network(seed=0):
 
 
 def trainer(folder, data, **changes):
-    options = {key: changes.pop(key) for key in ("watcher", "logs", "licence") if key in changes}
+    options = {key: changes.pop(key) for key in ("callbacks", "logs", "licence") if key in changes}
     return Trainer(open_data(data), network(), Recipe().changed(QUICK | changes), folder, **options)
 
 
@@ -137,7 +137,7 @@ class Slow(Callbacks):
 
 made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, callbacks=Slow())
 if (folder / "checkpoint.safetensors").exists():
-    made.restore(checkpoint.load(folder / "checkpoint.safetensors"))
+    made.restore(checkpoint.load_checkpoint(folder / "checkpoint.safetensors"))
 # The export and the pictures are not what is tested here.
 leave_out_ends(pytest.MonkeyPatch())
 print(made.run().ending)
@@ -278,7 +278,7 @@ def test_patience_ends_it(tmp_path, data):
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
     from lucidbox.train import trainer as module
 
-    save, saved = module.checkpoints.save, []
+    save, saved = module.checkpoints.save_checkpoint, []
 
     def full(checkpoint, path):
         if len(saved) == 2:
@@ -286,7 +286,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
         saved.append(checkpoint.progress.batches)
         save(checkpoint, path)
 
-    monkeypatch.setattr(module.checkpoints, "save", full)
+    monkeypatch.setattr(module.checkpoints, "save_checkpoint", full)
     with pytest.raises(OutputError, match="disk is full"):
         trainer(tmp_path / "out", data).run()
     assert load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").progress.batches == saved[-1] == 3
