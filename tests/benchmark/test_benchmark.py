@@ -99,6 +99,7 @@ def test_a_command_that_fails_is_told_with_its_last_words(rival, words):
         duel([sys.executable, "-c", ""], rival, turns=1)
 
 
+@pytest.mark.thorough
 def test_a_command_that_cannot_be_started_is_told():
     with pytest.raises(EngineError, match="cannot be started"):
         duel([str(Path("/nowhere/at/all"))], "true", turns=1)

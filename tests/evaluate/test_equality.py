@@ -59,7 +59,7 @@ def arrays_of(truths, found):
     return truth, Predictions.from_arrays(*(list(column) for column in columns))
 
 
-RANDOM = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+RANDOM = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 @RANDOM

@@ -38,7 +38,7 @@ def network(seed=0):
 
 
 def trainer(folder, data, **changes):
-    options = {key: changes.pop(key) for key in ("watcher", "logs", "licence") if key in changes}
+    options = {key: changes.pop(key) for key in ("callbacks", "logs", "licence") if key in changes}
     return Trainer(open_data(data), network(), Recipe().changed(QUICK | changes), folder, **options)
 
 
