@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from lucidbox.core.array_types import Float
+from lucidbox.core.boxes import xywh_to_cxcywh
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.file_names import UniqueNames, safe_name
 from lucidbox.core.progress import Progress, no_progress
@@ -227,9 +228,8 @@ def _label_lines(part: DataSet) -> list[str]:
 
 def _shares(part: DataSet) -> Float[np.ndarray, "n 4"]:
     """Centre and size of each box as shares of its picture's sides."""
-    boxes, sizes = part.boxes_xywh, part.sizes[part.pictures]
-    centres = boxes[:, :2] + boxes[:, 2:] / 2
-    shares: Float[np.ndarray, "n 4"] = np.concatenate([centres, boxes[:, 2:]], axis=1) / np.tile(sizes, 2)
+    sizes = np.tile(part.sizes[part.pictures], 2)
+    shares: Float[np.ndarray, "n 4"] = xywh_to_cxcywh(part.boxes_xywh) / sizes
     return shares
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lucidbox.core.errors import ImageError, SourceError
+from lucidbox.core.parallel import in_threads
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.formats.dataset import DataSet
 from lucidbox.formats.problems import Problem, ProblemKind
-from lucidbox.images.headers import Header, in_threads, read_header
+from lucidbox.images.headers import Header, read_header
 from lucidbox.images.reading import read_image
 from lucidbox.sources.files import find_in_folder
 

@@ -21,7 +21,7 @@ class CocoPart:
     Attributes:
         name: of the part.
         annotations: the JSON.
-        images: folder of its pictures; None to look for it, see :func:`picture_folder`.
+        images: folder of its pictures; None to look for it, see :func:`image_folder`.
     """
 
     name: str
@@ -117,18 +117,24 @@ def _table_part(file: Path, name: str, table: Any) -> CocoPart:
     return CocoPart(name, file.parent / table["annotations"], images)
 
 
-def picture_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | None:
-    """The folder of a JSON's pictures, from where they usually are; None if they are nowhere there.
+def image_root(part: CocoPart, file_names: tuple[str, ...]) -> Path | None:
+    """The folder that a JSON's file names are relative to; None if it was not found."""
+    root = image_folder(part.annotations, file_names) if part.images is None else part.images
+    return root if root is not None and root.is_dir() else None
 
-    Looked at: the JSON's folder, ``images`` and the part's name beside it and one above, the latter also
-    within ``images``. Of these the one that holds most of the first pictures is taken, the earlier of equals.
-    Absolute names are found from any folder, so they speak for none; where all are absolute, it is the JSON's own.
+
+def image_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | None:
+    """The folder of a JSON's images, if it is in one of the usual places.
+
+    These are the JSON's folder, ``images`` and the split's name beside it and one above, the latter also within
+    ``images``. The one that holds most of the first images is taken, the earlier of equals. Absolute names can be
+    found from any folder, so they do not count; if all are absolute, the folder is the JSON's own.
     """
     beside, part = annotations.parent, annotations.stem.removeprefix("instances_")
     candidates = [beside]
     for base in (beside, beside.parent):
         candidates += [base / "images" / part, base / "images", base / part]
-    relative = list(islice((name for name in file_names if not Path(name).is_absolute()), _NAMES_TRIED))
+    relative = list(islice((name for name in file_names if name and not Path(name).is_absolute()), _NAMES_TRIED))
     if file_names and not relative:
         return beside
     hits = [sum((folder / name).is_file() for name in relative) for folder in candidates]

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, picture_folder
+from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
 from lucidbox.formats.coco.annotations import scan_coco
 from lucidbox.formats.dataset import Form, Reading, Scan
 from lucidbox.formats.problems import Problem, ProblemKind
@@ -48,11 +48,11 @@ def scan(path: str | Path, images: str | Path | None = None, progress: Progress 
 def _scan_part(part: CocoPart) -> Scan:
     scanned = scan_coco(part.annotations, part.images, part.name)
     names = scanned.dataset.file_names
-    root = picture_folder(part.annotations, names) if part.images is None else part.images
-    if root is not None and root.is_dir():
+    root = image_root(part, names)
+    if root is not None:
         return replace(scanned, dataset=replace(scanned.dataset, root=root))
-    reason = f"not in {root}: no such folder"
-    if root is None:
+    reason = f"not in {part.images}: no such folder"
+    if part.images is None:
         reason = "not found in the usual places; name their folder with --images"
     # Only who needs the pictures has to mind: statistics do not.
     problem = Problem(ProblemKind.FOLDER, str(part.annotations), "", f"its pictures are {reason}", left_out=False)

@@ -16,8 +16,8 @@ _USED = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
 def load_truth(path: str | Path) -> Truth:
     """Read a COCO annotation file (``instances_*.json``).
 
-    Objects without ``iscrowd`` are no crowds; objects without ``area`` have width times height. ``Truth.notes`` says
-    how many there are of both.
+    Objects without ``iscrowd`` are no crowds; objects without ``area`` have width times height. ``Truth.notes``
+    says how many there are of both.
 
     Raises:
         DataError: unreadable, not JSON, or a field is missing or wrong; names file, entry and field.

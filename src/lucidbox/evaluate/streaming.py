@@ -9,7 +9,8 @@ from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.columns import lookup
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, OptionError
-from lucidbox.evaluate.categories import CategoryMap, map_classes, shortened
+from lucidbox.core.text import shortened
+from lucidbox.evaluate.categories import CategoryMap, map_classes
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.ranking import rank_detections

@@ -9,8 +9,8 @@ from typing import Any
 
 from lucidbox.core.errors import DataError
 
-# Entries of a megabyte of text become arrays before the next megabyte is read: the Python objects of a whole result
-# file would take ten times its size.
+# Entries of a megabyte of text become arrays before the next megabyte is parsed: the Python objects of a whole
+# result file would take ten times its size.
 PIECE = 1 << 20
 
 

@@ -1,4 +1,4 @@
-"""Result files: whichever way their pieces are read, the same bits as ``json.loads`` gives, in the file's order."""
+"""Result files: whichever way their pieces are read, the bits are those of ``json.loads``, in the file's order."""
 
 import json
 

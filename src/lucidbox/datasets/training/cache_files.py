@@ -20,9 +20,9 @@ import numpy as np
 from lucidbox.core.array_types import Int64, UInt8
 from lucidbox.core.errors import ImageError
 from lucidbox.core.filesystem import atomic_path, atomic_write, pending_files
+from lucidbox.core.parallel import in_threads
 from lucidbox.core.progress import Progress
 from lucidbox.datasets.training.images import PictureSamples
-from lucidbox.images.headers import in_threads
 
 FORMAT = 1
 UNREADABLE = -1

@@ -8,7 +8,7 @@ import numpy as np
 from lucidbox.core.array_types import Int
 from lucidbox.core.class_names import class_ids
 from lucidbox.core.errors import DataError, OptionError
-from lucidbox.evaluate.categories import shortened
+from lucidbox.core.text import shortened
 from lucidbox.formats.dataset import DataSet
 
 

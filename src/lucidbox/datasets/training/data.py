@@ -18,6 +18,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import OptionError
 from lucidbox.core.progress import Progress, no_progress
+from lucidbox.core.text import shortened
 from lucidbox.datasets.training.classes import agree
 from lucidbox.datasets.training.cleaning import clip_dataset, refuse_unsound
 from lucidbox.datasets.training.images import Pictures, PictureSamples
@@ -140,8 +141,7 @@ def _lacking(train: DataSet) -> tuple[str, ...]:
     absent = [name for name, count in zip(train.names, counts.tolist(), strict=True) if not count]
     if not absent:
         return ()
-    shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
-    return (f"{train.source}: {train.name} has no object of {len(absent)} classes: {shown}",)
+    return (f"{train.source}: {train.name} has no object of {len(absent)} classes: {shortened(absent)}",)
 
 
 def _shared(train: DataSet, val: DataSet) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def open_files(path: str | Path, progress: Progress) -> Opened:
 
 
 def open_hub_data(argument: str, boxes: str, progress: Progress) -> Opened:
-    """The parts of a Hugging Face data set; see :func:`lucidbox.formats.hub.reading.open_hub`, which says what it raises."""
+    """The splits of a Hugging Face data set; raises what :func:`~lucidbox.formats.hub.reading.open_hub` raises."""
     from lucidbox.formats.hub import reading
 
     found = reading.open_hub(argument, boxes, progress)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from lucidbox.core.array_types import Float, Int
 from lucidbox.core.errors import DataError
 from lucidbox.core.filesystem import atomic_write
-from lucidbox.core.parallel import cores, in_order
+from lucidbox.core.parallel import cores, in_threads
 from lucidbox.formats.coco.records import CocoRecords
 from lucidbox.formats.json_text import collector_off, cut_list, fast_parse, parse_list, read_bytes
 from lucidbox.formats.uniform_json import SPARE_BYTES, EntryTemplate, NotUniformError
@@ -46,8 +45,8 @@ class CocoResults:
 def read_results(path: str | Path) -> CocoResults:
     """Read a result file.
 
-    The file is read in pieces: those in which all entries are written alike by NumPy, in several threads, others by
-    a JSON parser. Both give the same numbers to the last bit.
+    The file is read in pieces by several threads: pieces in which all entries are written alike with NumPy, others
+    with a JSON parser. Both give the same numbers to the last bit.
 
     Raises:
         DataError: unreadable, not JSON, or a field missing or wrong; names file, entry and field. Numbers may be
@@ -83,22 +82,21 @@ def write_results(path: str | Path, results: CocoResults) -> None:
 def _read_pieces(content: bytes, source: str) -> Iterator[CocoResults]:
     """The entries of a file, some at a time."""
     read = 0
-    with ThreadPoolExecutor(min(_THREADS, cores())) as pool:
-        work = partial(_parse_piece, content, _template(content))
-        try:
-            for piece in in_order(pool, work, cut_list(content), 2 * _THREADS):
-                columns = _from_entries(piece, source, read) if isinstance(piece, list) else piece
-                read += len(columns)
-                yield columns
-        except DataError:
-            raise
-        except ValueError:
-            # A cut inside a string or a nested object leaves an unbalanced piece, which never parses; a comma
-            # before the closing bracket leaves an empty one. Reading the file whole tells what is right.
-            pass
-        else:
-            if read:
-                return
+    work = partial(_parse_piece, content, _template(content))
+    try:
+        for piece in in_threads(work, cut_list(content), min(_THREADS, cores())):
+            columns = _from_entries(piece, source, read) if isinstance(piece, list) else piece
+            read += len(columns)
+            yield columns
+    except DataError:
+        raise
+    except ValueError:
+        # A cut inside a string or a nested object leaves a piece that is not JSON; a comma before the closing
+        # bracket leaves an empty one. Reading the file whole tells what is right.
+        pass
+    else:
+        if read:
+            return
     yield _from_entries(parse_list(content, source)[read:], source, read)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.core.array_types import Int
+from lucidbox.core.boxes import cxcywh_to_xywh
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
@@ -79,8 +80,7 @@ def _dataset(description: YoloDescription, part: YoloPart, labelled: Sequence[_L
     pictures = np.repeat(np.arange(len(labelled)), counts)
     classes = np.concatenate([np.zeros(0, np.int64), *(labels.classes for labels in found)])
     shares = np.concatenate([np.zeros((0, 4)), *(labels.boxes for labels in found)])
-    corners = shares[:, :2] - shares[:, 2:] / 2
-    boxes = np.concatenate([corners, shares[:, 2:]], axis=1) * np.tile(sizes[pictures], 2)
+    boxes = cxcywh_to_xywh(shares) * np.tile(sizes[pictures], 2)
     return DataSet(
         part.name, source, root, names,
         np.array(description.category_ids or coco_category_ids(names), np.int64),
