@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +20,8 @@ _FIELDS = ("image_id", "category_id", "bbox", "score")
 _THREADS = 2
 
 
-@dataclass(frozen=True, eq=False)
-class CocoResults:
-    """The columns of a result file.
+class CocoResults(NamedTuple):
+    """The columns of a result file: a row for each detection.
 
     Attributes:
         image_ids: of each detection.
@@ -37,10 +35,6 @@ class CocoResults:
     boxes_xywh: Float[np.ndarray, "n 4"]
     scores: Float[np.ndarray, " n"]
 
-    def __len__(self) -> int:
-        """Number of detections."""
-        return len(self.scores)
-
 
 def read_results(path: str | Path) -> CocoResults:
     """Read a result file.
@@ -49,18 +43,12 @@ def read_results(path: str | Path) -> CocoResults:
     with a JSON parser. Both give the same numbers to the last bit.
 
     Raises:
-        DataError: unreadable, not JSON, or a field missing or wrong; names file, entry and field. Numbers may be
-            NaN or infinite.
+        DataError: unreadable, not JSON, or a field missing or wrong; names file, entry and field.
     """
     source = str(path)
     with collector_off():
         pieces = list(_read_pieces(read_bytes(path), source))
-    return CocoResults(
-        np.concatenate([piece.image_ids for piece in pieces]),
-        np.concatenate([piece.category_ids for piece in pieces]),
-        np.concatenate([piece.boxes_xywh for piece in pieces]),
-        np.concatenate([piece.scores for piece in pieces]),
-    )
+    return CocoResults(*map(np.concatenate, zip(*pieces, strict=True)))
 
 
 def write_results(path: str | Path, results: CocoResults) -> None:
@@ -69,14 +57,10 @@ def write_results(path: str | Path, results: CocoResults) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = zip(
-        results.image_ids.tolist(),
-        results.category_ids.tolist(),
-        results.boxes_xywh.round(3).tolist(),
-        results.scores.round(5).tolist(),
-        strict=True,
-    )
-    atomic_write(path, json.dumps([dict(zip(_FIELDS, row, strict=True)) for row in rows]))
+    images, categories, boxes, scores = results
+    columns = images.tolist(), categories.tolist(), boxes.round(3).tolist(), scores.round(5).tolist()
+    rows = [dict(zip(_FIELDS, row, strict=True)) for row in zip(*columns, strict=True)]
+    atomic_write(path, json.dumps(rows))
 
 
 def _read_pieces(content: bytes, source: str) -> Iterator[CocoResults]:
@@ -85,8 +69,8 @@ def _read_pieces(content: bytes, source: str) -> Iterator[CocoResults]:
     work = partial(_parse_piece, content, _template(content))
     try:
         for piece in in_threads(work, cut_list(content), min(_THREADS, cores())):
-            columns = _from_entries(piece, source, read) if isinstance(piece, list) else piece
-            read += len(columns)
+            columns = piece if isinstance(piece, CocoResults) else _from_entries(piece, source, read)
+            read += len(columns.scores)
             yield columns
     except DataError:
         raise
@@ -154,7 +138,9 @@ def _from_entries(entries: list[Any], source: str, first: int) -> CocoResults:
         DataError: a field is missing or wrong.
     """
     records = CocoRecords(entries, source, first=first)
-    images, categories = records.whole_numbers("image_id"), records.whole_numbers("category_id")
-    boxes, scores = records.boxes("bbox"), records.numbers("score")
-    records.refuse(_FIELDS)
-    return CocoResults(images.values, categories.values, boxes.values, scores.values)
+    columns = (
+        records.whole_numbers("image_id"), records.whole_numbers("category_id"), records.boxes("bbox"),
+        records.numbers("score"),
+    )  # fmt: skip
+    records.refuse_problems()
+    return CocoResults(*(column.values for column in columns))

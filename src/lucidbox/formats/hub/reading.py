@@ -20,7 +20,7 @@ import numpy as np
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.errors import DataError, LucidboxError, SourceError
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.formats.coco.annotations import build_dataset, notes_on
+from lucidbox.formats.coco.annotations import scan_annotations
 from lucidbox.formats.dataset import DataSet
 from lucidbox.formats.hub.box_forms import MEANINGS, BoxForm, choose_form, parse_form
 from lucidbox.formats.hub.images import HubPictures, look_at_images
@@ -158,13 +158,13 @@ class _Scanner:
         columns = read_columns(objects, files, self.source)
         form = self._form(columns)
         annotations = columns.converted(form)
-        dataset = build_dataset(self.name, self.source, None, columns.images, columns.categories, annotations)
-        self.problems.extend(annotations.records.problems)
-        self.notes.extend(notes_on(annotations, dataset))
-        category_ids = np.array(coco_category_ids(dataset.names), np.int64)
+        scan = scan_annotations(self.name, self.source, None, columns.images, columns.categories, annotations)
+        self.problems.extend(scan.problems)
+        self.notes.extend(scan.notes)
+        category_ids = np.array(coco_category_ids(scan.dataset.names), np.int64)
         outside = np.array([file.outside for file in files.values()], bool)
         pictures = HubPictures(rows, column, np.array(list(files), np.int64), outside, self.source)
-        return HubPart(replace(dataset, category_ids=category_ids), pictures), form
+        return HubPart(replace(scan.dataset, category_ids=category_ids), pictures), form
 
     def _form(self, columns: HubColumns) -> BoxForm:
         default: BoxForm = "xyxy" if _CORNERS_FAMILY in self.family else "xywh"
