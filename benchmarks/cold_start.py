@@ -33,7 +33,7 @@ def import_times(command, folder):
             found.setdefault(match[3], int(match[2]) / 1000)
     return {
         name: found[name]
-        for name in ("numpy", "cv2", "openvino", "argparse", "lucidbox.detector.detector")
+        for name in ("numpy", "cv2", "openvino", "argparse", "lucidbox.detector")
         if name in found
     }
 

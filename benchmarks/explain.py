@@ -33,23 +33,23 @@ from pytorch_grad_cam import EigenCAM, GradCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from lucidbox import Detector, weights
-from lucidbox.cli.explain_measure import table
+from lucidbox.cli.explain.measure import method_table
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.evaluate import load_truth
-from lucidbox.explain.batch import GAUSSIAN, method_maps, networks_of, picture_figures
+from lucidbox.explain.batch import GAUSSIAN, image_figures, method_maps, networks_of
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.explanation import explain_targets
 from lucidbox.explain.faithfulness import Faithfulness, map_overlap, points_inside, share_inside
 from lucidbox.explain.hooks import landmarks, twin
 from lucidbox.explain.measuring import averaged, right_detections
 from lucidbox.explain.methods import METHODS
-from lucidbox.explain.scene import look, target_of, to_picture
+from lucidbox.explain.targets import target_of, to_image
 from lucidbox.images.reading import read_image
 from lucidbox.validate.inference import files_of
 
 OURS = tuple(name for name in METHODS if name != "drise")
 THEIRS = {"GradCAM": GradCAM, "LayerCAM": LayerCAM, "EigenCAM": EigenCAM}
-PAIRED = ("ours odam", "ours odam-fine", "pytorch-grad-cam GradCAM")
+PAIRED = ("ours odam", "pytorch-grad-cam GradCAM")
 
 
 class Kept:
@@ -99,29 +99,29 @@ class ClassLogits(torch.nn.Module):
         return (logits * (logits.detach().sigmoid() > 0.25)).sum(dim=2)
 
 
-def their_maps(wrapped, images, scene, layer, class_id):
+def their_maps(wrapped, images, raw, layer, class_id):
     """The peer's maps in the picture's own pixels, of a class at a layer."""
     maps = {}
     for name, make in THEIRS.items():
         # Anew each time: one that waits for its turn hoards what its layer puts out in everyone else's.
         with make(wrapped, [wrapped.network.get_submodule(layer)]) as cam:
-            maps[name] = to_picture(cam(images, [ClassifierOutputTarget(class_id)])[0], scene.frame)
+            maps[name] = to_image(cam(images, [ClassifierOutputTarget(class_id)])[0], raw.letterbox)
     return maps
 
 
 def maps_of_all(detector, network, path, found):
     """By method, the maps of a picture's detections in its own pixels."""
-    scene = look(detector, read_image(path))
-    targets = [target_of(scene, one) for one in found]
-    ours = method_maps(scene, targets, network, OURS)
-    maps = {f"ours {name}": [to_picture(heat, scene.frame) for heat in heats] for name, heats in ours.items()}
-    images = torch.from_numpy(scene.pixels).permute(2, 0, 1)[None].float() / 255
+    raw = detector.predictor.infer([read_image(path)])[0].copy()
+    targets = [target_of(raw, one) for one in found]
+    ours = method_maps(detector.predictor, raw, targets, network, OURS)
+    maps = {f"ours {name}": [to_image(heat, raw.letterbox) for heat in heats] for name, heats in ours.items()}
+    images = torch.from_numpy(raw.pixels).permute(2, 0, 1)[None].float() / 255
     wrapped, by_class = ClassLogits(network, images), {}
-    levels = np.cumsum([scene.pixels[::stride, ::stride, 0].size for stride in network.strides])
+    levels = np.cumsum([raw.pixels[::stride, ::stride, 0].size for stride in network.strides])
     for target in targets:
         layer = landmarks(network).levels[np.searchsorted(levels, target.anchor, side="right")]
         if (layer, target.class_id) not in by_class:
-            by_class[layer, target.class_id] = their_maps(wrapped, images, scene, layer, target.class_id)
+            by_class[layer, target.class_id] = their_maps(wrapped, images, raw, layer, target.class_id)
         for name, heat in by_class[layer, target.class_id].items():
             maps.setdefault(f"pytorch-grad-cam {name}", []).append(heat)
     return maps
@@ -165,15 +165,15 @@ def curves_part(detector, network, groups, kept, limit, methods):
         return [method for method in (GAUSSIAN, *methods) if (name, method) not in done]
 
     for path, found in in_turn(groups, missing, limit):
-        scene = look(detector, read_image(path))
-        for method, rows in picture_figures(scene, found, networks, missing(path.name)).items():
+        raw = detector.predictor.infer([read_image(path)])[0].copy()
+        for method, rows in image_figures(detector.predictor, raw, found, networks, missing(path.name)).items():
             figures = [dataclasses.asdict(row) for row in rows]
             kept.add({"picture": path.name, "method": method, "figures": figures})
     by_method = {}
     for line in kept.lines:
         rows = [Faithfulness(**one) for one in line["figures"]]
         by_method.setdefault(line["method"], {})[line["picture"]] = rows
-    print("\n\n" + table([of_same_pictures(method, by_method) for method in by_method]))
+    print("\n\n" + method_table([of_same_pictures(method, by_method) for method in by_method]))
 
 
 def of_same_pictures(method, by_method):
@@ -192,19 +192,21 @@ def timed(action):
 
 def times_part(detector, network, path):
     """Gradient methods beside a forward pass, and drise beside its engine, taken in turns."""
-    scene = look(detector, read_image(path))
-    found = detector(scene.picture, conf=0.0001)[:20]  # so many are rarely found above a usual threshold
-    targets = [target_of(scene, one) for one in found]
-    images = torch.from_numpy(scene.pixels).permute(2, 0, 1)[None].float() / 255
+    raw = detector.predictor.infer([read_image(path)])[0].copy()
+    found = detector(raw.image, conf=0.0001)[:20]  # so many are rarely found above a usual threshold
+    targets = [target_of(raw, one) for one in found]
+    images = torch.from_numpy(raw.pixels).permute(2, 0, 1)[None].float() / 255
     masking = Masking(masks=40)
-    batch = np.stack([scene.pixels] * masking.batch)
+    batch = np.stack([raw.pixels] * masking.batch)
 
     def pass_forward():
         with torch.inference_mode():
             network(images)
 
     def explaining(method, count):
-        made = explain_targets(scene, list(found[:count]), targets[:count], method=method, network=network)
+        made = explain_targets(
+            detector.predictor, raw, list(found[:count]), targets[:count], method=method, network=network
+        )
         return [one.heatmap for one in made]
 
     actions = {"forward": pass_forward}
@@ -212,7 +214,7 @@ def times_part(detector, network, path):
         actions[method, 1] = lambda method=method: explaining(method, 1)
         actions[method, len(found)] = lambda method=method: explaining(method, len(found))
     actions["engine"] = lambda: [detector.engine(batch) for _ in range(masking.masks // masking.batch)]
-    actions["drise"] = lambda: drise(detector.engine, scene.pixels, targets[:1], masking)
+    actions["drise"] = lambda: drise(detector.engine, raw.pixels, targets[:1], masking)
     rounds = [{name: timed(action) for name, action in actions.items()} for _ in range(5)]
 
     def median(value):

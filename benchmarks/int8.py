@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.core.parallel import cores
-from lucidbox.detector import model_cache
+from lucidbox.detector.loading import graph_of
 from lucidbox.engines.openvino import HINTS, OpenVinoEngine, shared_core
+from lucidbox.model_files import look_at
 
 SIZES = ((640, 640), (480, 640), (320, 320))
 
@@ -64,7 +65,7 @@ def main():
     parser.add_argument("--int8", required=True, type=Path)
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
-    graph = model_cache.through(arguments.weights)
+    graph = graph_of(look_at(arguments.weights)).path
     engines = {
         "fp32": OpenVinoEngine(graph, "fp32"),
         "bf16": OpenVinoEngine(graph, "bf16"),

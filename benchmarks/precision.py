@@ -63,9 +63,9 @@ def measure(weights, engine, precision, images, truth):
     results, found, times = [], [], []
     for image_id, image in images.items():
         frame = fit_validation(image.shape[:2], 640, batch_shape([image.shape[:2]], 640))
-        results += detector.predict([image], [frame], VALIDATION)[0].to_coco(image_id)
+        results += detector.predictor([image], [frame], VALIDATION)[0].to_coco(image_id)
         found.append(detector(image))
-        pixels = detector.frame(image).apply(image)[None]
+        pixels = detector.predictor.letterbox_for(image.shape[:2]).apply(image)[None]
         started = time.perf_counter()
         detector.engine(pixels)
         times.append((time.perf_counter() - started) * 1000)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from lucidbox import Detector, Limits
-from lucidbox.cli.rules import read_annotations
+from lucidbox.cli.annotations import read_annotations
 from lucidbox.evaluate import CocoEvaluator
 from lucidbox.sources import open_sources
 from lucidbox.validate.inference import LIMITS, files_of
@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--images", required=True, type=Path)
     parser.add_argument("--annotations", required=True, type=Path)
     arguments = parser.parse_args()
-    truth = read_annotations(arguments.annotations, None, print)[0]
+    truth = read_annotations(arguments.annotations)[0]
     files = files_of(truth, arguments.images)
     whole, part = speed(Detector.load(arguments.weights), list(files.values())[:24], 3)
     print(
@@ -60,8 +60,8 @@ def main():
         answers = []
         for within, evaluator in zip((None, detector.size), evaluators, strict=True):
             (picture,) = open_sources(path, reduced_within=within)
-            frame = detector.frame_of(picture.size)
-            evaluator.add(image_id, detector.predict([picture.pixels], [frame], LIMITS)[0])
+            frame = detector.predictor.letterbox_for(picture.size)
+            evaluator.add(image_id, detector.predictor([picture.pixels], [frame], LIMITS)[0])
             answers.append(detector(picture))
         collector.add(*answers)
     aps = [evaluator.summary().stats[0] for evaluator in evaluators]

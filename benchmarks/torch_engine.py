@@ -34,7 +34,7 @@ def main():
     eager = Detecting(network).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (1, 640, 640, 3), dtype=np.uint8)
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255).contiguous()
-    engines = {precision: TorchEngine.of(network, precision, "cpu") for precision in ("fp32", "bf16")}
+    engines = {precision: TorchEngine(network, precision, device="cpu") for precision in ("fp32", "bf16")}
     calls = {"eager, fp32": lambda: eager(images)}
     calls |= {f"engine, {name}": lambda engine=engine: engine(pixels) for name, engine in engines.items()}
     times = {name: [] for name in calls}

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # Threads of two test processes on two cores only fight; set before any engine is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
@@ -14,7 +15,32 @@ from jaxtyping import install_import_hook
 
 install_import_hook("lucidbox", "shape_checking.checked")
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+TESTS = Path(__file__).resolve().parent
+GOLDEN, EXAMPLES, SHARED = TESTS / "golden", TESTS.parent / "examples", TESTS.parents[1] / "shared"
+
+THOROUGH = ("bundled", "cli/test_train.py", "engines", "explain", "export", "model", "train", "weights")
+"""Folders and files of tests that need torch."""
+CONVERSIONS = {"small_weights", "small_onnx", "bundled_onnx", "reference_onnx"}
+"""Fixtures that need torch."""
+
+
+def is_thorough(path):
+    """Whether a file, or a folder, is all of tests that need torch."""
+    return any((TESTS / name) in (path, *path.parents) for name in THOROUGH)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark as quick what needs no torch and is marked neither slow nor thorough: ``pytest -m quick``."""
+    for item in items:
+        if is_thorough(item.path) or CONVERSIONS.intersection(item.fixturenames):
+            item.add_marker("thorough")
+        if not any(item.get_closest_marker(name) for name in ("slow", "thorough")):
+            item.add_marker("quick")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Let a quick run not even import the tests that need torch."""
+    return True if config.option.markexpr == "quick" and is_thorough(collection_path) else None
 
 
 def shared_path(name: str) -> Path:
@@ -25,10 +51,29 @@ def shared_path(name: str) -> Path:
     return path
 
 
+def golden_path(name: str) -> Path:
+    """A file of reference numbers in tests/golden or ../shared/golden; the test is skipped where both lack it."""
+    path = GOLDEN / name
+    return path if path.exists() else shared_path(f"golden/{name}")
+
+
 @pytest.fixture
 def shared():
     """Function that gives a path below ../shared, or skips the test."""
     return shared_path
+
+
+@pytest.fixture
+def golden_file():
+    """Function that gives the path of a file of reference numbers, or skips the test."""
+    return golden_path
+
+
+@pytest.fixture
+def coco_folder():
+    """Real pictures with COCO's annotations: the 150 of ../shared, or the four of examples/ where it is absent."""
+    folder = SHARED / "data" / "coco-val-150"
+    return folder if folder.exists() else EXAMPLES
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -42,6 +87,11 @@ def cache_folder(tmp_path_factory):
     return folder
 
 
+def once(cache_folder, name):
+    """A lock: what several workers need is made by the first that comes, and found by the others."""
+    return FileLock(cache_folder / f"{name}.lock")
+
+
 @pytest.fixture(scope="session")
 def small_weights(cache_folder):
     """A safetensors file of a small three-class network with random weights."""
@@ -49,27 +99,38 @@ def small_weights(cache_folder):
     from models import NAMES, lively_network
 
     path = cache_folder / "small.safetensors"
-    if not path.exists():
-        made = weights.from_network(lively_network(), NAMES, licence="CC0-1.0", provenance="random numbers")
-        weights.write(made, path)
+    with once(cache_folder, path.name):
+        if not path.exists():
+            made = weights.from_network(lively_network(), NAMES, licence="CC0-1.0", provenance="random numbers")
+            weights.write(made, path)
     return path
 
 
-@pytest.fixture(scope="session")
-def small_onnx(small_weights):
-    """The same network through the door."""
-    from lucidbox.detector import model_cache
+def converted(path, cache_folder):
+    """The ONNX file made of a weights file, in the cache that all tests share; making it takes 20 seconds."""
+    from lucidbox.detector.loading import graph_of
+    from lucidbox.model_files import look_at
     from models import unchecked_shapes
 
-    with unchecked_shapes():
-        return model_cache.through(small_weights)
+    with once(cache_folder, path.name), unchecked_shapes():
+        return graph_of(look_at(path)).path
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_weights, cache_folder):
+    """The small network as ONNX."""
+    return converted(small_weights, cache_folder)
+
+
+@pytest.fixture(scope="session")
+def bundled_onnx(cache_folder):
+    """The bundled network as the ONNX file that its safetensors file is converted to."""
+    from lucidbox import bundled
+
+    return converted(bundled.SAFETENSORS, cache_folder)
 
 
 @pytest.fixture(scope="session")
 def reference_onnx(cache_folder):
-    """The reference YOLO11n through the door; the test is skipped where ../shared is absent."""
-    from lucidbox.detector import model_cache
-    from models import unchecked_shapes
-
-    with unchecked_shapes():
-        return model_cache.through(shared_path("weights/yolo11n-reference.pt"))
+    """The reference YOLO11n as ONNX; the test is skipped where ../shared is absent."""
+    return converted(shared_path("weights/yolo11n-reference.pt"), cache_folder)

@@ -76,3 +76,10 @@ def picture(height, width, box):
     image = np.full((height, width, 3), 60, np.uint8)
     image[box[1] : box[3], box[0] : box[2]] = 255, 0, 0
     return image
+
+
+def engine_of(path, **options):
+    """The engine of a detector for a model file."""
+    from lucidbox import Detector
+
+    return Detector.load(path, **options).engine

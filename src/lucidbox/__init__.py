@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lucidbox.core.detections import Detections as Detections
     from lucidbox.core.errors import LucidboxError as LucidboxError
     from lucidbox.detect.nms import Limits as Limits
-    from lucidbox.detector.detector import Detector as Detector
+    from lucidbox.detector import Detector as Detector
 
 _HOMES = {
     "Detections": "core.detections",

@@ -74,6 +74,7 @@ def test_nothing_to_measure_is_refused(tmp_path):
         sample(open_sources(tmp_path / "gone.jpg"), 1)
 
 
+@pytest.mark.thorough
 def test_commands_take_turns(tmp_path):
     log = tmp_path / "log"
     write = "import sys; open(sys.argv[1], 'a').write(sys.argv[2])"
@@ -85,6 +86,7 @@ def test_commands_take_turns(tmp_path):
     assert result.ratio == pytest.approx(result.rival.p50 / result.ours.p50)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("rival", "words"),
     [

@@ -242,17 +242,17 @@ def test_what_cannot_be_done_is_said_before_the_model_is_loaded(evaluate, option
 
 
 def test_missed_objects_are_traced_in_the_same_batches(evaluate, monkeypatch):
-    from lucidbox.cli import validating
+    from lucidbox.validate import inference
 
     groups = []
-    answers = validating.validation.answers
+    answers = inference.answers
 
     def watched(detector, given):
         kept = list(given)
         groups.append([[image_id for image_id, _ in group] for group in kept])
         return answers(detector, kept)
 
-    monkeypatch.setattr(validating.validation, "answers", watched)
+    monkeypatch.setattr(inference, "answers", watched)
     assert evaluate("--missed", "--batch", "2")[0] == 0
     detecting, tracing = groups
     assert len(tracing) >= 1

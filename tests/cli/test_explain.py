@@ -10,11 +10,11 @@ from PIL import Image
 
 from lucidbox import Detector
 from lucidbox.cli.explain import EXAMPLES
-from lucidbox.cli.explain_report import say_near
+from lucidbox.cli.explain.report import say_near
 from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.filesystem import sha256_of
-from lucidbox.explain import DEFAULT, METHODS
-from lucidbox.explain.why_not import Near
+from lucidbox.explain import DEFAULT_METHOD, METHODS
+from lucidbox.explain.near_anchors import Near
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_panel_map_and_words(command, noise, tmp_path):
         assert levels.size == (160, 96)
         assert np.abs(np.array(levels) / 65535 - heat).max() < 1e-4
     assert len(list(folder.glob("*-panel.png"))) == len(list(folder.glob("*-overlay.png"))) == 1
-    assert json.loads((folder / "explanations.json").read_text())[0]["method"] == DEFAULT
+    assert json.loads((folder / "explanations.json").read_text())[0]["method"] == DEFAULT_METHOD
     assert sha256_of(picture) == before
 
 
@@ -270,7 +270,7 @@ def test_help_knows_every_method():
     """Written out there, since help loads no NumPy."""
     assert all(f"  {name:<14} {method.summary}" in EXAMPLES for name, method in METHODS.items())
     assert EXAMPLES.count("(default)") == 1
-    assert f"{METHODS[DEFAULT].summary} (default)" in EXAMPLES
+    assert f"{METHODS[DEFAULT_METHOD].summary} (default)" in EXAMPLES
 
 
 def test_measure_without_annotations(command, tmp_path):

@@ -9,8 +9,9 @@ from PIL import Image
 
 from lucidbox import bundled
 from lucidbox.cli import main
+from lucidbox.cli.console import Failures
 from lucidbox.cli.export import _calibration
-from lucidbox.detector import model_cache
+from lucidbox.model_files import look_at
 from models import unchecked_shapes
 
 
@@ -38,7 +39,7 @@ def test_a_file_is_named_after_what_it_is_and_described(export, tmp_path):
     assert f"{path}: fp16, 1×96×160, suppression inside" in out
     assert "run by openvino and onnxruntime it differs" in out
     assert "licence: CC0-1.0" in out
-    info = model_cache.read_info(path)
+    info = look_at(path).info
     assert (info.shape, info.suppression.conf) == ((1, 96, 160), 0.3)
 
 
@@ -52,7 +53,7 @@ def test_a_file_is_named_after_what_it_is_and_described(export, tmp_path):
             ("--to", "onnx", "--precision", "int8", "--images", ".", "--calibrate", "0"),
             "--calibrate 0 is less than 1",
         ),
-        (("--to", "tensorrt", "--precision", "int8", "--images", "."), "int8 is for onnx and openvino"),
+        (("--to", "tensorrt"), "form 'tensorrt' is unknown"),
         (("--to", "torchscript", "--precision", "int8", "--images", "."), "TorchScript is written in fp32"),
         (("--to", "onnx", "--conf", "0.3"), "--conf has a meaning with --suppress only"),
         (("--to", "onnx", "--suppress", "--conf", "3"), "conf 3.0 is not between 0 and 1"),
@@ -88,8 +89,9 @@ def test_int8_is_measured_on_pictures_chosen_evenly(tmp_path, capsys):
     (tmp_path / "5.png").write_bytes(b"no picture")
 
     def chosen(count):
-        failures = []
-        return [int(picture[0, 0, 0]) for picture in _calibration(str(tmp_path), count, failures)], len(failures)
+        failures = Failures()
+        chosen = [int(picture[0, 0, 0]) for picture in _calibration(str(tmp_path), count, failures)]
+        return chosen, failures.count
 
     assert chosen(4) == ([0, 2, 7], 1)
     assert "5.png" in capsys.readouterr().err
@@ -108,7 +110,7 @@ def test_int8_without_a_readable_picture_is_told(tmp_path, capsys):
     assert not (tmp_path / "a.onnx").exists()
 
 
-def test_an_int8_file_is_described_by_what_it_finds_again(tmp_path, capsys):
+def test_an_int8_file_is_described_by_what_it_finds_again(bundled_onnx, tmp_path, capsys):
     target = tmp_path / "int8.onnx"
     pictures = Path(__file__).parents[2] / "examples"
     options = ["--to", "onnx", "--precision", "int8", "--images", str(pictures), "--out", str(target)]

@@ -10,7 +10,8 @@ import onnx
 import pytest
 from PIL import Image
 
-from lucidbox import Detector
+from lucidbox import Detections, Detector
+from lucidbox.cli.predict import describe_detections
 from lucidbox.export.variants import with_metadata
 
 
@@ -214,11 +215,18 @@ def test_version_and_doctor(capsys):
     assert findings["packages"]["numpy"] == np.__version__
 
 
-@pytest.mark.parametrize("verb", [[], ["predict"], ["weights"], ["weights", "convert"], ["doctor"], ["evaluate"]])
-def test_help_has_examples(verb, capsys):
-    from lucidbox.cli import main
+def found(*scores_and_classes, names=("person", "traffic/light", "人")):
+    scores, classes = np.array(scores_and_classes, np.float64).reshape(-1, 2).T
+    boxes = np.tile(np.array([0, 0, 9, 9], np.float32), (len(scores), 1))
+    return Detections(boxes, scores.astype(np.float32), classes.astype(int), names)
 
-    with pytest.raises(SystemExit) as stop:
-        main([*verb, "--help"])
-    assert stop.value.code == 0
-    assert "lucidbox " in capsys.readouterr().out.split("examples:")[1]
+
+def test_describe_counts_classes_best_first():
+    assert describe_detections(found((0.9, 2), (0.8, 0), (0.7, 2))) == "人 2, person 1"
+    assert describe_detections(found((0.1, 0), (0.8, 1))) == "traffic/light 1, person 1"
+    assert describe_detections(found()) == "no objects"
+
+
+def test_describe_cannot_steer_a_terminal():
+    assert describe_detections(found((0.9, 0), names=("\x1b[2Jred\n",))) == "[2Jred 1"
+    assert describe_detections(found((0.9, 0), names=("\x07",))) == "#0 1"

@@ -1,13 +1,13 @@
-"""Progress bars: shown where somebody looks, and nowhere else."""
+"""Lines and progress bars on standard error; bars on a terminal only."""
 
 import sys
 
 import numpy as np
 import pytest
 
-from lucidbox.cli.progress import bar, tell
+from lucidbox.cli.console import ProgressBar, progress, say, say_error
 from lucidbox.explain.drise import Masking, drise
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 from models import RedFinder, picture
 
 
@@ -18,27 +18,34 @@ def terminal(monkeypatch):
 
 
 def test_nothing_is_shown_where_nobody_looks(capsys):
-    items = [1, 2, 3]
-    assert bar()(items, 3) is items
-    tell("a line")
+    assert list(progress()([1, 2, 3], 3)) == [1, 2, 3]
+    bar = ProgressBar(3)
+    bar.advance()
+    bar.close()
+    say("a line")
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "a line\n")
+    assert (captured.out, captured.err) == ("", "lucidbox: a line\n")
+
+
+def test_a_name_cannot_disturb_the_terminal(capsys):
+    say_error("bad\x1b[2J\nname.jpg: no such file")
+    assert capsys.readouterr().err == "lucidbox: error: bad [2J name.jpg: no such file\n"
 
 
 def test_a_terminal_sees_counts_and_lines_between(terminal, capsys):
     terminal()
-    for item in bar("mask")(iter("ab"), 2):
-        tell(f"line {item}")
+    for item in progress("mask")(iter("ab"), 2):
+        say(f"line {item}")
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "0/2" in captured.err
-    assert all(line.strip() == line for line in captured.err.splitlines() if line.startswith("line"))
-    assert captured.err.count("line ") == 2
+    assert all(line.strip() == line for line in captured.err.splitlines() if line.startswith("lucidbox"))
+    assert captured.err.count("lucidbox: line ") == 2
 
 
 def test_a_length_that_nobody_knows(terminal, capsys):
     terminal()
-    assert list(bar()(iter("abc"), None)) == ["a", "b", "c"]
+    assert list(progress()(iter("abc"), None)) == ["a", "b", "c"]
     assert "picture" in capsys.readouterr().err
 
 

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from squares import NAMES, QUICK, squares
+from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import weights
 from lucidbox.cli import main
 from lucidbox.model import build
 from lucidbox.train.checkpoint import load_checkpoint, save_checkpoint
 from lucidbox.train.recipe import Recipe, read_recipe
-from lucidbox.train.results import Results
 
 SETTINGS = [part for key, value in (QUICK | {"epochs": 1}).items() for part in ("--set", f"{key}={value}")]
 
@@ -60,8 +59,8 @@ def train(tmp_path, monkeypatch, capfd):
 
 @pytest.fixture
 def quick(train, tiny, monkeypatch):
-    """The same with a tiny network and a recipe of one epoch, and without the export at the end."""
-    monkeypatch.setattr(Results, "export_best", lambda self: None)
+    """The same with a tiny network and a recipe of one epoch, and without the export and pictures at the end."""
+    leave_out_ends(monkeypatch)
     return lambda *arguments: train(*arguments, "--weights", tiny, *SETTINGS)
 
 
@@ -281,7 +280,7 @@ def begun(tiny, tmp_path_factory):
     data = squares(root / "data")
     more = ["--set", "seed=1", "--set", "freeze=backbone.stem", "--out", str(root / "out")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Results, "export_best", lambda self: None)
+        leave_out_ends(patch)
         assert main(["train", str(data), "--weights", str(tiny), *SETTINGS, *more]) == 0
     return root / "out"
 
@@ -329,7 +328,7 @@ def test_other_data_to_validate_on_are_not_resumed_with(train, begun, tmp_path):
 
 
 def test_the_same_may_be_said_again_and_the_data_may_have_moved(train, begun, tmp_path, monkeypatch):
-    monkeypatch.setattr(Results, "export_best", lambda self: None)
+    leave_out_ends(monkeypatch)
     shutil.copytree(begun, "out")
     shutil.copytree(begun.parent / "data", "moved")
     same = ["--model", "notebook", "--epochs", "1", "--set", "freeze=backbone.stem", "--set", "mosaic=1"]
@@ -339,7 +338,7 @@ def test_the_same_may_be_said_again_and_the_data_may_have_moved(train, begun, tm
 
 
 def test_a_training_that_python_began_is_resumed_with_its_data_named(train, begun, tmp_path, monkeypatch):
-    monkeypatch.setattr(Results, "export_best", lambda self: None)
+    leave_out_ends(monkeypatch)
     kept = load_checkpoint(begun / "checkpoint.safetensors")
     notes = {key: kept.notes[key] for key in ("logs", "licence", "provenance", "scaler")}
     shutil.copytree(begun, "out")

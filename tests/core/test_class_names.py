@@ -30,8 +30,8 @@ def test_unknown_class_is_named_with_a_hint(wanted, hint):
         class_ids([wanted], COCO_NAMES)
 
 
-def test_coco_ids_agree_with_the_official_file(shared):
+def test_coco_ids_agree_with_the_official_file(golden_file):
     import json
 
-    categories = json.loads(shared("data/coco-val-150/instances.json").read_text())["categories"]
+    categories = json.loads(golden_file("eval/instances_val2014_100.json").read_text())["categories"]
     assert [(entry["name"], entry["id"]) for entry in categories] == list(zip(COCO_NAMES, COCO_IDS, strict=True))

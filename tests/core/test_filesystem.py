@@ -134,6 +134,7 @@ def test_no_permission(tmp_path, monkeypatch):
         atomic_write(tmp_path / "a", "x")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes and users")
 def test_a_locked_folder(tmp_path):
     """A folder that must not even be looked into; root, whom nothing locks out, becomes nobody for it."""
@@ -209,6 +210,7 @@ def test_error_about_another_file_is_not_ours(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="resource limits are POSIX")
 def test_a_write_that_really_fails_half_way(tmp_path):
     """A limit on the size of files makes the system refuse the rest of a write, as a full disk does."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.save.results import save_image
+from lucidbox.save.encode import save_image
 
 NAMES = ("person", "car", "dog")
 CATEGORIES = [{"id": number, "name": name} for number, name in zip((1, 3, 18), NAMES, strict=True)]

@@ -150,5 +150,5 @@ def test_all_problems_of_a_damaged_real_set_are_found(shared, tmp_path):
     assert report.parts == (("all", 150, len(document["annotations"]) - 60),)
 
 
-def test_a_real_set_is_whole(shared):
-    assert replace(check(shared("data/coco-val-150")), parts=()).problems == ()
+def test_a_real_set_is_whole(coco_folder):
+    assert replace(check(coco_folder), parts=()).problems == ()

@@ -39,9 +39,10 @@ def test_no_objects_at_all(tmp_path):
     assert counted.aspect_ratios.mean == 0
 
 
-def test_real_data_counted_another_way(shared):
-    document = json.loads(shared("data/coco-val-150/instances.json").read_text())
-    counted = statistics(read_dataset(shared("data/coco-val-150")).part())
+def test_real_data_counted_another_way(golden_file):
+    file = golden_file("eval/instances_val2014_100.json")
+    document = json.loads(file.read_text())
+    counted = statistics(read_dataset(file).part())
     names = {one["id"]: one["name"] for one in document["categories"]}
     single = [one for one in document["annotations"] if not one["iscrowd"]]
     objects = Counter(names[one["category_id"]] for one in single)

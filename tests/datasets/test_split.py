@@ -40,8 +40,8 @@ def test_with_one_class_a_picture_at_most_the_shares_are_exact_to_one_picture(ma
         assert abs((owners[presence[:, column]] == 0).sum() - 0.7 * count) <= 1
 
 
-def test_real_classes_keep_their_shares_better_than_by_chance(shared):
-    part = read_dataset(shared("data/coco-val-150")).part()
+def test_real_classes_keep_their_shares_better_than_by_chance(golden_file):
+    part = read_dataset(golden_file("eval/instances_val2014_100.json")).part()
     presence = part.presence()[:, part.presence().sum(axis=0) >= 4]
     counts = presence.sum(axis=0)
     owners = stratify(part.presence(), (0.75, 0.25), part.file_names, 0)
@@ -57,8 +57,8 @@ def test_real_classes_keep_their_shares_better_than_by_chance(shared):
     assert abs((owners == 1).mean() - 0.25) < 0.04
 
 
-def test_another_seed_gives_another_split(shared):
-    part = read_dataset(shared("data/coco-val-150")).part()
+def test_another_seed_gives_another_split(golden_file):
+    part = read_dataset(golden_file("eval/instances_val2014_100.json")).part()
     first, second = (stratify(part.presence(), (0.5, 0.5), part.file_names, seed) for seed in (1, 2))
     assert (first != second).any()
 

@@ -9,8 +9,8 @@ from lucidbox.datasets import convert, read_dataset, read_truth, to_truth
 from lucidbox.evaluate import Predictions, evaluate, load_truth
 
 
-def test_the_same_truth_as_the_evaluators_own_reading(shared):
-    file = shared("data/coco-val-150/instances.json")
+def test_the_same_truth_as_the_evaluators_own_reading(golden_file):
+    file = golden_file("eval/instances_val2014_100.json")
     ours, theirs = to_truth(read_dataset(file).part()), load_truth(file)
     assert ours.category_names == theirs.category_names
     assert ours.file_names == theirs.file_names

@@ -21,8 +21,8 @@ def frames_of(case):
     }
 
 
-def test_all_reference_sizes(shared):
-    cases = json.loads(shared("golden/letterbox/cases.json").read_text())
+def test_all_reference_sizes(golden_file):
+    cases = json.loads(golden_file("letterbox/cases.json").read_text())
     assert len(cases) == 84
     for case in cases:
         for kind, frame in frames_of(case).items():
@@ -40,8 +40,8 @@ def test_all_reference_sizes(shared):
             assert frame.gain == pytest.approx(gains, abs=1e-12)
 
 
-def test_reference_pixels(shared):
-    pixels = np.load(shared("golden/letterbox/pixels.npz"))
+def test_reference_pixels(golden_file):
+    pixels = np.load(golden_file("letterbox/pixels.npz"))
     for index in range(5):
         image = pixels[f"in{index}"]
         original = image.shape[:2]
@@ -54,9 +54,9 @@ def test_reference_pixels(shared):
             assert np.array_equal(frame.apply(image), pixels[f"{kind}_{index}"]), (kind, index)
 
 
-def test_validation_batches_of_the_reference(shared):
+def test_validation_batches_of_the_reference(golden_file):
     """The shape of each of the reference's batches follows from the pictures in it."""
-    files = json.loads(shared("golden/val/inputs.json").read_text())["batch16"]
+    files = json.loads(golden_file("letterbox/validation.json").read_text())["batch16"]
     batches = {}
     for entry in files.values():
         batches.setdefault(entry["batch"], []).append(entry)

@@ -27,8 +27,8 @@ def overlap(first, second):
     return width * height / union if union > 0 else 0.0
 
 
-def test_reference_cases_equal_in_order(shared):
-    cases = np.load(shared("golden/nms/cases.npz"))
+def test_reference_cases_equal_in_order(golden_file):
+    cases = np.load(golden_file("nms/cases.npz"))
     names = sorted({key.split("/")[0] for key in cases})
     assert len(names) == 20
     for name in names:
@@ -43,9 +43,9 @@ def test_reference_cases_equal_in_order(shared):
                 assert kept.tolist() == cases[key].tolist(), key
 
 
-def test_the_notebooks_suppression(shared):
+def test_the_notebooks_suppression(golden_file):
     """The seed's nms and batched_nms, which add 1e-7 to the union: no IoU here is that near a threshold."""
-    cases = np.load(shared("golden/notebook/nms.npz"))
+    cases = np.load(golden_file("notebook/nms.npz"))
     for index in range(6):
         boxes, scores, classes = (cases[f"case{index}/{part}"] for part in ("boxes", "scores", "class_ids"))
         classes = classes.astype(np.int64)

@@ -10,8 +10,8 @@ from PIL import Image
 from lucidbox import Detector, Limits
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import EngineError, ImageError, OptionError
-from lucidbox.detector.detector import MANY
-from lucidbox.detector.stream import unread
+from lucidbox.detect.stream import MANY
+from lucidbox.detector.detector import lazy_items
 from lucidbox.engines import Prediction
 from lucidbox.sources import Picture, open_sources
 from models import RedFinder, picture
@@ -135,7 +135,7 @@ def test_many_threads_each_get_their_own_answer(detector):
 
 
 def test_torch_runs_weights_as_they_are_without_the_door(small_weights, monkeypatch):
-    monkeypatch.setattr("lucidbox.detector.model_cache.through", lambda *_: pytest.fail("converted for nothing"))
+    monkeypatch.setattr("lucidbox.detector.loading.graph_of", lambda *_: pytest.fail("converted for nothing"))
     detector = Detector.load(small_weights, engine="torch")
     assert detector.names == ("red", "green", "blue")
     assert len(detector(np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8))) > 0
@@ -154,7 +154,7 @@ def test_streams_take_pictures_and_refuse_what_is_none(detector, tmp_path):
     assert [len(result.detections) for result in detector.stream(pictures)] == [1]
     assert [len(result.detections) for result in detector.stream([tmp_path / "a.png", *pictures])] == [1, 1]
     with pytest.raises(OptionError, match="not ndarray; for arrays call the detector"):
-        list(unread([pictures[0].pixels]))
+        list(lazy_items([pictures[0].pixels]))
 
 
 def test_nan_at_one_level_only_is_found(detector):
@@ -170,7 +170,7 @@ def test_nan_at_one_level_only_is_found(detector):
 
 @pytest.mark.parametrize("limits", [{"conf": 2.0}, {"size": 100}, {"batch": 0}])
 def test_wrong_numbers_are_refused_before_a_model_is_converted(limits, monkeypatch):
-    monkeypatch.setattr("lucidbox.detector.model_cache.through", lambda *_: pytest.fail("converted first"))
+    monkeypatch.setattr("lucidbox.detector.loading.graph_of", lambda *_: pytest.fail("converted first"))
     with pytest.raises(OptionError):
         Detector.load("any.pt", **limits)
 
@@ -335,13 +335,12 @@ def test_real_pictures_have_the_same_answers_alone_and_in_a_stream(batch, small_
     for index in range(MANY + 12):
         shape = (96 + 32 * (index % 3), 160, 3)
         Image.fromarray(random.integers(0, 256, shape, dtype=np.uint8)).save(tmp_path / f"{index}.png")
-    detector = Detector.load(small_onnx, size=160, conf=0.3)
-    detector.batch = batch
+    detector = Detector.load(small_onnx, size=160, conf=0.3, batch=batch)
     results = list(detector.stream(tmp_path))
     assert [result.detections for result in results] == [detector(result.picture.source) for result in results]
     assert len(results) == MANY + 12
     assert sum(len(result.detections) for result in results) > 50
-    assert detector.for_many() is not detector.engine
+    assert detector.stream_runner.predictor_for_many.engine is not detector.engine
 
 
 @pytest.mark.slow

@@ -42,10 +42,10 @@ def compare(found, expected):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_twenty_four_pictures(engine, reference_onnx, shared):
+def test_the_twenty_four_pictures(engine, reference_onnx, golden_file, shared):
     detector = Detector.load(reference_onnx, engine=engine, precision="fp32")
     images = shared("data/coco-val-150/images")
-    for name, record in json.loads(shared("golden/predict/yolo11n.json").read_text()).items():
+    for name, record in json.loads(golden_file("predict/yolo11n.json").read_text()).items():
         found = detector(images / name)
         box, score, single, ordered = compare(found, record["detections"])
         assert single == 0, name
@@ -55,8 +55,8 @@ def test_the_twenty_four_pictures(engine, reference_onnx, shared):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_variants(engine, reference_onnx, shared):
-    variants = json.loads(shared("golden/predict/yolo11n-variants.json").read_text())
+def test_the_variants(engine, reference_onnx, golden_file, shared):
+    variants = json.loads(golden_file("predict/yolo11n-variants.json").read_text())
     images = shared("data/coco-val-150/images")
     assert len(variants) == 8
     for variant, record in variants.items():
@@ -81,7 +81,7 @@ def test_the_variants(engine, reference_onnx, shared):
 
 
 @pytest.mark.slow
-def test_validation_detections_equal_the_reference(reference_onnx, shared):
+def test_validation_detections_equal_the_reference(reference_onnx, golden_file, shared):
     """All 150 pictures at validation settings: as many detections, and the same ones."""
     from lucidbox import Limits
     from lucidbox.detect.letterbox import batch_shape, fit_validation
@@ -90,14 +90,14 @@ def test_validation_detections_equal_the_reference(reference_onnx, shared):
     detector = Detector.load(reference_onnx, precision="fp32")
     limits = Limits(conf=0.001, iou=0.7, several_labels=True)
     expected = {}
-    for entry in json.loads(shared("golden/val/predictions-batch1.json").read_text()):
+    for entry in json.loads(golden_file("val/predictions-batch1.json").read_text()):
         expected.setdefault(entry["image_id"], []).append(entry)
     total = 0
     for image_id, entries in expected.items():
         image = read_image(shared("data/coco-val-150/images") / f"{image_id:012d}.jpg")
         size = image.shape[:2]
         frame = fit_validation(size, 640, batch_shape([size], 640))
-        found = detector.predict([image], [frame], limits)[0]
+        found = detector.predictor([image], [frame], limits)[0]
         total += len(found)
         for ours, theirs in zip(found.to_coco(image_id)[:5], entries[:5], strict=True):
             assert abs(ours["score"] - theirs["score"]) < 1e-3

@@ -135,12 +135,14 @@ def run_with_font(font, code):
     return done.stdout.strip()
 
 
+@pytest.mark.thorough
 def test_the_users_font_comes_first(dejavu):
     code = "from lucidbox.draw.fonts import text_mask; print(text_mask('person', 40).tobytes().hex())"
     assert run_with_font(dejavu, code) != text_mask("person", 40).tobytes().hex()
     assert run_with_font("", code) == text_mask("person", 40).tobytes().hex()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 1000, b"\x00\x01\x00\x00broken"])
 def test_a_users_font_that_cannot_be_read_is_named(tmp_path, content):
     font = tmp_path / "mine.ttf"

@@ -9,6 +9,7 @@ import pytest
 from lucidbox import engines, weights
 from lucidbox.core.errors import EngineError, OptionError
 from lucidbox.engines import openvino
+from models import engine_of
 
 ON_OFFER = [("openvino", "fp32"), ("onnxruntime", "fp32"), ("torch", "fp32")]
 
@@ -33,7 +34,7 @@ def expected(small_weights, noise):
 
 @pytest.mark.parametrize(("name", "precision"), ON_OFFER)
 def test_every_engine_gives_the_networks_answer(name, precision, small_onnx, noise, expected):
-    engine = engines.load_engine(name, small_onnx, precision=precision)
+    engine = engine_of(small_onnx, engine=name, precision=precision)
     found = engine(noise)
     assert (engine.name, engine.precision) == (name, precision)
     assert found.boxes.dtype == found.scores.dtype == np.float32
@@ -44,7 +45,7 @@ def test_every_engine_gives_the_networks_answer(name, precision, small_onnx, noi
 
 @pytest.mark.parametrize("name", engines.ENGINES)
 def test_any_batch_and_any_multiple_of_32(name, small_onnx):
-    engine = engines.load_engine(name, small_onnx, precision="fp32")
+    engine = engine_of(small_onnx, engine=name, precision="fp32")
     for shape in ((1, 32, 32, 3), (3, 64, 96, 3), (1, 640, 32, 3)):
         found = engine(np.zeros(shape, np.uint8))
         anchors = sum((shape[1] // stride) * (shape[2] // stride) for stride in (8, 16, 32))
@@ -54,7 +55,7 @@ def test_any_batch_and_any_multiple_of_32(name, small_onnx):
 
 @pytest.mark.parametrize("name", engines.ENGINES)
 def test_a_picture_in_a_batch_answers_as_alone(name, small_onnx, noise):
-    engine = engines.load_engine(name, small_onnx, precision="fp32")
+    engine = engine_of(small_onnx, engine=name, precision="fp32")
     together = engine(noise).scores.copy()
     alone = np.concatenate([engine(noise[:1]).scores.copy(), engine(noise[1:]).scores.copy()])
     assert np.abs(together - alone).max() < 1e-5
@@ -62,7 +63,7 @@ def test_a_picture_in_a_batch_answers_as_alone(name, small_onnx, noise):
 
 @pytest.mark.parametrize("name", engines.ENGINES)
 def test_threads_do_not_get_each_others_answers(name, small_onnx):
-    engine = engines.load_engine(name, small_onnx, precision="fp32")
+    engine = engine_of(small_onnx, engine=name, precision="fp32")
     pictures = np.random.default_rng(0).integers(0, 256, (4, 1, 64, 64, 3), dtype=np.uint8)
     alone = [engine(picture).scores.copy() for picture in pictures]
     wrong = []
@@ -98,18 +99,18 @@ def test_unknown_engine_and_precision_are_refused(small_onnx):
     with pytest.raises(OptionError, match="'tensorflow' is unknown; choose auto, openvino"):
         engines.choose_engine("tensorflow")
     with pytest.raises(OptionError, match="'fp8' is unknown"):
-        engines.load_engine("openvino", small_onnx, precision="fp8")
+        engine_of(small_onnx, engine="openvino", precision="fp8")
     with pytest.raises(OptionError, match="is not in int8; make a file for openvino that is"):
-        engines.load_engine("openvino", small_onnx, precision="int8")
+        engine_of(small_onnx, engine="openvino", precision="int8")
     with pytest.raises(OptionError, match="threads 0"):
-        engines.load_engine("openvino", small_onnx, threads=0)
+        engine_of(small_onnx, engine="openvino", threads=0)
 
 
 def test_a_precision_that_an_engine_lacks_is_named(small_onnx):
     with pytest.raises(EngineError, match="onnxruntime on CPU computes in fp32, not bf16"):
-        engines.load_engine("onnxruntime", small_onnx, precision="bf16")
+        engine_of(small_onnx, engine="onnxruntime", precision="bf16")
     with pytest.raises(EngineError, match="does not compute in fp16"):
-        engines.load_engine("torch", small_onnx, precision="fp16")
+        engine_of(small_onnx, engine="torch", precision="fp16")
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
@@ -117,7 +118,7 @@ def test_a_damaged_model_is_one_line(name, small_onnx, tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(small_onnx.read_bytes()[:100_000])
     with pytest.raises(EngineError, match=r"broken\.onnx") as caught:
-        engines.load_engine(name, broken)
+        engine_of(broken, engine=name)
     assert "\n" not in str(caught.value)
 
 
@@ -128,7 +129,7 @@ def test_a_replaced_file_is_never_answered_by_the_old_model(small_onnx, noise, t
 
     path = tmp_path / "model.onnx"
     path.write_bytes(small_onnx.read_bytes())
-    before = engines.load_engine("openvino", path, precision="fp32")(noise).scores.max()
+    before = engine_of(path, engine="openvino", precision="fp32")(noise).scores.max()
     stat = path.stat()
     model = onnx.load(path)
     for constant in model.graph.initializer:
@@ -137,7 +138,7 @@ def test_a_replaced_file_is_never_answered_by_the_old_model(small_onnx, noise, t
     onnx.save(model, path)
     assert path.stat().st_size == stat.st_size
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    after = engines.load_engine("openvino", path, precision="fp32")(noise).scores.max()
+    after = engine_of(path, engine="openvino", precision="fp32")(noise).scores.max()
     assert before > 0.1
     assert after < 1e-3
 
@@ -145,17 +146,17 @@ def test_a_replaced_file_is_never_answered_by_the_old_model(small_onnx, noise, t
 def test_a_cache_that_cannot_be_written_is_done_without(small_onnx, noise, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "file" / "below"))
-    assert engines.load_engine("openvino", small_onnx)(noise).scores.shape[0] == 2
+    assert engine_of(small_onnx, engine="openvino")(noise).scores.shape[0] == 2
 
 
 def test_a_damaged_compiled_model_is_made_anew(small_onnx, noise, tmp_path, monkeypatch):
     monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path))
-    expected = engines.load_engine("openvino", small_onnx, precision="fp32")(noise).scores.copy()
+    expected = engine_of(small_onnx, engine="openvino", precision="fp32")(noise).scores.copy()
     (kept,) = (tmp_path / "openvino").iterdir()
     whole = kept.read_bytes()
     for content in (b"", b"abc", whole[:1000], whole[:-7], whole[:5000] + b"x" + whole[5001:]):
         kept.write_bytes(content)
-        again = engines.load_engine("openvino", small_onnx, precision="fp32")(noise).scores
+        again = engine_of(small_onnx, engine="openvino", precision="fp32")(noise).scores
         assert np.array_equal(again, expected)
         # Not the same bytes: OpenVINO numbers what it names, on and on in a process.
         assert openvino._whole_content(kept) is not None
@@ -163,14 +164,14 @@ def test_a_damaged_compiled_model_is_made_anew(small_onnx, noise, tmp_path, monk
 
 def test_a_kept_model_answers_bit_for_bit_as_the_compiled_one(small_onnx, noise, tmp_path, monkeypatch):
     monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path))
-    compiled, kept = (engines.load_engine("openvino", small_onnx)(noise) for _ in range(2))
+    compiled, kept = (engine_of(small_onnx, engine="openvino")(noise) for _ in range(2))
     assert np.array_equal(compiled.scores, kept.scores)
     assert np.array_equal(compiled.boxes, kept.boxes)
 
 
 @pytest.mark.parametrize(("name", "precision"), [*ON_OFFER, ("openvino", "auto")])
 def test_the_form_for_many_answers_bit_for_bit_from_many_threads(name, precision, small_onnx):
-    engine = engines.load_engine(name, small_onnx, precision=precision)
+    engine = engine_of(small_onnx, engine=name, precision=precision)
     random = np.random.default_rng(1)
     pictures = [random.integers(0, 256, (1, 64 + 32 * (i % 3), 96, 3), dtype=np.uint8) for i in range(9)]
     alone = [(found.boxes.copy(), found.scores.copy()) for found in map(engine, pictures)]
@@ -200,7 +201,7 @@ def test_the_form_for_many_is_of_the_model_that_was_loaded(name, small_onnx, noi
     path = tmp_path / "model.onnx"
     path.write_bytes(small_onnx.read_bytes())
     for _ in range(2):
-        engine = engines.load_engine(name, path, precision="fp32")
+        engine = engine_of(path, engine=name, precision="fp32")
         expected = engine(noise).scores.copy()
         whole = path.read_bytes()
         path.write_bytes(b"something else")
@@ -212,9 +213,9 @@ def test_two_processes_that_compile_at_once_both_answer_and_leave_one_whole_mode
     small_onnx, noise, tmp_path, monkeypatch
 ):
     code = (
-        "import sys, numpy as np\nfrom pathlib import Path\nfrom lucidbox import engines\n"
+        "import sys, numpy as np\nfrom lucidbox import Detector\n"
         "noise = np.random.default_rng(3).integers(0, 256, (2, 96, 160, 3), dtype=np.uint8)\n"
-        "engine = engines.load_engine('openvino', Path(sys.argv[1]), precision='fp32')\n"
+        "engine = Detector.load(sys.argv[1], engine='openvino', precision='fp32').engine\n"
         "np.save(sys.argv[2], engine(noise).scores)"
     )
     environment = {**os.environ, "LUCIDBOX_CACHE": str(tmp_path / "cache")}
@@ -228,7 +229,7 @@ def test_two_processes_that_compile_at_once_both_answer_and_leave_one_whole_mode
     (kept,) = (tmp_path / "cache" / "openvino").iterdir()
     before = kept.stat().st_mtime_ns
     monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "cache"))
-    assert np.array_equal(engines.load_engine("openvino", small_onnx, precision="fp32")(noise).scores, first)
+    assert np.array_equal(engine_of(small_onnx, engine="openvino", precision="fp32")(noise).scores, first)
     assert kept.stat().st_mtime_ns == before
 
 
@@ -239,7 +240,7 @@ def test_an_engine_of_a_network_leaves_the_network_as_it_is(small_weights, noise
 
     network = weights.network(weights.read(small_weights))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    TorchEngine.of(network, "bf16", "cpu")(noise)
+    TorchEngine(network, "bf16", device="cpu")(noise)
     assert not any(module.inplace for module in network.modules() if isinstance(module, torch.nn.SiLU))
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32, torch.int64}

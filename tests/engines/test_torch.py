@@ -12,7 +12,7 @@ from models import lively_network
 @pytest.fixture
 def engine(monkeypatch):
     """Function that gives an engine with memory for so many pictures at once, and the list of its batches."""
-    engine = TorchEngine.of(lively_network(), device="cpu")
+    engine = TorchEngine(lively_network(), device="cpu")
     whole, batches = engine._network, []
 
     def limited(most):

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from lucidbox.evaluate import AreaRange, Predictions, Protocol, Truth, evaluate, load_predictions, load_truth
 
 
-def test_cocos_own_sample(shared):
-    truth = load_truth(shared("golden/eval/instances_val2014_100.json"))
-    predictions = load_predictions(shared("golden/eval/instances_val2014_fakebbox100_results.json"), truth)
+def test_cocos_own_sample(golden_file):
+    truth = load_truth(golden_file("eval/instances_val2014_100.json"))
+    predictions = load_predictions(golden_file("eval/instances_val2014_fakebbox100_results.json"), truth)
     assert truth.crowds.sum() == 9
     assert_equal_to_pycocotools(evaluate(truth, predictions), pycocotools_evaluation(truth, predictions))
 
 
-def test_a_real_networks_results(shared):
+def test_a_real_networks_results(golden_file, shared):
     truth = load_truth(shared("data/coco-val-150/instances.json"))
-    predictions = load_predictions(shared("golden/val/predictions-batch1.json"), truth)
+    predictions = load_predictions(golden_file("val/predictions-batch1.json"), truth)
     summary = evaluate(truth, predictions)
     assert_equal_to_pycocotools(summary, pycocotools_evaluation(truth, predictions))
-    golden = json.loads(shared("golden/val/stats.json").read_text())["batch1"]
+    golden = json.loads(golden_file("val/stats.json").read_text())["batch1"]
     assert len(predictions) == golden["detections"]
     assert dict(zip(summary.stat_names, summary.stats, strict=True)) == pytest.approx(
         golden["pycocotools"], abs=1e-9

@@ -12,7 +12,7 @@ from test_equality import crowded_problem
 from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import AreaRange, Predictions, Protocol, Truth, evaluate
 from lucidbox.evaluate.analysis.confusion import confusion
-from lucidbox.evaluate.operating import best_f1, best_point, outcomes_at, sweeps, together
+from lucidbox.evaluate.operating import best_f1, best_point, outcomes_at, pooled_sweep, sweeps
 
 
 def test_the_table_is_the_one_people_know():
@@ -92,12 +92,12 @@ def test_classes_that_are_not_there_are_refused():
 def test_best_f1_is_the_best_of_all_thresholds(threshold):
     truth, predictions = crowded_problem(3)
     matching = evaluate(truth, predictions).matching
-    fate = outcomes_at(matching, threshold)
-    starts = matching.field.ranking.class_starts
+    outcomes = outcomes_at(matching, threshold)
+    starts = matching.ranking.class_starts
     for index, point in enumerate(best_f1(matching, threshold)):
         rows = slice(starts[index], starts[index + 1])
-        scores, true, counted = matching.field.ranking.scores[rows], fate.true[rows], fate.counted[rows]
-        positives = matching.field.positives[0, index]
+        scores, true, counted = matching.ranking.scores[rows], outcomes.true[rows], outcomes.counted[rows]
+        positives = matching.positives[0, index]
         tried = {}
         for score in np.unique(scores):
             hits, kept = (true & (scores >= score)).sum(), (counted & (scores >= score)).sum()
@@ -111,12 +111,12 @@ def test_best_f1_is_the_best_of_all_thresholds(threshold):
 def test_the_best_threshold_for_all_classes_is_the_best_of_all(threshold):
     truth, predictions = crowded_problem(3)
     matching = evaluate(truth, predictions).matching
-    fate, scores = outcomes_at(matching, threshold), matching.field.ranking.scores
+    outcomes, scores = outcomes_at(matching, threshold), matching.ranking.scores
     tried = {}
     for score in np.unique(scores):
-        hits, kept = (fate.true & (scores >= score)).sum(), (fate.counted & (scores >= score)).sum()
-        tried[score] = 2 * hits / (kept + matching.field.positives[0].sum())
-    point = best_point(together(matching, threshold))
+        hits, kept = (outcomes.true & (scores >= score)).sum(), (outcomes.counted & (scores >= score)).sum()
+        tried[score] = 2 * hits / (kept + matching.positives[0].sum())
+    point = best_point(pooled_sweep(matching, threshold))
     assert point.f1 == pytest.approx(max(tried.values()))
     assert point.score == max(score for score, f1 in tried.items() if f1 == max(tried.values()))
 
@@ -149,11 +149,11 @@ def test_confusion_by_hand():
     assert result.names == ("cat", "dog")
 
 
-def test_confusion_counts_every_truth_and_every_sure_detection(shared):
+def test_confusion_counts_every_truth_and_every_sure_detection(golden_file, shared):
     from lucidbox.evaluate import load_predictions, load_truth
 
     truth = load_truth(shared("data/coco-val-150/instances.json"))
-    predictions = load_predictions(shared("golden/val/predictions-batch1.json"), truth)
+    predictions = load_predictions(golden_file("val/predictions-batch1.json"), truth)
     summary = evaluate(truth, predictions)
     counts = confusion(summary.matching, score=0.0).counts
     assert counts[:-1].sum() == (~truth.crowds).sum()

@@ -1,27 +1,24 @@
 """The notebook network with the reference's weights, and a small detector with its network."""
 
-import importlib.util
 import json
 
 import numpy as np
 import pytest
 import torch
 
+from golden.fill import fill
 from lucidbox.model import build
 
 
 @pytest.fixture
-def golden_notebook(shared):
+def golden_notebook(golden_file):
     """Function from a number of classes to (network filled as for the golden heat maps, its two images)."""
 
     def make(classes):
-        spec = importlib.util.spec_from_file_location("golden_fill", shared("golden/fill.py"))
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        record = np.load(shared(f"golden/notebook/outputs-nc{classes}-cal.npz"))
-        shapes = json.loads(shared(f"golden/notebook/state-shapes-nc{classes}-base16.json").read_text())
+        record = np.load(golden_file(f"notebook/outputs-nc{classes}-cal.npz"))
+        shapes = json.loads(golden_file(f"notebook/state-shapes-nc{classes}-base16.json").read_text())
         norms = {name.removeprefix("bn/"): record[name] for name in record if name.startswith("bn/")}
-        tensors = {name: torch.from_numpy(array) for name, array in module.fill(shapes, norms).items()}
+        tensors = {name: torch.from_numpy(array) for name, array in fill(shapes, norms).items()}
         network = build("notebook", classes, base_channels=16)
         network.load_state_dict(tensors)
         return network, torch.from_numpy(record["x"])

@@ -8,15 +8,22 @@ import pytest
 from lucidbox.explain import Masking, explain_each
 from lucidbox.explain import batch as t
 from lucidbox.explain.faithfulness import centred_gaussian, share_inside
-from lucidbox.explain.scene import look, target_of, to_picture
+from lucidbox.explain.targets import target_of, to_image
 
 MASKING = Masking(masks=24)
 
 
 def test_together_as_alone(small):
     network, detector, picture, found = small
-    found, methods = found[:2], ("odam-fine", "eigencam", "drise")
-    rows = t.picture_figures(look(detector, picture), found, t.networks_of(network), methods, masking=MASKING)
+    found, methods = found[:2], ("odam", "eigencam", "drise")
+    rows = t.image_figures(
+        detector.predictor,
+        detector.predictor.infer([picture])[0].copy(),
+        found,
+        t.networks_of(network),
+        methods,
+        masking=MASKING,
+    )
     assert tuple(rows) == methods
     for method, figures in rows.items():
         alone = explain_each(detector, picture, found, method=method, network=network, masking=MASKING)
@@ -28,7 +35,7 @@ def test_together_as_alone(small):
 def test_equal_maps_are_run_once(small):
     """Eigen-CAM has one map a level; ODAM one a detection."""
     network, detector, picture, found = small
-    scene, ran = look(detector, picture), []
+    raw, ran = detector.predictor.infer([picture])[0].copy(), []
 
     class Counting:
         name, precision = "counting", "fp32"
@@ -37,22 +44,22 @@ def test_equal_maps_are_run_once(small):
             ran.append(len(images))
             return detector.engine(images)
 
-    counted = dataclasses.replace(scene, detector=type(detector)(Counting(), detector.names, size=detector.size))
+    counting = dataclasses.replace(detector.predictor, engine=Counting())
     # 128 × 160 pixels: 16 × 20 and 8 × 10 cells of the finer levels.
-    levels = {int(np.searchsorted([320, 400], target_of(scene, one).anchor, "right")) for one in found[:3]}
+    levels = {int(np.searchsorted([320, 400], target_of(raw, one).anchor, "right")) for one in found[:3]}
     inferences = []
     for method in ("odam", "eigencam"):
         ran.clear()
-        t.picture_figures(counted, found[:3], t.networks_of(network), [method])
+        t.image_figures(counting, raw, found[:3], t.networks_of(network), [method])
         inferences.append(sum(ran))
     assert inferences == [3 + 3 * 22, 3 + len(levels) * 22]
 
 
 def test_the_gaussian_knows_the_box_alone(small):
     _, detector, picture, found = small
-    scene = look(detector, picture)
-    (row,) = t.picture_figures(scene, found[:1], t.networks_of(None), [t.GAUSSIAN])[t.GAUSSIAN]
-    heat = centred_gaussian(*scene.pixels.shape[:2], target_of(scene, found[0]).box)
-    assert row.inside == pytest.approx(share_inside(to_picture(heat, scene.frame), found.boxes[0].tolist()))
+    raw = detector.predictor.infer([picture])[0].copy()
+    (row,) = t.image_figures(detector.predictor, raw, found[:1], t.networks_of(None), [t.GAUSSIAN])[t.GAUSSIAN]
+    heat = centred_gaussian(*raw.pixels.shape[:2], target_of(raw, found[0]).box)
+    assert row.inside == pytest.approx(share_inside(to_image(heat, raw.letterbox), found.boxes[0].tolist()))
     assert row.randomised is None
     assert row.pointing

@@ -7,7 +7,7 @@ from explainable import Unmoved
 from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Prediction
 from lucidbox.explain import curves as c
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 from models import RedFinder, picture
 
 RED = (40, 30, 60, 50)

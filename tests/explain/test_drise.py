@@ -6,7 +6,7 @@ from lucidbox.core.errors import OptionError
 from lucidbox.engines import Prediction
 from lucidbox.explain.drise import Masking, drise, hide, left_of
 from lucidbox.explain.faithfulness import share_inside
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 
 RED = (60, 20, 100, 60)
 
@@ -26,14 +26,14 @@ class Brightness:
         return Prediction(boxes, np.stack([mean, mean], axis=1)[:, None].astype(np.float32))
 
 
-def scene():
+def raw():
     pixels = np.full((96, 160, 3), 114, np.uint8)
     pixels[RED[1] : RED[3], RED[0] : RED[2]] = 255, 0, 0
     return pixels
 
 
 def test_heat_is_where_the_engine_looks():
-    heat = drise(Brightness(), scene(), [Target(0, 1, RED)], Masking(400))[0]
+    heat = drise(Brightness(), raw(), [Target(0, 1, RED)], Masking(400))[0]
     wide = (RED[0] - 10, RED[1] - 10, RED[2] + 10, RED[3] + 10)  # masks are smooth: a cell is 10 pixels
     assert share_inside(heat, wide) > 2.5 * (60 * 60) / heat.size
     y, x = divmod(int(heat.argmax()), heat.shape[1])
@@ -44,27 +44,27 @@ def test_heat_is_where_the_engine_looks():
 
 def test_the_seed_decides_and_the_batch_does_not():
     target = [Target(0, 1, RED)]
-    first = drise(Brightness(), scene(), target, Masking(50, seed=3))
-    assert np.array_equal(first, drise(Brightness(), scene(), target, Masking(50, seed=3)))
-    assert not np.array_equal(first, drise(Brightness(), scene(), target, Masking(50, seed=4)))
-    assert np.allclose(first, drise(Brightness(), scene(), target, Masking(50, seed=3, batch=7)), atol=1e-3)
+    first = drise(Brightness(), raw(), target, Masking(50, seed=3))
+    assert np.array_equal(first, drise(Brightness(), raw(), target, Masking(50, seed=3)))
+    assert not np.array_equal(first, drise(Brightness(), raw(), target, Masking(50, seed=4)))
+    assert np.allclose(first, drise(Brightness(), raw(), target, Masking(50, seed=3, batch=7)), atol=1e-3)
 
 
 def test_every_mask_is_one_inference_shared_by_all_targets():
     engine = Brightness()
-    heats = drise(engine, scene(), [Target(0, 1, RED), Target(0, 0, RED)], Masking(50, batch=8))
+    heats = drise(engine, raw(), [Target(0, 1, RED), Target(0, 0, RED)], Masking(50, batch=8))
     assert engine.batches == [8] * 6 + [2]
     assert heats.shape == (2, 96, 160)
     assert np.allclose(heats[0], heats[1])
 
 
 def test_an_engine_that_never_changes_its_mind_gives_no_heat():
-    heat = drise(Unmoved(RED), scene(), [Target(0, 1, RED)], Masking(30))[0]
+    heat = drise(Unmoved(RED), raw(), [Target(0, 1, RED)], Masking(30))[0]
     assert heat.max() < 1e-4
 
 
 def test_the_cover_is_where_the_mask_is_not():
-    pixels, grey = scene(), np.full((96, 160, 3), 114, np.uint8)
+    pixels, grey = raw(), np.full((96, 160, 3), 114, np.uint8)
 
     def hidden(share):
         into = np.empty_like(pixels)

@@ -14,10 +14,8 @@ from lucidbox.explain import METHODS, Masking, explain, explain_each
 from lucidbox.explain.drawing import captions
 from lucidbox.explain.explanation import Explanation, explain_targets
 from lucidbox.explain.faithfulness import map_overlap, share_inside
-from lucidbox.explain.hooks import record
-from lucidbox.explain.methods import agreed, heat_maps
-from lucidbox.explain.odam import strength
-from lucidbox.explain.scene import look, target_at, target_of
+from lucidbox.explain.methods import heat_maps
+from lucidbox.explain.targets import target_at
 from models import NAMES, lively_network
 
 QUICK = Masking(masks=24)
@@ -65,36 +63,6 @@ def test_sides_differ_from_the_score_and_from_one_another(small):
         assert all(np.abs(one - other).max() > 0.05 for other in maps[:index])
 
 
-def test_fine_is_odam_at_the_heads_layer_and_strength_before_it(small):
-    network, detector, picture, found = small
-
-    def heat(method, layer, side=None):
-        return explain(detector, picture, found[0], method=method, side=side, layer=layer, network=network).heat
-
-    for side in (None, "left"):
-        assert np.array_equal(heat("odam-fine", "own", side), heat("odam", "own", side))
-    scene = look(detector, picture)
-    target = target_of(scene, found[0])
-    recording = record(network, scene.pixels, ["backbone.mix_p3"])
-    gradients = recording.gradients(recording.score(target), "backbone.mix_p3")
-    left, top, right, bottom = (side / 8 for side in target.box)
-    sigma = 0.1 * (bottom - top), 0.1 * (right - left)
-    wanted = strength(recording.activations("backbone.mix_p3"), gradients, sigma)
-    assert np.allclose(heat("odam-fine", "early"), wanted, atol=1e-5)
-
-
-def test_two_layers_must_agree(small):
-    network, detector, picture, found = small
-    own, early, both = (
-        explain(detector, picture, found[0], method="odam-fine", layer=layer, network=network)
-        for layer in ("own", "early", None)
-    )
-    assert early.layers == ("backbone.mix_p3",)
-    assert both.layers == own.layers + early.layers
-    assert np.allclose(both.heat, agreed([own.heat, early.heat]), atol=1e-6)
-    assert " and backbone.mix_p3" in captions(both)[0]
-
-
 def test_shuffled_weights_are_asked_once_for_all(small, monkeypatch):
     from lucidbox.explain import hooks
 
@@ -118,16 +86,24 @@ def test_a_layer_by_name(small):
 def test_two_anchors_are_explained_by_two_places(small):
     """ODAM where the head reads: anchors of P3 in opposite corners share nothing; Eigen-CAM's map is one."""
     network, detector, picture, found = small
-    scene = look(detector, picture)
-    targets = [target_at(scene, anchor, 0) for anchor in (21, 16 * 20 - 22)]
+    raw = detector.predictor.infer([picture])[0].copy()
+    targets = [target_at(raw, anchor, 0) for anchor in (21, 16 * 20 - 22)]
     maps = {
         method: explain_targets(
-            scene, [found[0]] * 2, targets, method=method, layer="neck.top_down_p3", network=network
+            detector.predictor,
+            raw,
+            [found[0]] * 2,
+            targets,
+            method=method,
+            layer="neck.top_down_p3",
+            network=network,
         )
         for method in ("odam", "eigencam")
     }
     small_boxes = [dataclasses.replace(target, box=(0.0, 0.0, 8.0, 8.0)) for target in targets]
-    one, other = (made.heat for made in heat_maps("odam", scene, small_boxes, network, "neck.top_down_p3"))
+    one, other = (
+        made.heat for made in heat_maps("odam", detector.predictor, raw, small_boxes, network, "neck.top_down_p3")
+    )
     assert one.max() > 0
     assert other.max() > 0
     assert map_overlap(one, other) == 0
@@ -156,10 +132,8 @@ def test_nothing_changes_after_an_error_in_two_threads(small, training):
     """One thread explains while the other's layer does not exist, and while an engine fails halfway."""
     _, detector, picture, found = small
     before = state(training)
-    failing = Detector(Unmoved((10, 10, 40, 40)), detector.names, size=detector.size)
     why = explain(detector, picture, found[0], network=training)
-    why = dataclasses.replace(why, scene=dataclasses.replace(why.scene, detector=failing))
-    failing.engine = None
+    why = dataclasses.replace(why, predictor=dataclasses.replace(why.predictor, engine=None))
 
     def work(number):
         if number % 3 == 0:
@@ -283,7 +257,9 @@ def test_an_empty_map_says_so_instead_of_dividing_by_zero(small):
     detector = Detector(Unmoved((10, 10, 40, 40)), ("a", "b"), size=(64, 64))
     picture = np.zeros((64, 64, 3), np.uint8)
     why = explain(detector, picture, detector(picture)[0], method="drise", masking=QUICK)
-    silent = Explanation(why.detection, "drise", (), why.target, why.scene, np.zeros((64, 64), np.float32))
+    silent = Explanation(
+        why.detection, "drise", (), why.target, why.predictor, why.raw, np.zeros((64, 64), np.float32)
+    )
     assert silent.is_empty
     assert silent.faithfulness.inside == 0
     assert not silent.faithfulness.pointing
@@ -292,9 +268,9 @@ def test_an_empty_map_says_so_instead_of_dividing_by_zero(small):
 
 def test_a_score_next_to_nothing_is_told_by_its_power_of_ten(small):
     network, detector, picture, _ = small
-    scene = look(detector, picture)
+    raw = detector.predictor.infer([picture])[0].copy()
     faint = Detections(np.array([[1, 1, 9, 9]], np.float32), np.array([2e-6], np.float32), np.array([0]), NAMES)
-    (why,) = explain_targets(scene, [faint], [target_at(scene, 7, 0)], network=network)
+    (why,) = explain_targets(detector.predictor, raw, [faint], [target_at(raw, 7, 0)], network=network)
     assert captions(why)[0].startswith("red 2e-06: not above 0.25")
 
 

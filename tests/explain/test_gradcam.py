@@ -9,12 +9,12 @@ LAYER = "backbone.stage4.2.cv2"
 
 @pytest.mark.parametrize("classes", [5, 80])
 @pytest.mark.parametrize("prepared", ["training", "evaluation", "fused"])
-def test_heat_maps_equal_the_notebooks(classes, prepared, golden_notebook, shared):
+def test_heat_maps_equal_the_notebooks(classes, prepared, golden_notebook, golden_file):
     from lucidbox.model import fuse
 
     network, images = golden_notebook(classes)
     network = fuse(network) if prepared == "fused" else network.train(prepared == "training")
-    golden = np.load(shared(f"golden/notebook/gradcam-nc{classes}.npz"))
+    golden = np.load(golden_file(f"notebook/gradcam-nc{classes}.npz"))
     compared = 0
     for image in range(2):
         for name, class_id in (("none", None), ("2", 2), (str(classes - 1), classes - 1)):
@@ -24,9 +24,9 @@ def test_heat_maps_equal_the_notebooks(classes, prepared, golden_notebook, share
     assert compared >= 4  # a map may rightly be all zero, but not all of them are
 
 
-def test_the_class_taken_is_the_notebooks(golden_notebook, shared):
+def test_the_class_taken_is_the_notebooks(golden_notebook, golden_file):
     network, images = golden_notebook(80)
-    chosen = int(np.load(shared("golden/notebook/gradcam-nc80.npz"))["image1/chosen_class"])
+    chosen = int(np.load(golden_file("notebook/gradcam-nc80.npz"))["image1/chosen_class"])
     taken = class_gradcam(network, images[1:], LAYER)
     assert taken.max() > 0.99
     assert np.array_equal(taken, class_gradcam(network, images[1:], LAYER, chosen))

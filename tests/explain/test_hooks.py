@@ -9,7 +9,7 @@ import torch
 from explainable import assert_same, state
 from lucidbox.core.errors import OptionError
 from lucidbox.explain.hooks import landmarks, record, shuffled, twin
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 from lucidbox.model import fuse
 from lucidbox.model.network import Logits
 from models import lively_network

@@ -1,12 +1,11 @@
-"""ODAM, its strength without signs, maps that agree, and Eigen-CAM, on arrays."""
+"""ODAM and Eigen-CAM, on arrays."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lucidbox.explain.eigencam import eigencam
-from lucidbox.explain.methods import agreed
-from lucidbox.explain.odam import odam, strength
+from lucidbox.explain.odam import odam
 
 
 def test_odam_without_smoothing_by_hand():
@@ -33,26 +32,6 @@ def test_odam_smooths_by_its_widths():
     heat = odam(activations, gradients, (2.0, 1.0))
     assert np.isclose(heat[12, 10] / heat[10, 10], np.exp(-0.5), atol=0.01)
     assert np.isclose(heat[10, 11] / heat[10, 10], np.exp(-0.5), atol=0.01)
-
-
-def test_strength_counts_for_and_against():
-    activations = np.array([[[1.0, 2.0]], [[3.0, 1.0]]])
-    gradients = np.array([[[1.0, 1.0]], [[1.0, -4.0]]])
-    assert np.array_equal(strength(activations, gradients, (0, 0)), [[4.0, 6.0]])  # 1 + 3, 2 + 4
-    smooth = strength(np.ones((2, 21, 21)), np.pad(np.ones((2, 1, 1)), ((0, 0), (10, 10), (10, 10))), (2.0, 1.0))
-    assert np.isclose(smooth[12, 10] / smooth[10, 10], np.exp(-0.5), atol=0.01)
-    assert np.isclose(smooth[10, 11] / smooth[10, 10], np.exp(-0.5), atol=0.01)
-
-
-def test_maps_agree_where_both_are_warm():
-    one, other = np.array([[2.0, 0.5, 0.0]], np.float32), np.array([[1.0, 4.0, 4.0]], np.float32)
-    assert np.allclose(agreed([one, other]), [[0.5, 0.5, 0.0]])  # √(1 · ¼), √(¼ · 1), √(0 · 1)
-    assert agreed([one]) is one
-
-
-def test_a_coarse_map_agrees_with_a_fine_one_at_the_fine_resolution():
-    coarse, fine = np.ones((2, 3), np.float32), np.random.default_rng(0).random((8, 12), np.float32)
-    assert np.allclose(agreed([coarse, fine]), np.sqrt(fine / fine.max()), atol=1e-6)
 
 
 @given(st.integers(0, 2**32 - 1))

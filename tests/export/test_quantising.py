@@ -7,14 +7,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from lucidbox import Detector, bundled, engines, export, weights
-from lucidbox.core.errors import EngineError, OptionError, WeightsError
+from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import shared_core
 from lucidbox.export import Request, checking, quantising, writing
 from lucidbox.images import reading
 from lucidbox.model_files.file_format import Suppression
-from models import unchecked_shapes
+from models import engine_of, unchecked_shapes
 
 EXAMPLES = bundled.SAFETENSORS.parents[3] / "examples"
 
@@ -134,7 +134,7 @@ def pictures():
 
 
 @pytest.fixture(scope="module")
-def made(pictures, tmp_path_factory):
+def made(bundled_onnx, pictures, tmp_path_factory):
     """Function that makes an int8 file of the bundled model once for each request: its path and check."""
     folder, done = tmp_path_factory.mktemp("int8"), {}
 
@@ -201,20 +201,20 @@ def test_other_forms_of_it_find_the_same(form, options, made, pictures):
 
 def test_int8_is_told_from_the_file_whatever_is_asked_for(made, small_onnx, small_weights, tmp_path):
     path, _ = made()
-    assert engines.load_engine("openvino", path, precision="fp32").precision == "int8+fp32"
+    assert engine_of(path, engine="openvino", precision="fp32").precision == "int8+fp32"
     assert (
-        engines.load_engine("openvino", path, precision="int8").precision
-        == engines.load_engine("openvino", path).precision
+        engine_of(path, engine="openvino", precision="int8").precision
+        == engine_of(path, engine="openvino").precision
     )
-    runtime = engines.load_engine("onnxruntime", path)
+    runtime = engine_of(path, engine="onnxruntime")
     assert runtime.precision == engines.for_many(runtime).precision == "int8+fp32"
     with pytest.raises(OptionError, match=r"onnx is not in int8; make a file for openvino that is, with"):
-        engines.load_engine("openvino", small_onnx, precision="int8")
+        engine_of(small_onnx, engine="openvino", precision="int8")
     # Refused before weights are converted, and by the name that the user gave.
     with pytest.raises(OptionError, match=r"small\.safetensors is not in int8"):
         Detector.load(small_weights, precision="int8")
-    with pytest.raises(EngineError, match="openvino cannot load"):
-        engines.load_engine("openvino", tmp_path / "none.onnx")
+    with pytest.raises(WeightsError, match="no such weights file"):
+        engine_of(tmp_path / "none.onnx", engine="openvino")
 
 
 def test_suppression_at_a_low_score_is_not_held_to_another_engines_rounding(made, pictures):
@@ -274,7 +274,7 @@ def test_rounded_weights_are_not_read_as_weights(made, pictures, tmp_path):
         export.export(path, tmp_path / "again.onnx", Request("onnx", "int8"), pictures=pictures)
 
 
-def test_without_pictures_or_without_anything_in_them_nothing_is_written(tmp_path):
+def test_without_pictures_or_without_anything_in_them_nothing_is_written(bundled_onnx, tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(OptionError, match="int8 needs pictures like those it is to see"):
         export.export(bundled.SAFETENSORS, path, Request("onnx", "int8"))
@@ -297,6 +297,8 @@ def test_a_graph_that_finds_too_little_is_refused(pictures):
             answer = whole(batch)
             return Prediction(answer.boxes, answer.scores * np.float32(0.01))
 
-    batches = [Detector.load().frame(picture).apply(picture)[None] for picture in pictures]
+    batches = [
+        Detector.load().predictor.letterbox_for(picture.shape[:2]).apply(picture)[None] for picture in pictures
+    ]
     with pytest.raises(WeightsError, match=r"in int8 only 0 of \d+ boxes are found"):
         checking.check_quantised([Blind()], whole, batches, Limits())

@@ -7,14 +7,15 @@ import numpy as np
 import onnx
 import pytest
 
-from lucidbox import Detector, engines, export, weights
-from lucidbox.core.errors import EngineError, OptionError, WeightsError
+from lucidbox import Detector, export, weights
+from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.detect.nms import Limits, detect
-from lucidbox.detector import model_cache
 from lucidbox.export import Request, checking, variants
-from lucidbox.model_files.file_format import Suppression, form_of
+from lucidbox.model_files import look_at
+from lucidbox.model_files.file_format import format_of
+from lucidbox.model_files.metadata import Suppression
 from lucidbox.validate import inference
-from models import unchecked_shapes
+from models import engine_of, unchecked_shapes
 
 SUPPRESSION = Suppression(conf=0.2, iou=0.5, max_det=20)
 CONF = 0.3  # finds some thirty boxes, far from the most that are kept: rounding does not change which
@@ -86,9 +87,9 @@ def test_half_storage_halves_the_file_and_moves_little(made, small_onnx, picture
     halved = [name for name in kernels if types[name] == onnx.TensorProto.FLOAT16]
     assert [name for name in kernels if name not in halved] == ["detecting.network.backbone.stem.conv.weight"]
     noise = pictures[0][None]
-    expected = engines.load_engine("openvino", small_onnx, precision="fp32")(noise)
+    expected = engine_of(small_onnx, engine="openvino", precision="fp32")(noise)
     for name in ("openvino", "onnxruntime"):
-        found = engines.load_engine(name, path, precision="fp32")(noise)
+        found = engine_of(path, engine=name, precision="fp32")(noise)
         assert 0 < np.abs(found.boxes - expected.boxes).max() < 1
         assert 0 < np.abs(found.scores - expected.scores).max() < 0.005
 
@@ -106,7 +107,7 @@ def test_every_onnx_variant_is_still_weights(made, small_onnx):
 def test_weights_whose_header_is_as_long_as_onnx_begins_are_weights(length, tmp_path):
     path = tmp_path / "made.safetensors"
     path.write_bytes(length.to_bytes(8, "little") + b'{"'.ljust(length))
-    assert form_of(path) == "weights"
+    assert format_of(path) == "weights"
 
 
 def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_smaller_batches(made, small_onnx, pictures):
@@ -142,7 +143,7 @@ def test_what_a_graph_suppressed_is_not_asked_for(made, pictures):
         with pytest.raises(OptionError, match="suppresses by itself"):
             detector(pictures[0], **looser)
     with pytest.raises(OptionError, match="evaluate its source"):
-        list(inference.answers(detector, [[(1, pictures[0])]]))
+        list(inference.raw_predictions(inference.validation_predictor(detector), [[(1, pictures[0])]]))
     # Read as weights by torch it is the network, which suppresses nothing.
     assert Detector.load(path, engine="torch").info.suppression is None
 
@@ -150,7 +151,7 @@ def test_what_a_graph_suppressed_is_not_asked_for(made, pictures):
 def test_an_ir_carries_our_metadata_and_answers_as_the_onnx(made, small_onnx, pictures):
     path = made("openvino", precision="fp16")
     assert path.with_suffix(".bin").exists()
-    assert model_cache.read_info(path) == model_cache.read_info(small_onnx)
+    assert look_at(path).info == look_at(small_onnx).info
     expected = Detector.load(made("onnx", precision="fp16"), precision="fp32", conf=CONF)
     assert_same(Detector.load(path, precision="fp32", conf=CONF)(pictures[0]), expected(pictures[0]))
     with pytest.raises(OptionError, match="onnxruntime does not run openvino files"):
@@ -170,7 +171,7 @@ def test_an_ir_whose_numbers_were_replaced_is_never_answered_by_the_old_ones(mad
 
 def test_torchscript_is_run_only_where_its_name_says_so(made, small_onnx, pictures, tmp_path):
     path = made("torchscript")
-    assert model_cache.read_info(path) == model_cache.read_info(small_onnx)
+    assert look_at(path).info == look_at(small_onnx).info
     detector = Detector.load(path, conf=CONF)
     assert (detector.engine.name, detector.engine.precision) == ("torch", "fp32")
     expected = Detector.load(small_onnx, precision="fp32", conf=CONF)
@@ -211,7 +212,7 @@ def test_a_suppression_that_differs_is_noticed(monkeypatch):
     [
         ("coreml", {}, "'coreml' is unknown; choose one of onnx, openvino"),
         ("onnx", {"precision": "bf16"}, "'bf16' is unknown"),
-        ("tensorrt", {"precision": "int8"}, "int8 is for onnx and openvino"),
+        ("tensorrt", {}, "'tensorrt' is unknown; choose one of onnx, openvino"),
         ("onnx", {"shape": (0, 640, 640)}, "batch 0"),
         ("onnx", {"shape": (1, 100, 640)}, "size 100 is not a multiple of 32"),
         ("torchscript", {"precision": "fp16"}, "in fp32 and for every shape"),
@@ -221,12 +222,6 @@ def test_a_suppression_that_differs_is_noticed(monkeypatch):
 def test_what_cannot_be_made_is_refused_at_once(form, options, words):
     with pytest.raises(OptionError, match=words):
         Request(form, **options)
-
-
-def test_tensorrt_names_what_to_install(small_onnx, tmp_path, monkeypatch):
-    monkeypatch.setattr("lucidbox.export.tensorrt.find_spec", lambda name: None)
-    with pytest.raises(EngineError, match="pip install tensorrt"):
-        export.export(small_onnx, tmp_path / "model.engine", Request("tensorrt"))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +242,7 @@ def test_xml_that_is_no_ir_of_ours_is_refused(content, tmp_path):
 def test_malformed_entries_are_refused(key, value, small_onnx, tmp_path):
     onnx.save(variants.with_metadata(onnx.load(small_onnx), {key: value}), tmp_path / "model.onnx")
     with pytest.raises(WeightsError, match="not an ONNX file made by lucidbox"):
-        model_cache.read_info(tmp_path / "model.onnx")
+        look_at(tmp_path / "model.onnx")
 
 
 @pytest.mark.slow

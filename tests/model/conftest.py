@@ -1,46 +1,36 @@
 """Golden networks: built by us, filled with the reference's deterministic weights."""
 
-import importlib.util
 import json
-from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from golden.fill import fill as golden_fill
 from lucidbox.model import build
 from lucidbox.weights.keys import DISTRIBUTION_KEY, from_published
 
 
-@cache
-def _golden_fill(path):
-    spec = importlib.util.spec_from_file_location("golden_fill", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.fill
-
-
 @pytest.fixture
-def fill(shared):
+def fill():
     """golden/fill.py's function, its arrays as tensors."""
-    function = _golden_fill(shared("golden/fill.py"))
 
     def filled(shapes, record=()):
         """Tensors for names and shapes; batch norm statistics from a record's ``bn/`` arrays, if any."""
         names = [name for name in record if name.startswith("bn/")]
-        arrays = function(shapes, {name.removeprefix("bn/"): record[name] for name in names})
+        arrays = golden_fill(shapes, {name.removeprefix("bn/"): record[name] for name in names})
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     return filled
 
 
 @pytest.fixture
-def published_shapes(shared):
+def published_shapes(golden_file):
     """Function from a golden name (yolo11n, yolo11n-nc3) to the published state dict's names and shapes."""
 
     def read(name):
-        return json.loads(shared(f"golden/model/{name}-shapes.json").read_text())
+        return json.loads(golden_file(f"model/{name}-shapes.json").read_text())
 
     return read
 
@@ -53,16 +43,16 @@ def build_golden(name):
 
 
 @pytest.fixture
-def golden(shared, fill, published_shapes):
+def golden(golden_file, fill, published_shapes):
     """Function from a golden name and a variant ("" or "-cal") to (network, input, reference outputs)."""
 
     def make(name, variant):
-        record = np.load(shared(f"golden/model/{name}{variant}.npz"))
+        record = np.load(golden_file(f"model/{name}{variant}.npz"))
         tensors = fill(published_shapes(name), record)
         del tensors[DISTRIBUTION_KEY]
         network = build_golden(name)
         network.load_state_dict({from_published(key): tensor for key, tensor in tensors.items()}, assign=True)
-        inputs = np.load(shared("golden/model/inputs.npz"))
+        inputs = np.load(golden_file("model/inputs.npz"))
         images = torch.from_numpy(inputs["x_structured" if variant else "x_random"])
         return network, images, record
 
@@ -92,12 +82,12 @@ def randomise():
 
 
 @pytest.fixture
-def golden_notebook(shared, fill):
+def golden_notebook(golden_file, fill):
     """Function from classes and variant ("" or "-cal") to (network, reference)."""
 
     def make(classes, variant):
-        reference = np.load(shared(f"golden/notebook/outputs-nc{classes}{variant}.npz"))
-        shapes = json.loads(shared(f"golden/notebook/state-shapes-nc{classes}-base16.json").read_text())
+        reference = np.load(golden_file(f"notebook/outputs-nc{classes}{variant}.npz"))
+        shapes = json.loads(golden_file(f"notebook/state-shapes-nc{classes}-base16.json").read_text())
         network = build("notebook", classes, base_channels=16).eval()
         network.load_state_dict(fill(shapes, reference))
         return network, reference

@@ -16,15 +16,15 @@ from lucidbox.model import Decoder, Logits, anchor_points
         ("odd", [(3, 1), (2, 5)], [4, 64]),
     ],
 )
-def test_anchor_points_equal_the_notebook(name, grids, strides, shared):
-    reference = np.load(shared("golden/notebook/anchors.npz"))
+def test_anchor_points_equal_the_notebook(name, grids, strides, golden_file):
+    reference = np.load(golden_file("notebook/anchors.npz"))
     points, sides = anchor_points(grids, strides)
     assert np.array_equal(points.numpy(), reference[f"points_{name}"])
     assert np.array_equal(sides.numpy(), reference[f"strides_{name}"])
 
 
-def test_anchor_points_equal_the_published_in_cells(shared):
-    reference = np.load(shared("golden/model/inputs.npz"))
+def test_anchor_points_equal_the_published_in_cells(golden_file):
+    reference = np.load(golden_file("model/inputs.npz"))
     points, sides = anchor_points([(12, 20), (6, 10), (3, 5)], [8, 16, 32])
     assert np.array_equal((points / sides[:, None]).numpy(), reference["anchor_points"])
     assert np.array_equal(sides.numpy(), reference["anchor_strides"])

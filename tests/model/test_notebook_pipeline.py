@@ -30,9 +30,9 @@ def by_anchor(found):
 
 
 @pytest.mark.parametrize("classes", CLASSES)
-def test_decoding_at_every_threshold(classes, decoded, shared):
+def test_decoding_at_every_threshold(classes, decoded, golden_file):
     boxes, scores = decoded(classes)
-    golden = np.load(shared(f"golden/notebook/decode-nc{classes}.npz"))
+    golden = np.load(golden_file(f"notebook/decode-nc{classes}.npz"))
     prefixes = sorted({key.rsplit("/", 1)[0] for key in golden if key.startswith("size")})
     assert len(prefixes) == 2 * len(golden["conf_thresholds"]) * 2
     for prefix in prefixes:
@@ -46,9 +46,9 @@ def test_decoding_at_every_threshold(classes, decoded, shared):
 
 
 @pytest.mark.parametrize("classes", CLASSES)
-def test_end_to_end_detection(classes, decoded, shared):
+def test_end_to_end_detection(classes, decoded, golden_file):
     boxes, scores = decoded(classes)
-    golden = np.load(shared(f"golden/notebook/detect-nc{classes}.npz"))
+    golden = np.load(golden_file(f"notebook/detect-nc{classes}.npz"))
     prefixes = sorted({key.rsplit("/", 1)[0] for key in golden if key.startswith("image")})
     assert len(prefixes) >= 10
     for prefix in prefixes:

@@ -10,8 +10,8 @@ NAMES = [*PUBLISHED_GFLOPS, "yolo11n-nc1", "yolo11n-nc3", "yolo11n-nc200"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parameter_totals_are_the_published_ones(name, shared):
-    expected = json.loads(shared("golden/model/parameters.json").read_text())[name]
+def test_parameter_totals_are_the_published_ones(name, golden_file):
+    expected = json.loads(golden_file("model/parameters.json").read_text())[name]
     architecture, _, classes = name.partition("-nc")
     with torch.device("meta"):
         network = build(architecture, int(classes or 80))
@@ -52,9 +52,9 @@ def test_fusing_changes_no_count_and_counting_changes_no_network():
     assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
 
 
-def test_the_notebooks_fixed_numbers_are_no_parameters(shared):
+def test_the_notebooks_fixed_numbers_are_no_parameters(golden_file):
     network = build("notebook", 80, base_channels=16)
-    shapes = json.loads(shared("golden/notebook/state-shapes-nc80-base16.json").read_text())
+    shapes = json.loads(golden_file("notebook/state-shapes-nc80-base16.json").read_text())
     learned = [
         shape
         for name, shape in shapes.items()

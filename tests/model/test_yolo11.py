@@ -13,8 +13,12 @@ from lucidbox.model import Decoder, build, fuse
 from lucidbox.weights.keys import DISTRIBUTION_KEY, LAYERS, to_published
 
 SHAPED = ["yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x", "yolo11n-nc1", "yolo11n-nc3", "yolo11n-nc200"]
-COMPUTED = ["yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x", "yolo11n-nc3"]
-VARIANTS = ["", "-cal"]
+# The layers of s, l and x are those of n and m, wider or more often; their reference is in ../shared only.
+COMPUTED = ["yolo11n", "yolo11m", "yolo11n-nc3"] + [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("yolo11s", "yolo11l", "yolo11x")
+]
+# Without calibrated batch norms the signal dies out on its way: a weaker test than the other.
+VARIANTS = [pytest.param("", marks=pytest.mark.slow), "-cal"]
 
 
 @pytest.mark.parametrize("name", SHAPED)
@@ -28,9 +32,9 @@ def test_names_shapes_and_order_are_the_published_ones(name, published_shapes):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", COMPUTED)
-def test_outputs_equal_the_reference_before_and_after_fusing(name, variant, golden, shared):
+def test_outputs_equal_the_reference_before_and_after_fusing(name, variant, golden, golden_file):
     network, images, reference = golden(name, variant)
-    rounding = json.loads(shared("golden/model/rounding.json").read_text())[f"model/{name}{variant}.npz"]
+    rounding = json.loads(golden_file("model/rounding.json").read_text())[f"model/{name}{variant}.npz"]
     compare(network, images, reference, rounding)
     compare(fuse(network), images, reference, rounding)
 
@@ -55,7 +59,9 @@ def close(ours, reference, tolerance):
 
 
 @pytest.mark.parametrize("prepare", [lambda network: network, fuse], ids=["unfused", "fused"])
-@pytest.mark.parametrize(("variant", "tolerance"), [("", 1e-5), ("-cal", 2e-3)])
+@pytest.mark.parametrize(
+    ("variant", "tolerance"), [pytest.param("", 1e-5, marks=pytest.mark.slow), ("-cal", 2e-3)]
+)
 def test_every_recorded_layer_equals_the_reference(variant, tolerance, prepare, golden):
     network, images, reference = golden("yolo11n", variant)
     network = prepare(network)
@@ -72,10 +78,10 @@ def test_every_recorded_layer_equals_the_reference(variant, tolerance, prepare, 
         close(seen[name], reference[name], tolerance)
 
 
-def test_a_step_in_training_mode_equals_the_reference(golden, shared):
+def test_a_step_in_training_mode_equals_the_reference(golden, golden_file):
     """Batch statistics in the forward pass; momentum 0.03 and the unbiased variance in the running ones."""
     network, images, _ = golden("yolo11n", "-cal")
-    reference = np.load(shared("golden/train/trainstep-n.npz"))
+    reference = np.load(golden_file("train/trainstep-n.npz"))
     with torch.no_grad():
         logits = network.train()(images)
     close(logits.boxes, reference["box_logits"], 2e-3)

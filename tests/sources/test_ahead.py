@@ -120,7 +120,7 @@ def test_unread_items_are_the_items(tmp_path):
         writer.write(np.full((48, 64, 3), shade, np.uint8))
     writer.release()
     sources = open_sources([tmp_path, tmp_path / "gone.png"])
-    unread = list(sources.unread())
+    unread = list(sources.lazy_items())
     with ThreadPoolExecutor(3) as pool:
         read = list(pool.map(lambda item: item(), unread))
     expected = list(sources)

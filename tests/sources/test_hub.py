@@ -187,6 +187,7 @@ def test_arguments(argument, dataset, split):
     assert HubDataset.parse(argument) == HubDataset(dataset, split)
 
 
+@pytest.mark.thorough
 def test_torch_is_not_imported_and_telemetry_is_off(coco):
     script = """
 import os, sys

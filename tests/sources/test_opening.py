@@ -160,6 +160,7 @@ def test_pictures_are_decoded_only_when_asked_for(tmp_path):
     assert isinstance(next(items), Failure)
 
 
+@pytest.mark.thorough
 def test_importing_sources_loads_neither_pillow_nor_torch_nor_datasets():
     heavy = "{'PIL', 'torch', 'datasets', 'urllib.request', 'http.client'}"
     script = f"import lucidbox.sources, sys; print({heavy} & set(sys.modules))"

@@ -47,12 +47,14 @@ def test_a_terminal_is_told_how_to_pipe():
     assert "nothing is piped in" in str(failure.error)
 
 
+@pytest.mark.thorough
 def test_the_real_standard_input():
     script = "from lucidbox.sources import open_sources as o; print([p.pixels.shape for p in o(['-'])])"
     done = subprocess.run([sys.executable, "-c", script], input=png(), capture_output=True, timeout=60)
     assert done.stdout.decode().strip() == "[(2, 3, 3)]", done.stderr.decode()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes it")
 def test_a_closed_standard_input():
     script = "from lucidbox.sources import open_sources as o; print([str(f.error) for f in o(['-'])])"

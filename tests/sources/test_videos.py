@@ -298,6 +298,7 @@ def test_a_network_stream_that_does_not_answer_shows_no_password():
     assert str(failure.error) == "rtsp://127.0.0.1:9/road: no video stream answers at this address"
 
 
+@pytest.mark.thorough
 def test_broken_videos_and_absent_cameras_write_nothing_to_standard_error(tmp_path):
     content = write_video(tmp_path / "whole.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(content[: len(content) * 4 // 5])

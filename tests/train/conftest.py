@@ -9,11 +9,11 @@ from model.conftest import fill, golden, published_shapes  # noqa: F401 - fixtur
 
 
 @pytest.fixture
-def record(shared):
+def record(golden_file):
     """Function from a name in golden/train to its arrays as tensors."""
 
     def read(name):
-        return {key: torch.from_numpy(array) for key, array in np.load(shared(f"golden/train/{name}.npz")).items()}
+        return {key: torch.from_numpy(array) for key, array in np.load(golden_file(f"train/{name}.npz")).items()}
 
     return read
 

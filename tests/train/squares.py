@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from lucidbox.save.results import save_image
+from lucidbox.save.encode import save_image
 
 NAMES = ("red", "green", "blue")
 
@@ -39,3 +39,14 @@ QUICK = {
     "warmup_epochs": 0.0, "close_mosaic": 0, "ema_ramp": 5.0,
 }  # fmt: skip
 """Changes of a recipe that make a training of a few seconds."""
+
+
+def leave_out_ends(monkeypatch):
+    """Leave out what takes seconds after each training: the export, the chart and the drawn pictures."""
+    from lucidbox.train import trainer
+    from lucidbox.train.results import Results
+    from lucidbox.train.validation import Validator
+
+    monkeypatch.setattr(Results, "export_best", lambda self: None)
+    monkeypatch.setattr(trainer, "training_curves", lambda *_: None)
+    monkeypatch.setattr(Validator, "draw", lambda *_: None)

@@ -10,16 +10,16 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.images.reading import read_image
 from lucidbox.train.charts import prediction_sheet, training_curves
-from lucidbox.train.logs import CsvLog
+from lucidbox.train.csv_table import CsvTable
 
 NAMES = ("cat", "dog")
 
 
 def write(path, epochs, every=1, **values):
-    log = CsvLog(path)
+    log = CsvTable(path)
     for epoch in range(1, epochs + 1):
         validated = epoch % every == 0
-        log.epoch(
+        log.add(
             {
                 "epoch": epoch,
                 "boxes": 1 + 1 / epoch,

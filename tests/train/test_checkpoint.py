@@ -117,7 +117,8 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 identity = Identity("n", {}, (), "", "", "", "")
 try:
-    save_checkpoint(Checkpoint(Recipe(), identity, TrainingProgress(9), {"network.a": torch.zeros(1_000_000)}), Path(sys.argv[1]))
+    kept = Checkpoint(Recipe(), identity, TrainingProgress(9), {"network.a": torch.zeros(1_000_000)})
+    save_checkpoint(kept, Path(sys.argv[1]))
 except OutputError as error:
     print(error)
 """

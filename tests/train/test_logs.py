@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.core.errors import OptionError, OutputError
-from lucidbox.train.console_table import Table
-from lucidbox.train.logs import CsvLog, StepLog, open_logs
+from lucidbox.train.csv_table import CsvTable
+from lucidbox.train.logs import open_logs
 
 
 def row(epoch, **values):
@@ -27,21 +27,21 @@ def path(tmp_path):
 
 
 def test_rows_are_there_at_once_columns_from_the_first(path):
-    log = CsvLog(path)
-    log.epoch(row(1))
+    log = CsvTable(path)
+    log.add(row(1))
     assert path.read_text() == "epoch,boxes,ap\n1,1.5,nan\n"
-    log.epoch(row(2, ap=math.inf))
+    log.add(row(2, ap=math.inf))
     assert path.read_text() == "epoch,boxes,ap\n1,1.5,nan\n2,0.75,inf\n"
     log.close()
 
 
 @pytest.mark.parametrize("other", [{"epoch": 2, "ap": 1.0, "boxes": 1.0}, {"epoch": 2, "boxes": 1.0}])
 def test_other_columns_are_refused_and_the_file_stays(path, other):
-    log = CsvLog(path)
-    log.epoch(row(1))
+    log = CsvTable(path)
+    log.add(row(1))
     with pytest.raises(OutputError, match="has the columns epoch, boxes, ap, not"):
-        log.epoch(other)
-    log.epoch(row(2))
+        log.add(other)
+    log.add(row(2))
     log.close()
     assert path.read_text().count("\n") == 3
 
@@ -49,25 +49,25 @@ def test_other_columns_are_refused_and_the_file_stays(path, other):
 def test_a_new_training_writes_over_nothing(path):
     path.write_text("mine")
     with pytest.raises(OutputError, match="in the way"):
-        CsvLog(path)
+        CsvTable(path)
     assert path.read_text() == "mine"
 
 
 def test_a_resumed_training_repeats_what_came_after_its_checkpoint(path):
-    log = CsvLog(path)
+    log = CsvTable(path)
     for epoch in range(1, 6):
-        log.epoch(row(epoch))
+        log.add(row(epoch))
     log.close()
     whole = path.read_text()
-    log = CsvLog(path, keep_until=3)
+    log = CsvTable(path, keep_until=3)
     assert path.read_text() == "".join(whole.splitlines(keepends=True)[:4])
-    log.epoch(row(4))
-    log.epoch(row(5))
+    log.add(row(4))
+    log.add(row(5))
     log.close()
     assert path.read_text() == whole
-    log = CsvLog(path, keep_until=3)
+    log = CsvTable(path, keep_until=3)
     with pytest.raises(OutputError, match="has the columns"):
-        log.epoch({"epoch": 4, "other": 1.0})
+        log.add({"epoch": 4, "other": 1.0})
     log.close()
 
 
@@ -77,9 +77,9 @@ def test_a_resumed_training_repeats_what_came_after_its_checkpoint(path):
 def test_what_a_crash_left_half_written_is_cut_off(path, broken):
     whole = "epoch,boxes,ap\n1,1.5,nan\n2,0.75,nan\n"
     path.write_text(whole + broken + ("5,1.0,1.0\n" if broken.endswith("\n") else ""))
-    log = CsvLog(path, keep_until=9)
+    log = CsvTable(path, keep_until=9)
     assert path.read_text() == whole
-    log.epoch(row(3))
+    log.add(row(3))
     log.close()
     assert path.read_text() == whole + "3,0.5,nan\n"
 
@@ -88,8 +88,8 @@ def test_what_a_crash_left_half_written_is_cut_off(path, broken):
 def test_resumed_without_a_whole_header_it_begins_anew(path, content):
     if content is not None:
         path.write_text(content)
-    log = CsvLog(path, keep_until=0)
-    log.epoch(row(1))
+    log = CsvTable(path, keep_until=0)
+    log.add(row(1))
     log.close()
     assert path.read_text() == "epoch,boxes,ap\n1,1.5,nan\n"
 
@@ -98,7 +98,7 @@ def test_resumed_without_a_whole_header_it_begins_anew(path, content):
 @given(st.lists(st.floats(), min_size=1, max_size=20))
 def test_numbers_come_back_bit_for_bit(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("table") / "t.csv"
-    table = Table(path)
+    table = CsvTable(path, rows_at_once=50)
     for step, value in enumerate(values):
         table.add({"step": step, "double": value, "third": np.float64(1 / 3)})
     table.close()
@@ -109,7 +109,7 @@ def test_numbers_come_back_bit_for_bit(tmp_path_factory, values):
 
 
 def test_a_disk_that_fills_up_leaves_whole_lines(path, monkeypatch):
-    table = Table(path)
+    table = CsvTable(path, rows_at_once=50)
     table.add({"step": 1, "loss": 0.5})
     table.flush()
     whole = path.read_bytes()
@@ -140,18 +140,18 @@ def test_a_disk_that_fills_up_leaves_whole_lines(path, monkeypatch):
 
 
 def test_batches_are_written_some_at_a_time_and_when_asked(path):
-    log = StepLog(path)
-    log.write(1, 1, {"boxes": 0.1, "rate": 0.01})
+    log = CsvTable(path, rows_at_once=50)
+    log.add({"step": 1, "epoch": 1, "boxes": 0.1, "rate": 0.01})
     assert path.read_text() == ""
     log.flush()
     assert path.read_text() == "step,epoch,boxes,rate\n1,1,0.1,0.01\n"
     for step in range(2, 102):
-        log.write(step, 1, {"boxes": 0.1, "rate": 0.01})
+        log.add({"step": step, "epoch": 1, "boxes": 0.1, "rate": 0.01})
     assert path.read_text().count("\n") == 102
-    log.write(102, 2, {"boxes": 0.2, "rate": 0.01})
+    log.add({"step": 102, "epoch": 2, "boxes": 0.2, "rate": 0.01})
     log.close()
     assert path.read_text().endswith("\n102,2,0.2,0.01\n")
-    StepLog(path, keep_until=50).close()
+    CsvTable(path, keep_until=50).close()
     assert path.read_text().endswith("\n50,1,0.1,0.01\n")
 
 
@@ -159,10 +159,10 @@ def test_a_killed_process_leaves_what_was_flushed_and_whole_lines(path):
     script = f"""
 import os, signal
 from pathlib import Path
-from lucidbox.train.logs import StepLog
-log = StepLog(Path({str(path)!r}))
+from lucidbox.train.csv_table import CsvTable
+log = CsvTable(Path({str(path)!r}), rows_at_once=50)
 for step in range(1, 135):
-    log.write(step, 1, {{"boxes": 1 / step}})
+    log.add({{"step": step, "epoch": 1, "boxes": 1 / step}})
     if step == 120:
         log.flush()
 os.kill(os.getpid(), signal.SIGKILL)
@@ -175,8 +175,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_logs_are_chosen_by_name(tmp_path):
     logs = open_logs(["csv", "csv"], tmp_path, {})
-    assert [type(log) for log in logs] == [CsvLog]
-    logs[0].epoch(row(1))
+    assert [type(log) for log in logs] == [CsvTable]
+    logs[0].add(row(1))
     logs[0].close()
     assert (tmp_path / "metrics.csv").exists()
     assert open_logs([], tmp_path, {}) == ()
@@ -194,8 +194,8 @@ def test_a_missing_package_is_named_before_anything_is_written(tmp_path, monkeyp
 
 def test_logs_that_are_open_are_closed_when_a_later_one_cannot_be(tmp_path, monkeypatch):
     closed = []
-    close = CsvLog.close
-    monkeypatch.setattr(CsvLog, "close", lambda log: closed.append(close(log)))
+    close = CsvTable.close
+    monkeypatch.setattr(CsvTable, "close", lambda log: closed.append(close(log)))
 
     def refuse(*arguments):
         raise OutputError("no place")
@@ -213,10 +213,10 @@ def test_tensorboard_reads_what_was_written_and_forgets_what_is_repeated(tmp_pat
 
     (log,) = open_logs(["tensorboard"], tmp_path, {})
     for epoch in (1, 2, 3):
-        log.epoch(row(epoch))
+        log.add(row(epoch))
     log.close()
     (log,) = open_logs(["tensorboard"], tmp_path, {}, keep_until=1)
-    log.epoch(row(2, boxes=7.0))
+    log.add(row(2, boxes=7.0))
     log.close()
     read = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert set(read.Tags()["scalars"]) == {"boxes", "ap"}
@@ -242,10 +242,10 @@ from lucidbox.train.recipe import Recipe
 folder = Path({str(tmp_path)!r})
 recipe = Recipe(freeze=("backbone",)).to_dict()
 (log,) = open_logs(["mlflow"], folder, recipe)
-log.epoch({{"epoch": 1, "boxes": 1.5, "ap": float("nan")}})
+log.add({{"epoch": 1, "boxes": 1.5, "ap": float("nan")}})
 log.close()
 (log,) = open_logs(["mlflow"], folder, recipe, keep_until=1)
-log.epoch({{"epoch": 2, "boxes": 0.75, "ap": 0.5}})
+log.add({{"epoch": 2, "boxes": 0.75, "ap": 0.5}})
 log.close()
 run = log._client.get_run((folder / "mlflow-run.txt").read_text().strip())
 print(run.data.params["freeze"], run.data.params["teacher"] == "", run.data.params["batch"], run.info.status)

@@ -21,7 +21,7 @@ def step(golden, golden_targets, record):
     return network, logits, loss, record("trainstep-n")
 
 
-def test_one_training_step_equals_the_reference(step, shared):
+def test_one_training_step_equals_the_reference(step, golden_file):
     network, logits, loss, reference = step
     assert torch.allclose(logits.boxes, reference["box_logits"], rtol=0, atol=2e-3)
     assert torch.allclose(logits.classes, reference["class_logits"], rtol=0, atol=2e-3)
@@ -43,7 +43,7 @@ def test_one_training_step_equals_the_reference(step, shared):
         ours = parameters[from_published(name)].grad
         assert (ours - value).norm() <= 1e-3 * value.norm(), name
 
-    norms = json.loads(shared("golden/train/trainstep-n-grad-norms.json").read_text())
+    norms = json.loads(golden_file("train/trainstep-n-grad-norms.json").read_text())
     ours = np.array([parameters[from_published(name)].grad.norm() for name in norms])
     assert len(norms) > 200
     np.testing.assert_allclose(ours, list(norms.values()), rtol=1e-3)

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from squares import NAMES, QUICK, squares
+from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import Detector, weights
 from lucidbox.core.errors import OptionError, OutputError
@@ -20,13 +22,12 @@ from lucidbox.datasets import to_truth
 from lucidbox.datasets.training import open_data
 from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
-from lucidbox.train.checkpoint import load_checkpoint
+from lucidbox.train.checkpoint import TrainingProgress, load_checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
-from lucidbox.train.trainer import ALONE, Trainer, TrainingError, Callbacks
+from lucidbox.train.trainer import ALONE, Callbacks, Trainer, TrainingError
 from lucidbox.train.validation import BATCH, Validator
-from lucidbox.validate.inference import answers, exact_detections, files_of, read_files
+from lucidbox.validate.inference import LIMITS, files_of, raw_predictions, read_files
 from models import lively_network, unchecked_shapes
 
 
@@ -47,9 +48,9 @@ def rows(path):
 
 @pytest.fixture(autouse=True)
 def unexported(request, monkeypatch):
-    """Exporting takes seconds: only the tests that ask for ``exported`` do it."""
+    """Exporting and drawing take seconds: only the tests that ask for ``exported`` do it."""
     if "exported" not in request.fixturenames:
-        monkeypatch.setattr(Results, "export_best", lambda self: None)
+        leave_out_ends(monkeypatch)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def data(tmp_path):
     return squares(tmp_path / "data")
 
 
-def test_what_a_training_leaves(tmp_path, data, exported):
+def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exported):
     told = []
 
     class Told(Callbacks):
@@ -97,9 +98,6 @@ def test_what_a_training_leaves(tmp_path, data, exported):
     last = weights.read(tmp_path / "out" / "last.safetensors").tensors
     assert all(np.array_equal(last[name], average[f"average.{name}"].numpy()) for name in last)
 
-
-def test_predict_uses_what_comes_out(tmp_path, data, exported):
-    trainer(tmp_path / "out", data, epochs=1).run()
     detector = Detector.load(tmp_path / "out" / "best.onnx")
     assert detector.names == NAMES
     assert detector.size == (64, 64)
@@ -119,14 +117,13 @@ SCRIPT = """
 import sys, time
 sys.path[:0] = [{tests!r}]
 from pathlib import Path
-import torch
+import pytest, torch
 torch.set_num_threads(1)
-from squares import QUICK
+from squares import QUICK, leave_out_ends
 from lucidbox.model import build
 from lucidbox.datasets.training import open_data
 from lucidbox.train import checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.trainer import Trainer, Callbacks
 
 folder, workers = Path(sys.argv[1]), int(sys.argv[2])
@@ -142,9 +139,9 @@ class Slow(Callbacks):
 
 made = Trainer(open_data({data!r}), network, Recipe().changed(changes), folder, callbacks=Slow())
 if (folder / "checkpoint.safetensors").exists():
-    made.restore(checkpoint.load(folder / "checkpoint.safetensors"))
-# The export is not what is tested here.
-type(made.results).export_best = lambda self: None
+    made.restore(checkpoint.load_checkpoint(folder / "checkpoint.safetensors"))
+# The export and the pictures are not what is tested here.
+leave_out_ends(pytest.MonkeyPatch())
 print(made.run().ending)
 """
 
@@ -275,9 +272,56 @@ def test_stopped_while_validating_it_validates_first_when_resumed(tmp_path, data
     same_results(tmp_path / "whole", tmp_path / "out")
 
 
-def test_patience_ends_it(tmp_path, data):
-    outcome = trainer(tmp_path / "out", data, epochs=9, patience=2, learning_rate=0.0, weight_decay=0.0).run()
-    assert (outcome.ending, outcome.best_epoch, outcome.epochs) == ("patience", 1, 3)
+def aps_of_epochs(monkeypatch, values):
+    """Let validations find these APs, one after the other."""
+    left = iter(values)
+
+    def found(self, network):
+        self.shown = {0: None}  # else the end would validate once more
+        return SimpleNamespace(stats=[next(left)] * 12)
+
+    monkeypatch.setattr(Validator, "__call__", found)
+    monkeypatch.setattr(Validator, "draw", lambda self, path: None)
+
+
+def test_patience_ends_it_and_begins_with_the_first_ap_above_0(tmp_path, data, monkeypatch):
+    aps_of_epochs(monkeypatch, [0.0, 0.0, 0.25, 0.25])
+    outcome = trainer(tmp_path / "out", data, epochs=9, patience=1).run()
+    assert (outcome.ending, outcome.best_epoch, outcome.epochs) == ("patience", 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("best_ap", "best_epoch", "epochs", "patience", "tired"),
+    [
+        (0.0, 0, 101, 100, False),  # nothing was ever found
+        (-1.0, -1, 101, 100, False),  # nor validated
+        (0.1, 99, 199, 100, False),
+        (0.1, 99, 200, 100, True),
+        (0.1, 99, 200, 0, False),
+        (0.1, 99, 300, 100, False),  # it is done, and needs no other reason to end
+    ],
+)
+def test_when_patience_ends(tmp_path, data, best_ap, best_epoch, epochs, patience, tired):
+    made = trainer(tmp_path / "out", data, epochs=300, patience=patience)
+    made.progress = TrainingProgress(best_ap=best_ap, best_epoch=best_epoch, epochs=epochs)
+    assert made._tired() is tired
+
+
+def test_norms_of_what_is_kept_belong_to_its_weights(tmp_path, data):
+    """The epoch's only batch has all pictures: their statistics are those in the file."""
+    made = trainer(tmp_path / "out", data, epochs=3, batch=12, nominal_batch=12)
+    made.run()
+    kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").tensors
+    twin, [batch] = network(), islice(made._batches(2, workers=0), 1)
+    twin.load_state_dict({name: kept[f"average.{name}"] for name in twin.state_dict()})
+    twin.backbone.stem.bn.register_forward_pre_hook(lambda norm, inputs: seen.extend(inputs))
+    seen = []
+    with torch.no_grad():
+        twin.eval()(batch.images.permute(0, 3, 1, 2).float() / 255)
+    assert torch.allclose(seen[0].mean((0, 2, 3)), twin.backbone.stem.bn.running_mean, atol=1e-4)
+    assert not torch.allclose(
+        kept["network.backbone.stem.bn.running_mean"], twin.backbone.stem.bn.running_mean, atol=1e-3
+    )
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path, data, monkeypatch):
@@ -347,8 +391,8 @@ def test_validation_is_that_of_the_predict_path(tmp_path, data):
     truth = to_truth(opened.val)
     groups = read_files(files_of(truth, tmp_path / "data" / "images"), BATCH, print)
     evaluator = CocoEvaluator(truth)
-    for answer in answers(detector, groups):
-        evaluator.add(answer.image_id, exact_detections(detector, answer))
+    for image_id, raw in raw_predictions(detector.predictor, groups):
+        evaluator.add(image_id, detector.predictor.finish(raw, LIMITS))
     expected = evaluator.summary().matching.predictions
     assert len(found) > len(opened.val)
     for column in ("image_ids", "category_ids", "boxes_xywh", "scores"):

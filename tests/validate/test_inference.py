@@ -8,6 +8,7 @@ from PIL import Image
 from lucidbox import Detector
 from lucidbox.cli import main
 from lucidbox.core.errors import DataError, OptionError
+from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.evaluate import CocoEvaluator, Protocol, Truth, evaluate
 from lucidbox.validate import inference
 from lucidbox.validate.false_negatives import REASONS, explain_missed, missed_rows
@@ -32,10 +33,10 @@ def test_red_boxes_are_found_where_they_are(batch, reds, tmp_path):
     detector = Detector(RedFinder(), ("blue", "red"))
     evaluator, failures = CocoEvaluator(reds), []
     groups = inference.read_files(inference.files_of(reds, tmp_path), batch, failures.append)
-    for answer in inference.answers(detector, groups):
-        found = inference.exact_detections(detector, answer)
+    for image_id, raw in inference.raw_predictions(detector.predictor, groups):
+        found = detector.predictor.finish(raw, inference.LIMITS)
         # The finder also answers "blue", which is no category of the truth.
-        evaluator.add(answer.image_id, found[found.classes == 1], [0, 7])
+        evaluator.add(image_id, found[found.classes == 1], [0, 7])
     assert failures == []
     assert len(detector.engine.shapes) == -(-4 // batch)
     assert evaluator.summary().stats[1] == pytest.approx(1.0)
@@ -53,23 +54,24 @@ def test_an_unreadable_picture_is_told_and_the_rest_go_on(reds, tmp_path):
     (tmp_path / "2.png").write_bytes(b"broken")
     detector, failures = Detector(RedFinder(), ("blue", "red")), []
     groups = inference.read_files(inference.files_of(reds, tmp_path), 2, failures.append)
-    found = list(inference.answers(detector, groups))
-    assert sorted(answer.image_id for answer in found) == [0, 1, 3]
+    found = list(inference.raw_predictions(detector.predictor, groups))
+    assert sorted(image_id for image_id, _ in found) == [0, 1, 3]
     assert "2.png" in str(failures[0])
 
 
 def test_a_size_that_is_not_square_is_refused(reds, tmp_path):
     detector = Detector(RedFinder(), ("blue", "red"), size=(320, 640))
     with pytest.raises(OptionError, match="not square"):
-        list(inference.answers(detector, [[(0, picture(32, 32, (0, 0, 9, 9)))]]))
+        inference.validation_predictor(detector)
     with pytest.raises(OptionError, match="batch 0"):
         list(inference.read_files(inference.files_of(reds, tmp_path), 0, print))
 
 
 def anchor_answer(boxes, scores):
     """A network's answer in a picture of 640 x 640, which needs no letterbox but half a stride of room."""
-    frame = inference.fit_validation((640, 640), 640, (640, 640))
-    return inference.Answer(1, frame, np.array(boxes, np.float32), np.array(scores, np.float32))
+    letterbox = inference.fit_validation((640, 640), 640, (640, 640))
+    image = np.zeros((640, 640, 3), np.uint8)
+    return RawPrediction(image, letterbox, np.array(boxes, np.float32), np.array(scores, np.float32))
 
 
 def test_each_reason_for_a_missed_truth():
@@ -146,9 +148,7 @@ def test_a_stream_says_what_was_strange_and_what_never_came(reds):
 def validation_predictions(answer, keep):
     from lucidbox.evaluate import Predictions
 
-    return Predictions.from_arrays(
-        [answer.image_id] * len(keep), [7] * len(keep), np.zeros((len(keep), 4)), np.zeros(len(keep))
-    )
+    return Predictions.from_arrays([1] * len(keep), [7] * len(keep), np.zeros((len(keep), 4)), np.zeros(len(keep)))
 
 
 def test_found_truths_are_not_missed():
@@ -170,14 +170,14 @@ def test_class_offset_equals_exact_suppression_where_nothing_rounds():
     corners = random.integers(0, 500, (200, 2))
     boxes = np.concatenate([corners, corners + random.integers(5, 100, (200, 2))], axis=1)
     answer = anchor_answer(boxes, random.random((200, 3)))
-    detector = Detector(RedFinder(), ("a", "b", "c"))
-    exact = inference.exact_detections(detector, answer)
-    assert inference.class_offset_detections(detector, answer) == exact
+    predictor = Predictor(RedFinder(), ("a", "b", "c"))
+    exact = predictor.finish(answer, inference.LIMITS)
+    assert inference.class_offset_detections(predictor, answer) == exact
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("batch", "tolerance"), [(1, 0.002), (16, 0.003)])
-def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, shared, tmp_path, capsys):
+def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, golden_file, shared, tmp_path, capsys):
     arguments = [
         "--annotations",
         str(shared("data/coco-val-150/instances.json")),
@@ -188,7 +188,7 @@ def test_the_reference_networks_accuracy(batch, tolerance, reference_onnx, share
     options = ["--precision", "fp32", "--batch", str(batch), "--save-predictions", str(saved), "--json"]
     assert main(["evaluate", *arguments, "--images", str(images), *options]) == 0
     document = json.loads(capsys.readouterr().out)
-    golden = json.loads(shared("golden/val/stats.json").read_text())[f"batch{batch}"]
+    golden = json.loads(golden_file("val/stats.json").read_text())[f"batch{batch}"]
     assert document["AP"] == pytest.approx(golden["pycocotools"]["AP"], abs=tolerance)
     assert document["detections"] == pytest.approx(golden["detections"], rel=0.005)
     assert len(json.loads(saved.read_text())) == document["detections"]

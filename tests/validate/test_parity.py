@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from lucidbox.core.detections import Detections, match_detections
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError
+from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits
 from lucidbox.validate.parity import Collector, Differences, Parity, Tolerances
 

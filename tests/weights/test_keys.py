@@ -11,8 +11,8 @@ FILES = [f"yolo11{size}-shapes.json" for size in "nsmlx"] + [f"yolo11n-nc{n}-sha
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_published_key_has_one_own_key_and_back(file, shared):
-    published = json.loads(shared(f"golden/model/{file}").read_text()).keys() - {DISTRIBUTION_KEY}
+def test_every_published_key_has_one_own_key_and_back(file, golden_file):
+    published = json.loads(golden_file(f"model/{file}").read_text()).keys() - {DISTRIBUTION_KEY}
     own = {from_published(key) for key in published}
     assert len(own) == len(published)
     assert {to_published(key) for key in own} == published

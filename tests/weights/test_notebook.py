@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from golden.fill import fill
 from lucidbox.core.errors import WeightsError
 from lucidbox.model import build
 from lucidbox.weights import network
@@ -35,17 +36,12 @@ def test_a_notebook_checkpoint_is_read_wherever_its_state_is(place):
 
 
 @pytest.mark.parametrize("classes", [5, 80])
-def test_the_golden_notebook_s_state_gives_its_outputs(classes, shared):
+def test_the_golden_notebook_s_state_gives_its_outputs(classes, golden_file):
     """The reference's state, saved and read by us, gives the reference's class logits."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("golden_fill", shared("golden/fill.py"))
-    fill = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fill)
-    golden = np.load(shared(f"golden/notebook/outputs-nc{classes}-cal.npz"))
-    shapes = json.loads(shared(f"golden/notebook/state-shapes-nc{classes}-base16.json").read_text())
+    golden = np.load(golden_file(f"notebook/outputs-nc{classes}-cal.npz"))
+    shapes = json.loads(golden_file(f"notebook/state-shapes-nc{classes}-base16.json").read_text())
     overrides = {name.removeprefix("bn/"): golden[name] for name in golden.files if name.startswith("bn/")}
-    state = {name: torch.from_numpy(array) for name, array in fill.fill(shapes, overrides).items()}
+    state = {name: torch.from_numpy(array) for name, array in fill(shapes, overrides).items()}
     for name in state:
         if name.endswith("num_batches_tracked"):
             state[name] = state[name].long()

@@ -49,8 +49,8 @@ def test_real_tensors_equal_what_torch_reads(file, shared):
         np.testing.assert_array_equal(array, tensor.numpy(), strict=True)
 
 
-def test_real_tensors_are_named_and_ordered_as_published(shared):
-    shapes = json.loads(shared("golden/model/yolo11n-shapes.json").read_text())
+def test_real_tensors_are_named_and_ordered_as_published(golden_file, shared):
+    shapes = json.loads(golden_file("model/yolo11n-shapes.json").read_text())
     found = state_dict(module_of(forge.checkpoint_of(shared("weights/yolo11n-reference.pt"))))
     assert [(name, list(array.shape)) for name, array in found.items()] == list(shapes.items())
 

@@ -97,8 +97,9 @@ def test_importing_and_unpickling_need_no_torch(tmp_path):
     """The package is cheap to import: the running wing looks at weights files without the making wing."""
     (tmp_path / "x.pt").write_bytes(forge.saved({"a": torch.ones(2)}))
     program = (
-        "import sys; from pathlib import Path; import lucidbox.weights; from lucidbox.weights.safe_pickle.checkpoint import "
-        "read_checkpoint; print(read_checkpoint(Path(sys.argv[1]).read_bytes())['a'].tolist());"
+        "import sys; from pathlib import Path; import lucidbox.weights; "
+        "from lucidbox.weights.safe_pickle.checkpoint import read_checkpoint;"
+        "print(read_checkpoint(Path(sys.argv[1]).read_bytes())['a'].tolist());"
         "print(sorted({'torch', 'onnx', 'safetensors'} & sys.modules.keys()))"
     )
     done = subprocess.run(

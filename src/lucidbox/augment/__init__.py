@@ -13,4 +13,6 @@ from lucidbox.augment.sample import Sample, Samples
 from lucidbox.augment.settings import Augmentation, plain
 from lucidbox.augment.sheet import contact_sheet
 
-__all__ = ["Augmentation", "Augmenter", "Sample", "Samples", "contact_sheet", "plain"]
+__all__ = [
+    "Augmentation", "Augmenter", "Sample", "Samples", "contact_sheet", "plain", "pipeline", "sample", "settings",
+]  # fmt: skip

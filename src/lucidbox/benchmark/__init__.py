@@ -10,14 +10,6 @@ from lucidbox.benchmark.pictures import ImageSample, sample
 from lucidbox.benchmark.spread import Spread
 
 __all__ = [
-    "Duel",
-    "Machine",
-    "Measurement",
-    "ImageSample",
-    "Setting",
-    "Spread",
-    "duel",
-    "examine_machine",
-    "measure",
-    "sample",
-]
+    "Duel", "Machine", "Measurement", "ImageSample", "Setting", "Spread", "duel", "examine_machine", "measure",
+    "sample", "against", "machine", "plot",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whole commands, from the shell's point of view: ours cold, and ours beside another's, A B A B."""
+"""Times whole commands: ours cold, and ours in alternation with another command, A B A B."""
 
 import subprocess
 import time

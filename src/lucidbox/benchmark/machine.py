@@ -1,4 +1,4 @@
-"""What this machine can do, and how steadily it does it, measured in the same run as everything else."""
+"""Peak arithmetic of this machine and its noise, measured in the same run as everything else."""
 
 import hashlib
 import time

@@ -3,11 +3,10 @@
 Rounds of several settings alternate, so that a machine's mood falls on all of them alike.
 """
 
-import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -18,7 +17,8 @@ from lucidbox.benchmark.spread import Spread
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.parallel import cores
 from lucidbox.detect.letterbox import Size
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detector import Detector
 from lucidbox.draw.annotate import draw
 from lucidbox.engines import Engine, Prediction
 from lucidbox.images.reading import read_image
@@ -111,7 +111,7 @@ def measure(
         sample: the pictures.
         rounds: how often everything is measured.
         operations: billions of operations a picture, by input shape.
-        say: told in a few words how far it is.
+        say: called with a short message before every round.
 
     Returns:
         What was measured, setting by setting; and milliseconds of the fixed piece of work in between.
@@ -129,17 +129,17 @@ def measure(
 
 def _one_round(detector: Detector, sample: ImageSample, log: _Log) -> None:
     start = len(log.core_seconds)
-    clocked = copy.copy(detector)
-    engine = clocked.engine = _Clocked(detector.engine, detector.engine.name, detector.engine.precision)
+    engine = _Clocked(detector.engine, detector.engine.name, detector.engine.precision)
+    predictor = replace(detector.predictor, engine=engine)
     for shot in sample.shots:
-        _one_shot(clocked, engine, shot, log)
+        _one_shot(predictor, engine, shot, log)
     seconds = _engine_alone(detector, sample)
     log.engine_rate.append(1 / seconds)
     log.bound.append(1 / (seconds + float(np.mean(log.core_seconds[start:])) / cores()))
     log.stream_rate.append(_stream(detector, sample))
 
 
-def _one_shot(detector: Detector, engine: _Clocked, shot: Shot, log: _Log) -> None:
+def _one_shot(predictor: Predictor, engine: _Clocked, shot: Shot, log: _Log) -> None:
     """The stages one after the other. What the path does in one call is timed in one call, then in its parts."""
     times, busy = [time.perf_counter()], [time.thread_time()]
 
@@ -157,17 +157,17 @@ def _one_shot(detector: Detector, engine: _Clocked, shot: Shot, log: _Log) -> No
         log.stages["decode"].append((times[2] - times[1]) * 1000)
     else:
         log.stages["decode"].append(shot.decoding * 1000)
-    detector(pixels)
+    predictor([pixels])
     lap()
     whole, inference = times[-1] - times[-2], engine.seconds
     log.one_picture.append((times[-1] - times[0] + shot.decoding) * 1000)
     log.overhead.append((whole - inference) * 1000)
     log.stages["inference"].append(inference * 1000)
-    frame = detector.frame(pixels)
-    frame.apply(pixels)
+    letterbox = predictor.letterbox_for(pixels.shape[:2])
+    letterbox.apply(pixels)
     lap()
     assert engine.answer is not None
-    found = detector.finish(engine.answer.boxes[0], engine.answer.scores[0], frame, detector.limits)
+    found = predictor.finish(RawPrediction(pixels, letterbox, engine.answer.boxes[0], engine.answer.scores[0]))
     lap()
     log.stages["letterbox"].append((times[-2] - times[-3]) * 1000)
     log.stages["suppression"].append((times[-1] - times[-2]) * 1000)
@@ -181,10 +181,11 @@ def _one_shot(detector: Detector, engine: _Clocked, shot: Shot, log: _Log) -> No
 
 def _engine_alone(detector: Detector, sample: ImageSample) -> float:
     """Seconds a picture of the engine as streams use it, called by as many threads, on letterboxed pictures."""
-    engine = detector.for_many() if detector.workers > 1 else detector.engine
+    runner = detector.stream_runner
+    engine = runner.predictor_for_many.engine
     stacks = _stacks(detector, sample.shots)
     started = time.perf_counter()
-    with ThreadPoolExecutor(detector.callers) as pool:
+    with ThreadPoolExecutor(runner.callers) as pool:
         for _ in pool.map(lambda stack: len(engine(stack).boxes), stacks):
             pass
     return (time.perf_counter() - started) / len(sample.shots)
@@ -192,10 +193,10 @@ def _engine_alone(detector: Detector, sample: ImageSample) -> float:
 
 def _stacks(detector: Detector, shots: Sequence[Shot]) -> list[Stack]:
     """Letterboxed pictures in the batches that a stream would make of them."""
-    framed = [(detector.frame(shot.pixels), shot.pixels) for shot in shots]
+    placed = [(detector.predictor.letterbox_for(shot.pixels.shape[:2]), shot.pixels) for shot in shots]
     stacks = []
-    for _, run in groupby(framed, key=lambda pair: pair[0].shape):
-        fitted = [frame.apply(pixels) for frame, pixels in run]
+    for _, run in groupby(placed, key=lambda pair: pair[0].shape):
+        fitted = [letterbox.apply(pixels) for letterbox, pixels in run]
         stacks += [
             np.stack(fitted[start : start + detector.batch]) for start in range(0, len(fitted), detector.batch)
         ]
@@ -203,7 +204,7 @@ def _stacks(detector: Detector, shots: Sequence[Shot]) -> list[Stack]:
 
 
 def _stream(detector: Detector, sample: ImageSample) -> float:
-    """Pictures a second of a stream; what cannot be read was told when the sample was taken."""
+    """Pictures a second of a stream; what cannot be read was reported when the sample was taken."""
     started = time.perf_counter()
     count = sum(1 for _ in detector.stream(sample.stream, on_failure=lambda failure: None))
     return count / (time.perf_counter() - started)
@@ -215,7 +216,7 @@ def _summary(
     engine_rate = Spread.of(log.engine_rate)
     gigaflops = None
     if operations is not None:
-        shapes = [detector.frame(shot.pixels).shape for shot in sample.shots]
+        shapes = [detector.predictor.letterbox_for(shot.pixels.shape[:2]).shape for shot in sample.shots]
         gigaflops = float(np.mean([operations[shape] for shape in shapes])) * engine_rate.p50
     return Measurement(
         setting,

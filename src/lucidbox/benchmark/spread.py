@@ -1,4 +1,4 @@
-"""What is said of many measurements: percentiles, never a mean, which one interruption spoils."""
+"""Percentiles of repeated measurements; no means, since one interruption spoils a mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,26 +1,26 @@
-"""The model that comes with lucidbox: YOLO11n, trained by ``lucidbox train`` from random weights; MODEL_CARD.md.
+"""The model that comes with lucidbox: YOLO11n, trained by ``lucidbox train`` from random weights.
 
-Knows: where its files are. Does not know: anything else.
+MODEL_CARD.md says on what, and how well it does.
 """
 
 from pathlib import Path
 
 from lucidbox.core.errors import WeightsError
 
-_FOLDER = Path(__file__).parent
+__all__ = ["ONNX", "SAFETENSORS", "weights"]
 
-ONNX = _FOLDER / "yolo11n.onnx"
+ONNX = Path(__file__).with_name("yolo11n.onnx")
 """What ``Detector.load()`` runs."""
 
-SAFETENSORS = _FOLDER / "yolo11n.safetensors"
-"""The same numbers, to train on from: ``lucidbox train --weights``."""
+SAFETENSORS = Path(__file__).with_name("yolo11n.safetensors")
+"""The same numbers, to train from: ``lucidbox train --weights``."""
 
 
 def weights() -> Path:
-    """The file that is run where a user names none.
+    """The model file that is run where a user names none.
 
     Raises:
-        WeightsError: it is not there: an incomplete copy of lucidbox.
+        WeightsError: it is not there: the copy of lucidbox is incomplete.
     """
     if not ONNX.is_file():
         raise WeightsError(

@@ -1,4 +1,4 @@
-"""The command line: ``lucidbox VERB``. One file a verb; only the chosen verb's file is imported.
+"""The command line: ``lucidbox VERB``. One file or folder a verb; only the chosen verb is imported.
 
 Exit codes: 0 done, 1 a part failed and the rest is done, 2 wrong usage or bad input, 3 a comparison said no,
 130 stopped by Ctrl-C or SIGTERM (what was done stays).
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
+from lucidbox.cli.console import say, say_error
 from lucidbox.core.errors import LucidboxError
-from lucidbox.core.text import printable
 from lucidbox.core.version import __version__
 
 VERBS = {
@@ -25,7 +25,7 @@ VERBS = {
     "explain": "why this box, and why not that one",
     "data": "check, count, split, convert and show data sets",
     "weights": "show and convert weights files",
-    "export": "write ONNX, OpenVINO IR, TorchScript, TensorRT",
+    "export": "write ONNX, OpenVINO IR, TorchScript",
     "parity": "do two artefacts of one network find the same?",
     "benchmark": "how fast, in which part, and how sure",
     "doctor": "what is installed, and which engine and precision will be used",
@@ -43,11 +43,13 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit code; errors a user can act on take one line and no traceback."""
-    _never_fail_to_print()
+    """Run one verb and return the exit code; an error that a user can act on takes one line and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a letter (LANG=C) gets a question mark
+            stream.reconfigure(errors="replace")
     arguments = parse_arguments(sys.argv[1:] if argv is None else list(argv))
     if threading.current_thread() is threading.main_thread():
-        # A service that is told to stop, or whose terminal closes, ends as by Ctrl-C: nothing half-written.
+        # A service that is stopped, or whose terminal closes, ends as by Ctrl-C: no file is left half-written.
         for name in ("SIGTERM", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.default_int_handler)
@@ -56,35 +58,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout:
             sys.stdout.flush()
     except LucidboxError as error:
-        print(f"lucidbox: error: {printable(str(error))}", file=sys.stderr)
+        say_error(error)
         return 2
     except KeyboardInterrupt:
-        print("lucidbox: stopped; what was done so far stays", file=sys.stderr)
+        say("stopped; what was done so far stays")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone (| head): nothing is wrong. Python would complain while exiting.
-        _leave_standard_output()
+        # The reader of our output has gone (| head): nothing is wrong.
+        _discard_standard_output()
         return 0
     except OSError as error:
-        # Every file of ours reports with a name. What is left is standard output on a full disk.
+        # Errors of our own files name the file. What is left is standard output on a full disk.
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
             raise
-        print(f"lucidbox: error: standard output cannot be written: {error.strerror}", file=sys.stderr)
-        _leave_standard_output()
+        say_error(f"standard output cannot be written: {error.strerror}")
+        _discard_standard_output()
         return 2
     return code
 
 
-def _leave_standard_output() -> None:
-    """Let Python flush into nothing at its end: it would complain of what has been told."""
+def _discard_standard_output() -> None:
+    """Send what is still buffered to the null device: Python would report the error again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _never_fail_to_print() -> None:
-    """A terminal that cannot show a letter (LANG=C) gets a question mark; that is no reason to stop."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -104,3 +99,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         elif verb == chosen:
             import_module(f"lucidbox.cli.{verb}").register(verbs)
     return parser.parse_args(argv)
+
+
+__all__ = [
+    "main",
+]  # fmt: skip

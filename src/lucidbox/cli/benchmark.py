@@ -9,11 +9,14 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.console import say
+from lucidbox.cli.options import add_number, add_option, add_options, add_verb, comma_separated, load_detector
+from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
     from lucidbox.benchmark import Duel, ImageSample, Machine, Measurement, Setting, Spread
-    from lucidbox.detector.detector import Detector
+    from lucidbox.detector import Detector
 
 DESCRIPTION = """\
 Measure the whole way from file to boxes: each stage, one picture after the other; the engine alone; and streams,
@@ -46,37 +49,20 @@ SLOWER = 3
 
 def register(verbs: Any) -> None:
     """Add the verb and its options."""
-    parser = verbs.add_parser(
-        "benchmark",
-        help="how fast, in which part, and how sure",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_verb(verbs, "benchmark", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="pictures, folders, patterns, video files")
-    parser.add_argument("--weights", metavar="FILE", help="weights or an artefact (default: the bundled model)")
-    parser.add_argument("--engine", default="auto", metavar="A,B", help="engines side by side (default: auto)")
-    parser.add_argument(
-        "--precision", default="auto", metavar="A,B", help="auto (default), fp32, bf16, fp16, int8"
-    )
-    parser.add_argument("--batch", default="1", metavar="M,N", help="pictures of one inference (default: 1)")
-    parser.add_argument("--threads", metavar="M,N", help="processor threads (default: the engine's own choice)")
-    parser.add_argument(
-        "--size", metavar="N|H,W", help="longer side of the network's input (default: the model's)"
-    )
-    parser.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="how often all is measured (default: 3)"
-    )
-    parser.add_argument(
-        "--pictures", type=int, default=150, metavar="N", help="most pictures of it (default: 150)"
-    )
-    parser.add_argument(
-        "--cold", type=int, default=3, metavar="N", help="cold runs of `lucidbox predict` (default: 3; 0 for none)"
-    )
+    add_options(parser, "--weights", "--size")
+    add_option(parser, "--engine", metavar="A,B", help="engines side by side (default: auto)")
+    add_option(parser, "--precision", metavar="A,B", help="auto (default), fp32, bf16, fp16, int8")
+    several = {"type": None, "metavar": "M,N"}
+    add_option(parser, "--batch", **several, default="1", help="pictures of one inference (default: 1)")
+    add_option(parser, "--threads", **several, help="processor threads (default: the engine's own choice)")
+    add_number(parser, "--rounds", "how often all is measured (default: 3)", 3)
+    add_number(parser, "--pictures", "most pictures of it (default: 150)", 150)
+    add_number(parser, "--cold", "cold runs of `lucidbox predict` (default: 3; 0 for none)", 3)
     parser.add_argument("--against", metavar="COMMAND", help="a line for the shell, over the same pictures")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    add_options(parser, "--json")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw it (.png, .svg, .pdf; extra: plots)")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -96,10 +82,10 @@ def _alone(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     taken = sample(open_sources(arguments.sources), arguments.pictures)
     for failure in taken.failures:
-        _say(f"left out: {failure}")
+        say(f"left out: {failure}")
     detectors = _load(arguments, settings)
     noise = [fixed_work() for _ in range(5)]
-    measured, between = measure(detectors, taken, arguments.rounds, _operations(arguments, detectors, taken), _say)
+    measured, between = measure(detectors, taken, arguments.rounds, _operations(arguments, detectors, taken), say)
     machine = examine_machine(noise + between, [one.setting.precision for one in measured])
     cold = None
     still = next((shot.path for shot in taken.shots if shot.path), None)
@@ -128,7 +114,7 @@ def _against(arguments: argparse.Namespace) -> int:
         raise OptionError("--threads is not for --against: `lucidbox predict` takes the engine's own choice")
     with tempfile.TemporaryDirectory() as folder:
         command = _predict(arguments, settings[0], arguments.sources, folder)
-        result = duel(command, arguments.against, arguments.rounds, _say)
+        result = duel(command, arguments.against, arguments.rounds, say)
     if arguments.json:
         print(json.dumps({"commands": [" ".join(command), arguments.against], **asdict(result)}))
     else:
@@ -137,9 +123,9 @@ def _against(arguments: argparse.Namespace) -> int:
 
 
 def _predict(arguments: argparse.Namespace, setting: "Setting", sources: list[str], folder: str) -> list[str]:
-    """Our own command line for these sources, with everything that ``predict`` does unless told otherwise."""
+    """The ``lucidbox predict`` command for these sources, with the defaults of predict for everything else."""
     command = [sys.executable, "-m", "lucidbox", "predict", *sources, "--save", str(Path(folder) / "out")]
-    rest = setting.precision.rpartition("+")[2]  # an int8 file's convolutions need no asking
+    rest = setting.precision.rpartition("+")[2]  # an int8 file computes its convolutions in int8 by itself
     command += ["--engine", setting.engine, "--precision", rest, "--batch", str(setting.batch)]
     for option, value in (("--weights", arguments.weights), ("--size", arguments.size)):
         command += [option, str(value)] if value else []
@@ -147,39 +133,23 @@ def _predict(arguments: argparse.Namespace, setting: "Setting", sources: list[st
 
 
 def _settings(arguments: argparse.Namespace) -> "list[Setting]":
-    """Every combination of what was asked for."""
+    """Every combination of the values that were given."""
     from lucidbox.benchmark import Setting
 
     engines, precisions = arguments.engine.split(","), arguments.precision.split(",")
-    batches, threads = _numbers("--batch", arguments.batch), _numbers("--threads", arguments.threads)
-    return [Setting(*one) for one in product(engines, precisions, [one or 1 for one in batches], threads)]
-
-
-def _numbers(option: str, text: str | None) -> list[int | None]:
-    try:
-        return [None] if text is None else [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise OptionError(f"{option} {text}: give a number, or several with commas between") from error
+    batches = [count or 1 for count in comma_separated("--batch", arguments.batch, int)]
+    threads = (None,) if arguments.threads is None else comma_separated("--threads", arguments.threads, int)
+    return [Setting(*values) for values in product(engines, precisions, batches, threads)]
 
 
 def _load(arguments: argparse.Namespace, settings: "list[Setting]") -> "dict[Setting, Detector]":
     """A detector for each setting, by the setting with the engine and precision that it really has."""
-    from lucidbox.detector.detector import Detector
-
     detectors: dict[Setting, Detector] = {}
     for setting in settings:
-        detector = Detector.load(
-            arguments.weights,
-            engine=setting.engine,
-            precision=setting.precision,
-            batch=setting.batch,
-            threads=setting.threads,
-            size=arguments.size,
-            say=_say,
-        )
+        detector = load_detector(arguments, **asdict(setting))
         chosen = replace(setting, engine=detector.engine.name, precision=detector.engine.precision)
         if chosen in detectors:
-            _say(f"{_label(setting)} is {_label(chosen)} here, which is measured already")
+            say(f"{_label(setting)} is {_label(chosen)} here, which is measured already")
         detectors.setdefault(chosen, detector)
     return detectors
 
@@ -189,17 +159,17 @@ def _operations(
 ) -> "dict[tuple[int, int], float] | None":
     """Billions of operations by input shape; None for graphs that are fixed to something, and for TorchScript."""
     from lucidbox.benchmark.machine import operations_of
-    from lucidbox.detector import model_cache
+    from lucidbox.detector.loading import graph_of
+    from lucidbox.model_files import look_at
 
     first = next(iter(detectors.values()))
     assert first.weights is not None
-    graph = model_cache.through(first.weights, _say)
-    if model_cache.form_of(graph) == "torchscript" or (
-        first.info and (first.info.shape or first.info.suppression)
-    ):
+    graph = graph_of(look_at(first.weights), say)
+    if graph.format == "torchscript" or (first.info and (first.info.shape or first.info.suppression)):
         return None
-    shapes = [detector.frame(shot.pixels).shape for detector in detectors.values() for shot in taken.shots]
-    return operations_of(graph, shapes)
+    sizes = [shot.pixels.shape[:2] for shot in taken.shots]
+    shapes = [one.predictor.letterbox_for(size).shape for one in detectors.values() for size in sizes]
+    return operations_of(graph.path, shapes)
 
 
 def _document(
@@ -225,49 +195,67 @@ def _label(setting: "Setting") -> str:
 
 
 def _table(machine: "Machine", measured: "list[Measurement]", cold: "Spread | None", taken: "ImageSample") -> str:
-    width = max(len(_label(one.setting)) for one in measured)
     peaks = ", ".join(f"{precision} {value:.0f}" for precision, value in machine.peaks.items())
     of_peak = f"; peak of a matrix product, GFLOP/s: {peaks}" if peaks else ""  # of int8 none is measured
-    lines = [
-        f"{len(taken.shots)} pictures; {machine.cores} cores{of_peak}",
+    sections = [
+        f"{len(taken.shots)} pictures; {machine.cores} cores{of_peak}\n"
         f"noise: fixed work takes {machine.noise.p50:.2f} ms, p10 to p90 are {machine.noise.width:.0%} apart",
-        "",
-        f"{'':{width}}   one picture, ms: p50   p90   p99  overhead  engine/s  stream/s  of bound  of peak",
+        _speed_table(machine, measured),
+        _stage_table(measured),
     ]
-    for one in measured:
-        took, share = one.one_picture, _share(machine, one)
-        lines.append(
-            f"{_label(one.setting):{width}} {took.p50:22.1f} {took.p90:5.1f} {took.p99:5.1f}"
-            f" {one.overhead.p50:9.2f}"
-            f" {one.engine_rate.p50:9.1f} {one.stream_rate.p50:9.1f} {one.bound_share.p50:9.2f}"
-            f" {'–' if share is None else f'{share:.0%}':>8}"
-        )
-    stages = list(measured[0].stages)
-    lines += ["", f"{'stages, ms: p50 / p90':{width}} " + "".join(f"{stage:>15}" for stage in stages)]
-    for one in measured:
-        cells = "".join(f"{f'{one.stages[s].p50:.2f} / {one.stages[s].p90:.2f}':>15}" for s in stages)
-        lines.append(f"{_label(one.setting):{max(width, 21)}} {cells}")
     if cold is not None:
-        lines += [
-            "",
-            f"cold: lucidbox predict of one picture {cold.p50:.3f} s (p10 {cold.p10:.3f}, p90 {cold.p90:.3f})",
-        ]
-    return "\n".join(lines)
+        spread = f"{cold.p50:.3f} s (p10 {cold.p10:.3f}, p90 {cold.p90:.3f})"
+        sections.append(f"cold: lucidbox predict of one picture {spread}")
+    return "\n\n".join(sections)
+
+
+def _speed_table(machine: "Machine", measured: "list[Measurement]") -> str:
+    """Time of one picture and rates of many, a line for each setting."""
+    columns = [
+        Column(width=max(len(_label(one.setting)) for one in measured), align="<"),
+        Column("one picture, ms: p50", 22, "{:.1f}"),
+        Column("p90", 5, "{:.1f}"),
+        Column("p99", 5, "{:.1f}"),
+        Column("overhead", 9, "{:.2f}"),
+        Column("engine/s", 9, "{:.1f}"),
+        Column("stream/s", 9, "{:.1f}"),
+        Column("of bound", 9, "{:.2f}"),
+        Column("of peak", 8, "{:.0%}"),
+    ]
+    rows = [
+        (
+            _label(one.setting),
+            *(one.one_picture.p50, one.one_picture.p90, one.one_picture.p99),
+            *(one.overhead.p50, one.engine_rate.p50, one.stream_rate.p50, one.bound_share.p50),
+            _share(machine, one),
+        )
+        for one in measured
+    ]
+    return table(columns, rows)
+
+
+def _stage_table(measured: "list[Measurement]") -> str:
+    """Time of each stage, a line for each setting."""
+    title, stages = "stages, ms: p50 / p90", list(measured[0].stages)
+    width = max(len(title), *(len(_label(one.setting)) for one in measured))
+    columns = [Column(title, width + 1, align="<"), *(Column(stage, 15, gap=0) for stage in stages)]
+    rows = []
+    for one in measured:
+        spreads = [one.stages[stage] for stage in stages]
+        rows.append((_label(one.setting), *(f"{spread.p50:.2f} / {spread.p90:.2f}" for spread in spreads)))
+    return table(columns, rows)
 
 
 def _duel_table(result: "Duel") -> str:
-    lines = [f"{'':10} {'p10':>8} {'median':>8} {'p90':>8}   seconds, {result.ours.count} turns"]
-    for name, spread in (("lucidbox", result.ours), ("the other", result.rival)):
-        lines.append(f"{name:10} {spread.p10:8.3f} {spread.p50:8.3f} {spread.p90:8.3f}")
+    columns = [
+        Column(width=10, align="<"),
+        *(Column(title, 8, "{:.3f}") for title in ("p10", "median", "p90")),
+        Column(f"seconds, {result.ours.count} turns", gap=3),
+    ]
+    named = (("lucidbox", result.ours), ("the other", result.rival))
+    times = table(columns, [(name, spread.p10, spread.p50, spread.p90) for name, spread in named])
     ratios = result.ratios
-    lines.append(
-        f"the other takes {result.ratio:.2f} times as long (ratio of medians; turn by turn {ratios.p10:.2f} to"
-        f" {ratios.p90:.2f})"
+    return (
+        f"{times}\nthe other takes {result.ratio:.2f} times as long (ratio of medians; turn by turn"
+        f" {ratios.p10:.2f} to {ratios.p90:.2f})"
     )
-    return "\n".join(lines)
-
-
-def _say(words: str) -> None:
-    from lucidbox.core.text import printable
-
-    print(printable(f"lucidbox: {words}"), file=sys.stderr)

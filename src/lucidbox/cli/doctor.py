@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lucidbox.cli.options import add_options, add_verb
+from lucidbox.cli.tables import pairs
 from lucidbox.core.version import __version__
 
 PACKAGES = {
@@ -24,29 +26,20 @@ PACKAGES = {
     "matplotlib": "matplotlib",
     "supervision": "supervision",
 }
-"""What each is called here, and its distribution's name."""
+"""The name that is shown, and the name of the distribution."""
 
 
 def register(verbs: Any) -> None:
-    """Add the verb's parser."""
-    parser = verbs.add_parser(
-        "doctor",
-        help="what is installed, and which engine and precision will be used",
-        description="Say what is installed, and which engine and precision predict will use, and why.",
-        epilog="examples:\n  lucidbox doctor\n  lucidbox doctor --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    parser.set_defaults(run=run)
+    """Add the verb and its option."""
+    description = "Say what is installed, and which engine and precision predict will use, and why."
+    parser = add_verb(verbs, "doctor", description, "examples:\n  lucidbox doctor\n  lucidbox doctor --json", run)
+    add_options(parser, "--json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; exit code 2 if no engine is installed."""
     findings = examine_installation()
-    if arguments.json:
-        print(json.dumps(findings, indent=2))
-    else:
-        print_findings(findings)
+    print(json.dumps(findings, indent=2) if arguments.json else describe_findings(findings))
     return 0 if findings["engine"] else 2
 
 
@@ -55,6 +48,7 @@ def examine_installation() -> dict[str, Any]:
     from lucidbox import bundled, engines
     from lucidbox.core.errors import OptionError, OutputError
     from lucidbox.core.filesystem import cache_folder
+    from lucidbox.core.parallel import cores
 
     try:
         choice = engines.choose_engine()
@@ -64,13 +58,13 @@ def examine_installation() -> dict[str, Any]:
     precision, why_precision = _precision(engine)
     try:
         folder = cache_folder()
-    except OutputError as error:  # no home: predict says the same, doctor goes on
+    except OutputError as error:  # no home folder is known: predict says so, too
         folder = Path(str(error))
     return {
         "lucidbox": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": {"name": _processor(), "cores": _cores()},
+        "processor": {"name": _processor(), "cores": cores()},
         "packages": {name: _version(distribution) for name, distribution in PACKAGES.items()},
         "engine": engine,
         "engine_reason": why,
@@ -81,19 +75,20 @@ def examine_installation() -> dict[str, Any]:
     }
 
 
-def print_findings(findings: dict[str, Any]) -> None:
-    """The findings as text."""
+def describe_findings(findings: dict[str, Any]) -> str:
+    """The findings, for a person."""
     processor, cache = findings["processor"], findings["cache"]
-    print(f"lucidbox   {findings['lucidbox']} on Python {findings['python']}, {findings['system']}")
-    print(f"processor  {processor['name']}, {processor['cores']} cores to use")
-    print(f"engine     {findings['engine'] or 'none'}: {findings['engine_reason']}")
-    print(f"precision  {findings['precision'] or 'none'}: {findings['precision_reason']}")
-    print(f"model      {findings['bundled_model'] or 'none: this copy of lucidbox is incomplete'}")
     state = "" if cache["writable"] else ", NOT writable: set LUCIDBOX_CACHE to a folder of yours"
-    print(f"cache      {cache['folder']}, {cache['bytes'] / 1e6:.1f} MB{state}")
-    print("packages")
-    for name, installed in findings["packages"].items():
-        print(f"  {name:<12} {installed or '-'}")
+    facts = [
+        ("lucidbox", f"{findings['lucidbox']} on Python {findings['python']}, {findings['system']}"),
+        ("processor", f"{processor['name']}, {processor['cores']} cores to use"),
+        ("engine", f"{findings['engine'] or 'none'}: {findings['engine_reason']}"),
+        ("precision", f"{findings['precision'] or 'none'}: {findings['precision_reason']}"),
+        ("model", findings["bundled_model"] or "none: this copy of lucidbox is incomplete"),
+        ("cache", f"{cache['folder']}, {cache['bytes'] / 1e6:.1f} MB{state}"),
+    ]
+    packages = [(name, installed or "-") for name, installed in findings["packages"].items()]
+    return f"{pairs(facts, 10)}\npackages\n{pairs(packages, 12, indent=2)}"
 
 
 def _precision(engine: str | None) -> tuple[str | None, str]:
@@ -123,11 +118,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
-
-
-def _cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(folder: Path) -> int:

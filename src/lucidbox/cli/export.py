@@ -5,8 +5,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.progress import bar, tell
-from lucidbox.core.errors import EngineError, LucidboxError, OptionError, OutputError
+from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
+from lucidbox.core.errors import EngineError, OptionError, OutputError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,12 +20,11 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Write a network for where it is to run. Every file takes uint8 RGB pixels "pixels" (batch, height, width, 3), gives
 "boxes" (xyxy, pixels of that input) and "scores", and carries class names, licence and provenance. It is run and
-held to the network before it gets its name; docs/export.md says how closely.
+compared with the network before it gets its name; docs/export.md says how closely.
 
   onnx         NAME.onnx          for every engine; any shape unless --size fixes it
   openvino     NAME.xml and .bin  for OpenVINO without its ONNX reader
   torchscript  NAME.torchscript   for libtorch; fp32, any shape
-  tensorrt     NAME.engine        on the NVIDIA card it is made on, where tensorrt is installed
 """
 
 EXAMPLES = """\
@@ -35,82 +36,64 @@ examples:
   lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
 """
 
-LIMITS = ("conf", "iou", "max_det")
+_LIMITS = ("conf", "iou", "max_det")
 
 CALIBRATE = 128
-"""Pictures that int8 is measured on unless a user says otherwise."""
+"""Number of pictures that int8 is measured on by default."""
 
-COMPANIONS = {"openvino": (".bin",), "tensorrt": (".json",)}
+COMPANIONS = {"openvino": (".bin",)}
 """Suffixes of files that are written beside the artefact."""
 
 
-def register(subparsers: Any) -> None:
+def register(verbs: Any) -> None:
     """Add the verb and its options."""
-    parser = subparsers.add_parser(
-        "export",
-        help="write ONNX, OpenVINO IR, TorchScript, TensorRT",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_verb(verbs, "export", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("weights", metavar="WEIGHTS", type=Path, help="a weights file: .pt, .safetensors or .onnx")
-    # Checked by the request, like every value that Python callers may give, too.
-    parser.add_argument("--to", required=True, metavar="FORM", help="onnx, openvino, torchscript or tensorrt")
-    parser.add_argument(
+    # Checked by the request, as it is for Python callers.
+    parser.add_argument("--to", required=True, metavar="FORMAT", help="onnx, openvino or torchscript")
+    add_option(
+        parser,
         "--precision",
         default="fp32",
         help="fp32 (default); fp16: kernels stored in half the bytes; int8: convolutions compute in 8 bits"
         " (onnx, openvino)",
     )
-    parser.add_argument(
-        "--images", metavar="DIR", help="with int8: pictures like those it is to see, to measure its steps on"
-    )
-    parser.add_argument(
-        "--calibrate", type=int, metavar="N", help=f"with int8: how many of them, evenly chosen ({CALIBRATE})"
-    )
-    parser.add_argument(
-        "--size", metavar="N|H,W", help="fix the input to this size (default: any multiples of 32)"
-    )
-    parser.add_argument("--batch", type=int, metavar="N", help="with --size: fix the batch, too (1)")
-    parser.add_argument("--suppress", action="store_true", help="suppression inside the graph (onnx, openvino)")
-    parser.add_argument("--conf", type=float, metavar="C", help="with --suppress: least score (0.25)")
-    parser.add_argument("--iou", type=float, metavar="T", help="with --suppress: most overlap in a class (0.7)")
-    parser.add_argument("--max-det", type=int, metavar="N", help="with --suppress: most boxes of a picture (300)")
+    add_option(parser, "--images", help="with int8: pictures like those it is to see, to measure its steps on")
+    add_number(parser, "--calibrate", f"with int8: how many of them, evenly chosen ({CALIBRATE})")
+    add_option(parser, "--size", help="fix the input to this size (default: any multiples of 32)")
+    add_option(parser, "--batch", help="with --size: fix the batch, too (1)")
+    add_flag(parser, "--suppress", "suppression inside the graph (onnx, openvino)")
+    add_option(parser, "--conf", help="with --suppress: least score (0.25)")
+    add_option(parser, "--iou", help="with --suppress: most overlap in a class (0.7)")
+    add_option(parser, "--max-det", help="with --suppress: most boxes of a picture (300)")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="file to write (default: beside WEIGHTS, named after what it is)"
     )
-    parser.add_argument("--force", action="store_true", help="replace the file if it exists")
-    parser.set_defaults(run=run)
+    add_flag(parser, "--force", "replace the file if it exists")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the artefact, and say how close it is to the network; 1 if pictures to measure could not be read."""
+    """Write the file, and say how close it is to the network; 1 if pictures for int8 could not be read."""
     try:
         from lucidbox.export import export
     except ModuleNotFoundError as error:
         raise EngineError(f"exporting needs {error.name}; pip install 'lucidbox[train]'") from error
-    from lucidbox.detector.model_cache import read_info
 
     request = _request(arguments)
     target = arguments.out or arguments.weights.with_name(_name(arguments.weights.stem, request))
     _check_target(target, request, arguments)
-    failures: list[LucidboxError] = []
+    failures = Failures()
     wanted = CALIBRATE if arguments.calibrate is None else arguments.calibrate
     pictures = (
-        bar()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
+        progress()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
     )
-    check = export(arguments.weights, target, request, _say, pictures)
-    licence = read_info(arguments.weights).licence
-    print(f"{target}: {_described(target, request, check)}; licence: {licence}")
-    return int(bool(failures))
+    check = export(arguments.weights, target, request, say, pictures)
+    print(printable(f"{target}: {_described(target, request, check)}; licence: {check.licence}"))
+    return int(bool(failures.count))
 
 
-def _say(words: str) -> None:
-    tell(f"lucidbox: {words}")
-
-
-def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "Generator[np.ndarray, None, None]":
-    """Pictures to measure int8 on, evenly chosen where their number is known; what cannot be read is told.
+def _calibration(images: str, wanted: int, failures: Failures) -> "Generator[np.ndarray, None, None]":
+    """Pictures to measure int8 on, evenly chosen where their number is known; unreadable ones are reported.
 
     Raises:
         OptionError: none could be read.
@@ -120,18 +103,17 @@ def _calibration(images: str, wanted: int, failures: "list[LucidboxError]") -> "
     sources = open_sources(images, recursive=True)
     every = max(1, (sources.count or 0) / wanted)
     given = 0
-    with closing(sources.unread()) as items:
+    with closing(sources.lazy_items()) as items:
         for number, read in enumerate(items):
-            if number < int((given + len(failures)) * every):
+            if number < int((given + failures.count) * every):
                 continue
             item = read()
             if isinstance(item, Failure):
-                failures.append(item.error)
-                _say(f"error: {item.error}")
+                failures(item.error)
             else:
                 given += 1
                 yield item.pixels
-            if given + len(failures) == wanted:
+            if given + failures.count == wanted:
                 break
     if not given:
         raise OptionError(f"none of the pictures in {images} could be read; int8 needs some 100")
@@ -143,9 +125,9 @@ def _request(arguments: argparse.Namespace) -> "Request":
     from lucidbox.detect.letterbox import parse_size
     from lucidbox.detect.nms import Limits
     from lucidbox.export import Request
-    from lucidbox.model_files.file_format import Suppression
+    from lucidbox.model_files.metadata import Suppression
 
-    given = {name: getattr(arguments, name) for name in LIMITS if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in _LIMITS if getattr(arguments, name) is not None}
     if given and not arguments.suppress:
         raise OptionError(f"--{next(iter(given)).replace('_', '-')} has a meaning with --suppress only")
     for option in ("images", "calibrate"):
@@ -159,7 +141,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
         raise OptionError("--batch fixes the graph's shape and needs --size")
     suppression = Suppression(**given) if arguments.suppress else None
     if suppression:
-        Limits(**asdict(suppression))  # says what is out of range
+        Limits(**asdict(suppression))  # raises an error for a value out of range
     shape = None
     if arguments.size is not None:
         shape = (1 if arguments.batch is None else arguments.batch, *parse_size(arguments.size))
@@ -181,10 +163,10 @@ def _name(stem: str, request: "Request") -> str:
 
 
 def _check_target(target: Path, request: "Request", arguments: argparse.Namespace) -> None:
-    """Refuse before the work what would be refused after it.
+    """Raise before the work the errors that writing the file would raise after it.
 
     Raises:
-        OptionError: the suffix is not the form's, or the file is the source itself.
+        OptionError: the suffix is not the format's, or the file is the source itself.
         OutputError: something is there already.
     """
     from lucidbox.core.filesystem import output_error

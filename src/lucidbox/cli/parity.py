@@ -2,20 +2,21 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.progress import bar, tell
-from lucidbox.core.errors import DataError, LucidboxError, OptionError
+from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.options import add_option, add_options, add_verb
+from lucidbox.cli.tables import Column, table
+from lucidbox.core.errors import DataError, OptionError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lucidbox.detector.detector import Detector
-    from lucidbox.evaluate import Truth
+    from lucidbox.detector import Detector
     from lucidbox.validate.parity import Parity, Tolerances
 
 DESCRIPTION = """\
@@ -34,33 +35,22 @@ examples:
 DISAGREE = 3
 
 
-def register(subparsers: Any) -> None:
+def register(verbs: Any) -> None:
     """Add the verb and its options."""
-    parser = subparsers.add_parser(
-        "parity",
-        help="do two artefacts of one network find the same?",
-        description=DESCRIPTION,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_verb(verbs, "parity", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("first", metavar="A", type=Path, help="weights or an artefact")
     parser.add_argument("second", metavar="B", type=Path, help="another")
-    parser.add_argument("--images", required=True, metavar="DIR", help="pictures: a folder, file or pattern")
-    parser.add_argument("--annotations", metavar="FILE|DIR", help="of these pictures; shows AP side by side")
-    parser.add_argument("--size", metavar="N", help="longer side of the network's input (default: the model's)")
-    parser.add_argument("--conf", type=float, metavar="C", help="least score of the boxes compared (0.25)")
+    add_option(parser, "--images", required=True, help="pictures: a folder, file or pattern")
+    add_option(parser, "--annotations", help="of these pictures; shows AP side by side")
+    add_option(parser, "--size", metavar="N")
+    add_option(parser, "--conf", help="least score of the boxes compared (0.25)")
     parser.add_argument("--engine-a", default="auto", metavar="E", help="for A: openvino, onnxruntime or torch")
     parser.add_argument("--engine-b", default="auto", metavar="E", help="for B, likewise")
-    parser.add_argument(
-        "--precision", default="fp32", metavar="P", help="of both: fp32 (default), auto, bf16, fp16, int8"
+    add_option(
+        parser, "--precision", default="fp32", metavar="P", help="of both: fp32 (default), auto, bf16, fp16, int8"
     )
-    parser.add_argument("--threads", type=int, metavar="N", help="most processor threads")
-    _add_tolerances(parser.add_argument_group("when they disagree"))
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.set_defaults(run=run)
-
-
-def _add_tolerances(group: Any) -> None:
+    add_options(parser, "--threads", "--json")
+    group = parser.add_argument_group("when they disagree")
     group.add_argument("--box-tolerance", type=float, default=1.0, metavar="PX", help="a side moved by more (1.0)")
     group.add_argument("--score-tolerance", type=float, default=0.01, metavar="S", help="a score by more (0.01)")
     group.add_argument("--unmatched", type=int, default=0, metavar="N", help="more boxes found by one only (0)")
@@ -69,7 +59,9 @@ def _add_tolerances(group: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if they agree, 1 if they do but pictures could not be read, 3 if they disagree."""
+    from lucidbox.cli.annotations import read_annotations
     from lucidbox.evaluate import CocoEvaluator
+    from lucidbox.validate.inference import files_of
     from lucidbox.validate.parity import Tolerances, compare_detectors, load_pair
 
     tolerances = Tolerances(
@@ -78,9 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, value in asdict(tolerances).items():
         if not value >= 0:
             raise OptionError(f"tolerance {value} for {name} is less than 0")
-    truth = _truth(arguments)
-    # Missing pictures are told before the models, which take seconds to load.
-    files = _files(truth, arguments) if truth else None
+    truth = read_annotations(arguments.annotations)[0] if arguments.annotations else None
+    # Missing pictures are reported before the models are loaded, which takes seconds.
+    files = files_of(truth, Path(arguments.images)) if truth else None
     pair = load_pair(
         (arguments.first, arguments.second),
         engines=(arguments.engine_a, arguments.engine_b),
@@ -88,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
         size=arguments.size,
         conf=arguments.conf,
         threads=arguments.threads,
-        say=_say,
+        say=say,
     )
-    failures: list[LucidboxError] = []
+    failures = Failures()
     evaluators = (CocoEvaluator(truth), CocoEvaluator(truth)) if truth else None
     result = compare_detectors(pair, _pictures(arguments.images, files, failures), tolerances.scores, evaluators)
     reasons = result.disagreements(tolerances)
@@ -98,41 +90,24 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_document(arguments, pair, result, tolerances, reasons)))
     else:
         print(_table(arguments, pair, result, tolerances, reasons))
-    return DISAGREE if reasons else int(bool(failures))
-
-
-def _truth(arguments: argparse.Namespace) -> "Truth | None":
-    from lucidbox.cli.rules import read_annotations
-
-    return read_annotations(arguments.annotations, None, _say)[0] if arguments.annotations else None
-
-
-def _files(truth: "Truth", arguments: argparse.Namespace) -> dict[int, Path]:
-    from lucidbox.validate.inference import files_of
-
-    return files_of(truth, Path(arguments.images))
+    return DISAGREE if reasons else int(bool(failures.count))
 
 
 def _pictures(
-    images: str, files: dict[int, Path] | None, failures: list[LucidboxError]
+    images: str, files: dict[int, Path] | None, failures: Failures
 ) -> "Iterator[tuple[int, np.ndarray]]":
-    """Numbers and pixels; what cannot be read is told and left out of both."""
-    from lucidbox.core.text import printable
+    """Numbers and pixels; a picture that cannot be read is reported, and left out for both."""
     from lucidbox.sources import Failure, open_sources
     from lucidbox.validate.inference import read_files
 
-    def failed(error: LucidboxError) -> None:
-        failures.append(error)
-        tell(printable(f"lucidbox: error: {error}"))
-
     if files is not None:
-        for group in bar()(read_files(files, 1, failed), len(files)):
+        for group in progress()(read_files(files, 1, failures), len(files)):
             yield from group
         return
     sources, read = open_sources(images), 0
-    for item in bar()(sources, sources.count):
+    for item in progress()(sources, sources.count):
         if isinstance(item, Failure):
-            failed(item.error)
+            failures(item.error)
             continue
         read += 1
         yield read, item.pixels
@@ -169,21 +144,16 @@ def _table(
     tolerances: "Tolerances",
     reasons: list[str],
 ) -> str:
-    from lucidbox.core.text import printable
-
+    paths = (arguments.first, arguments.second)
     lines = [
         f"{name}  {printable(str(path))}: {detector.engine.name} {detector.engine.precision}, {count} boxes"
-        for name, path, detector, count in zip(
-            "AB", (arguments.first, arguments.second), pair, result.detections, strict=True
-        )
+        for name, path, detector, count in zip("AB", paths, pair, result.detections, strict=True)
     ]
     lines.append(f"{result.pictures} pictures, {result.matched} boxes above {pair[0].limits.conf:g} found by both")
-    lines.append(f"{'':15} {'median':>10} {'99 %':>10} {'max':>10} {'tolerance':>10}")
-    for name, spread, limit in (
-        ("box moved, px", result.boxes, tolerances.boxes), ("score moved", result.scores, tolerances.scores),
-    ):  # fmt: skip
-        numbers = "".join(f" {value:10.3g}" for value in (*asdict(spread).values(), limit))
-        lines.append(f"{name:15}{numbers}")
+    titles = ("median", "99 %", "max", "tolerance")
+    columns = [Column(width=15, align="<"), *(Column(title, 10, "{:.3g}") for title in titles)]
+    moved = ("box moved, px", *asdict(result.boxes).values(), tolerances.boxes)
+    lines.append(table(columns, [moved, ("score moved", *asdict(result.scores).values(), tolerances.scores)]))
     lines.append(
         f"found by one only: {result.unmatched[0]} by A, {result.unmatched[1]} by B; {result.marginal} more,"
         f" within {tolerances.scores:g} of the score they needed, are not counted"
@@ -192,9 +162,3 @@ def _table(
         lines.append(f"AP {result.ap[0]:.4f} and {result.ap[1]:.4f}: {result.ap[1] - result.ap[0]:+.4f}")
     lines.append(f"they disagree: {'; '.join(reasons)}" if reasons else "they agree")
     return "\n".join(lines)
-
-
-def _say(words: str) -> None:
-    from lucidbox.core.text import printable
-
-    print(printable(f"lucidbox: {words}"), file=sys.stderr)

@@ -2,11 +2,24 @@
 
 import argparse
 import sys
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.cli.console import ProgressBar, say, say_error, write_line
+from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
+from lucidbox.core.errors import LucidboxError, OptionError, OutputError
+from lucidbox.core.text import printable
+
+if TYPE_CHECKING:
+    from lucidbox.core.detections import Detections
+    from lucidbox.detect.stream import Result
+    from lucidbox.save.json_lines import JsonLines
+    from lucidbox.save.writers import Saver
+
+DESCRIPTION = "Find objects. Draws the boxes on a copy of each picture and says what it found."
 
 EXAMPLES = """\
 sources:
@@ -27,103 +40,51 @@ exit codes:
 
 
 def register(verbs: Any) -> None:
-    """Add the verb's parser."""
-    parser = verbs.add_parser(
-        "predict",
-        help="find objects in pictures, videos, cameras",
-        description="Find objects. Draws the boxes on a copy of each picture and says what it found.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    """Add the verb and its options."""
+    parser = add_verb(verbs, "predict", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to look at; see below")
-    _add_model(parser.add_argument_group("model"))
-    _add_limits(parser.add_argument_group("what counts"))
+    model = parser.add_argument_group("model")
+    add_options(model, "--weights", "--size", "--engine", "--precision")
+    add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
+    limits = parser.add_argument_group("what counts")
+    add_options(limits, "--conf", "--iou", "--max-det", "--classes")
+    add_flag(limits, "--agnostic", "suppress across classes")
     _add_reading(parser.add_argument_group("reading"))
     _add_output(parser.add_argument_group("output"))
-    parser.set_defaults(run=run)
-
-
-def _add_model(group: Any) -> None:
-    group.add_argument(
-        "--weights",
-        metavar="FILE",
-        help=".pt, .safetensors or .onnx (default: the model that comes with lucidbox)",
-    )
-    group.add_argument(
-        "--size",
-        metavar="N|H,W",
-        help="longer side of the network's input, a multiple of 32 (default: the model's)",
-    )
-    group.add_argument("--engine", default="auto", help="auto (default), openvino, onnxruntime or torch")
-    group.add_argument(
-        "--precision", default="auto", help="auto (default), fp32, bf16, fp16 or int8, where the engine has it"
-    )
-    group.add_argument(
-        "--batch", type=int, default=1, metavar="N", help="most pictures of one shape at once (default: 1)"
-    )
-
-
-def _add_limits(group: Any) -> None:
-    group.add_argument(
-        "--conf",
-        type=float,
-        metavar="P",
-        help="a score must be greater than this (default: the model's, mostly 0.25)",
-    )
-    group.add_argument(
-        "--iou", type=float, metavar="P", help="overlap above which a box is dropped (default: 0.7)"
-    )
-    group.add_argument("--max-det", type=int, metavar="N", help="most boxes of a picture (default: 300)")
-    group.add_argument("--classes", metavar="A,B", help="only these classes: names or numbers, comma between")
-    group.add_argument("--agnostic", action="store_true", help="suppress across classes")
 
 
 def _add_reading(group: Any) -> None:
-    group.add_argument("--recursive", action="store_true", help="look into folders within folders")
-    group.add_argument(
-        "--video-stride", type=int, default=1, metavar="N", help="look at each N-th frame only (default: 1)"
-    )
-    group.add_argument(
+    add_flag(group, "--recursive", "look into folders within folders")
+    add_number(group, "--video-stride", "look at each N-th frame only (default: 1)", 1)
+    add_flag(
+        group,
         "--reduced-decoding",
-        action="store_true",
-        help="decode half, a quarter or an eighth of JPEG files far larger than --size: faster, boxes move;"
+        "decode half, a quarter or an eighth of JPEG files far larger than --size: faster, boxes move;"
         " with --no-draw",
     )
-    group.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 178956970)")
+    add_number(group, "--max-pixels", "refuse larger pictures (default: 178956970)")
 
 
 def _add_output(group: Any) -> None:
     group.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/predict)")
-    group.add_argument(
-        "--json", action="store_true", help="JSON Lines on standard output; words on standard error"
-    )
+    add_option(group, "--json", help="JSON Lines on standard output; words on standard error")
     group.add_argument("--json-file", metavar="FILE", help="JSON Lines into a new file")
-    group.add_argument("--txt", action="store_true", help="a text file a picture: class cx cy w h score, relative")
-    group.add_argument("--crops", action="store_true", help="each found object as a picture of its own")
-    group.add_argument("--no-draw", action="store_true", help="save no annotated pictures")
-    group.add_argument("--max-labels", type=int, metavar="N", help="most labels drawn on a picture")
+    add_flag(group, "--txt", "a text file a picture: class cx cy w h score, relative")
+    add_flag(group, "--crops", "each found object as a picture of its own")
+    add_flag(group, "--no-draw", "save no annotated pictures")
+    add_number(group, "--max-labels", "most labels drawn on a picture")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict everything; 0, 1 if some pictures failed, 2 if all did."""
-    from lucidbox.cli.reporting import RunReport
-    from lucidbox.detector.detector import Detector
     from lucidbox.images.reading import MAX_PIXELS
     from lucidbox.save.writers import SaveOptions, Saver
     from lucidbox.sources import open_sources
 
     if arguments.reduced_decoding and (arguments.crops or not arguments.no_draw):
         raise OptionError("--reduced-decoding leaves no whole picture to draw on or to cut from; add --no-draw")
-    wanted = SaveOptions(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
-    detector = Detector.load(
-        arguments.weights,
-        engine=arguments.engine,
-        precision=arguments.precision,
-        size=arguments.size,
-        batch=arguments.batch,
-        say=lambda message: print(message, file=sys.stderr),
-        **_limits(arguments),
-    )
+    options = SaveOptions(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
+    detector = load_detector(arguments, batch=arguments.batch, **_limits(arguments))
     sources = open_sources(
         arguments.sources,
         recursive=arguments.recursive,
@@ -133,22 +94,19 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for part in sources.parts:
         if arguments.reduced_decoding and part.kind not in ("image", "folder", "refused"):
-            print(
-                f"lucidbox: --reduced-decoding is for picture files; {part.name} is decoded whole", file=sys.stderr
-            )
-    folder = Path(arguments.save) if arguments.save else None
+            say(f"--reduced-decoding is for picture files; {part.name} is decoded whole")
     with ExitStack() as stack:
-        saver = stack.enter_context(Saver(wanted, sources, folder))
+        saver = stack.enter_context(Saver(options, sources, Path(arguments.save) if arguments.save else None))
         saver.check_folder()
-        report = stack.enter_context(RunReport(arguments.json, arguments.json_file, sources.count))
-        for result in detector.stream(sources, on_failure=lambda failure: report.failed(failure.error)):
-            report.found(result)
+        report = stack.enter_context(_open_report(arguments, sources.count))
+        for result in detector.stream(sources, on_failure=lambda failure: report.unread(failure.error)):
+            report.predicted(result)
             try:
                 saver.save(result)
             except OutputError as error:
-                if saver.folder is None:  # no folder, no work
+                if saver.folder is None:  # there is no folder, so nothing can be saved
                     raise
-                report.not_saved(error)
+                report.failed(error)
         report.end(saver)
     return report.exit_code
 
@@ -162,3 +120,109 @@ def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
         "classes": None if arguments.classes is None else arguments.classes.split(","),
         "agnostic": arguments.agnostic or None,
     }
+
+
+@contextmanager
+def _open_report(arguments: argparse.Namespace, count: int | None) -> "Iterator[Report]":
+    """Open the JSON file that was asked for and, for more than one picture, a progress bar."""
+    with ExitStack() as stack:
+        file = None
+        if arguments.json_file:
+            from lucidbox.save.json_lines import JsonLines
+
+            file = stack.enter_context(JsonLines(arguments.json_file))
+        bar = None if count == 1 else stack.enter_context(closing(ProgressBar(count)))
+        yield Report(arguments.json, file, bar)
+
+
+class Report:
+    """Prints what was found: a line a picture for people, JSON Lines for programs, errors on standard error.
+
+    Args:
+        json_lines: JSON Lines on standard output; the lines for people go to standard error then.
+        json_file: an open file of JSON Lines, or None.
+        bar: counts the pictures, or None.
+    """
+
+    def __init__(self, json_lines: bool, json_file: "JsonLines | None", bar: ProgressBar | None) -> None:
+        self._json_lines, self._json_file, self._bar = json_lines, json_file, bar
+        self._words = sys.stderr if json_lines else sys.stdout
+        self._pictures = self._objects = self._failures = 0
+        self._started = time.perf_counter()
+
+    @property
+    def exit_code(self) -> int:
+        """0; 1 if some pictures failed; 2 if nothing could be done."""
+        if not self._failures:
+            return 0
+        return 1 if self._pictures else 2
+
+    def predicted(self, result: "Result") -> None:
+        """Print one picture's line, and its JSON."""
+        self._pictures += 1
+        self._objects += len(result.detections)
+        if self._json_file or self._json_lines:
+            self._write_json(result)
+        picture = result.picture
+        height, width = picture.size
+        place = picture.source if picture.frame is None else f"{picture.source} frame {picture.frame}"
+        found = describe_detections(result.detections)
+        self._say(f"{place} {width}x{height}: {found}, {result.milliseconds:.1f} ms")
+        self._advance()
+
+    def unread(self, error: LucidboxError) -> None:
+        """Print the error of a picture that could not be read."""
+        self.failed(error)
+        self._advance()
+
+    def failed(self, error: LucidboxError) -> None:
+        """Print an error of a picture that is counted already, such as a result that could not be written."""
+        self._failures += 1
+        say_error(error)
+
+    def end(self, saver: "Saver") -> None:
+        """Finish the last video, then sum up."""
+        try:
+            saver.finish_video()
+        except OutputError as error:
+            self.failed(error)
+        if self._pictures > 1:
+            # Pictures overlap, so the times of single pictures do not add up.
+            seconds = time.perf_counter() - self._started
+            each = f"{seconds / self._pictures * 1000:.1f} ms a picture, reading and saving included"
+            self._say(f"{self._pictures} pictures, {self._objects} objects, {each}")
+        if self._failures and self._pictures:
+            self._say(f"{self._failures} failed, see above")
+        if saver.folder is not None:
+            self._say(f"saved in {saver.folder}")
+
+    def _write_json(self, result: "Result") -> None:
+        from lucidbox.save.json_lines import json_line, json_record
+
+        record = json_record(result)
+        if self._json_file:
+            try:
+                self._json_file.write(record)
+            except OutputError as error:  # a full disk: raised once, and the rest is still predicted
+                self.failed(error)
+        if self._json_lines:
+            write_line(json_line(record), sys.stdout)
+
+    def _say(self, line: str) -> None:
+        write_line(printable(line), self._words)
+
+    def _advance(self) -> None:
+        if self._bar:
+            self._bar.advance()
+
+
+def describe_detections(detections: "Detections") -> str:
+    """What was found, for a person: "person 2, bus 1", best score first, or "no objects".
+
+    The number follows the name so that no language's plural is needed.
+    """
+    counts: dict[int, int] = {}
+    for class_id in detections.classes[(-detections.scores).argsort(kind="stable")].tolist():
+        counts[class_id] = counts.get(class_id, 0) + 1
+    names = {class_id: printable(detections.names[class_id]) or f"#{class_id}" for class_id in counts}
+    return ", ".join(f"{names[class_id]} {count}" for class_id, count in counts.items()) or "no objects"

@@ -1,17 +1,22 @@
 """``lucidbox weights``: show and convert weights files."""
 
 import argparse
-import sys
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.console import say
+from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
+from lucidbox.cli.tables import pairs
 from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
     from lucidbox.weights import Description, Weights
 
-FORMS = """\
-files that can be read (told by their content; nothing in them is ever run):
+_FORMATS = """\
+files that can be read (recognised by their content; nothing in them is ever run):
   published YOLO11 checkpoints (.pt), checkpoints of the notebook series, safetensors, ONNX that lucidbox wrote
 """
 
@@ -28,80 +33,56 @@ examples:
 CONVERTIBLE = (".safetensors", ".onnx")
 
 
-def register(subparsers: Any) -> None:
+def register(verbs: Any) -> None:
     """Add the verb and its two sub-verbs."""
-    parser = subparsers.add_parser(
-        "weights",
-        help="show and convert weights files",
-        description="Show what a weights file holds, or convert it.",
-        epilog=FORMS + "\n" + EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_verb(
+        verbs, "weights", "Show what a weights file holds, or convert it.", f"{_FORMATS}\n{EXAMPLES}"
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    _register_show(verbs)
-    _register_convert(verbs)
-
-
-def _register_show(verbs: Any) -> None:
-    show = verbs.add_parser(
+    show = add_verb(
+        verbs,
         "show",
-        help="architecture, classes, parameters, GFLOPs, licence, provenance",
-        description="Show what a weights file holds, and the licence that it states.",
-        epilog=FORMS
-        + "\nexamples:\n  lucidbox weights show yolo11n.pt\n  lucidbox weights show yolo11n.pt --json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "Show what a weights file holds, and the licence that it states.",
+        f"{_FORMATS}\nexamples:\n  lucidbox weights show yolo11n.pt\n  lucidbox weights show yolo11n.pt --json",
+        _show,
+        summary="architecture, classes, parameters, GFLOPs, licence, provenance",
     )
     show.add_argument("file", metavar="FILE", type=Path, help="a weights file")
-    show.add_argument("--json", action="store_true", help="print one JSON object instead")
-    show.set_defaults(run=run)
-
-
-def _register_convert(verbs: Any) -> None:
-    convert = verbs.add_parser(
+    add_options(show, "--json")
+    convert = add_verb(
+        verbs,
         "convert",
-        help="write weights as safetensors or ONNX",
-        description="Convert weights to our safetensors form, or to ONNX, which runs without torch.",
-        epilog=FORMS + "\n" + EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "Convert weights to lucidbox's safetensors format, or to ONNX, which runs without torch.",
+        f"{_FORMATS}\n{EXAMPLES}",
+        _convert,
+        summary="write weights as safetensors or ONNX",
     )
     convert.add_argument("source", metavar="IN", type=Path, help="a weights file")
     convert.add_argument("target", metavar="OUT", type=Path, help="file to write: NAME.safetensors or NAME.onnx")
     convert.add_argument(
         "--names", metavar="FILE", type=Path, help="class names to use instead: text with one a line, or JSON"
     )
-    convert.add_argument("--fp16", action="store_true", help="store kernels in half the bytes (safetensors)")
-    convert.add_argument("--size", type=int, metavar="N", help="longer side of the input that predict uses for it")
-    convert.add_argument(
-        "--conf", type=float, metavar="P", help="score threshold that predict uses for it unless told otherwise"
-    )
-    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
-    convert.set_defaults(run=run)
+    add_flag(convert, "--fp16", "store kernels in half the bytes (safetensors)")
+    add_option(convert, "--size", type=int, metavar="N", help="longer side of the input that predict uses for it")
+    add_option(convert, "--conf", help="score threshold that predict uses for it unless it is given another")
+    add_flag(convert, "--force", "replace OUT if it exists")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Do what the sub-verb says."""
-    if "file" in arguments:
-        return _show(arguments.file, arguments.json)
-    return _convert(arguments)
-
-
-def _show(file: Path, as_json: bool) -> int:
-    import json
-    from dataclasses import asdict
-
+def _show(arguments: argparse.Namespace) -> int:
+    """Print what the file holds."""
     from lucidbox import weights
     from lucidbox.weights.licence_text import one_line
 
-    about = weights.describe(weights.read(file))
-    if as_json:
-        print(json.dumps({"file": str(file), **asdict(about)}))
+    about = weights.describe(weights.read(arguments.file))
+    if arguments.json:
+        print(json.dumps({"file": str(arguments.file), **asdict(about)}))
     else:
-        print("\n".join([one_line(str(file)), *(f"  {label:<14} {value}" for label, value in _rows(about))]))
+        print(f"{one_line(str(arguments.file))}\n{pairs(_rows(about), 14, indent=2)}")
     return 0
 
 
 def _rows(about: "Description") -> list[tuple[str, str]]:
-    """What people are shown, as labels and values."""
+    """Labels and values, for a person."""
     options = "".join(f", {name} {value}" for name, value in about.options.items())
     types = ", ".join(f"{count} {name}" for name, count in about.types.items())
     return [
@@ -120,16 +101,15 @@ def _rows(about: "Description") -> list[tuple[str, str]]:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    """Write the converted file."""
     target: Path = arguments.target
     if target.suffix.lower() not in CONVERTIBLE:
-        raise OptionError(f"{target}: its name must end in {' or '.join(CONVERTIBLE)}, which tells the form")
+        raise OptionError(f"{target}: its name must end in {' or '.join(CONVERTIBLE)}, which says the format")
     if arguments.fp16 and target.suffix.lower() == ".onnx":
         raise OptionError("--fp16 is for safetensors; for ONNX use: lucidbox export IN --to onnx --precision fp16")
     _check_defaults(arguments)
     if _exists(target) and not arguments.force:
         raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
-    from dataclasses import replace
-
     from lucidbox import weights
 
     converted = weights.read(arguments.source)
@@ -146,7 +126,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise OutputError(f"{target}: writing it needs {error.name}; pip install 'lucidbox[train]'") from error
     classes = f"{len(converted.names)} {'class' if len(converted.names) == 1 else 'classes'}"
-    print(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}")
+    print(printable(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}"))
     return 0
 
 
@@ -162,7 +142,7 @@ def _check_defaults(arguments: argparse.Namespace) -> None:
 
 
 def _exists(target: Path) -> bool:
-    """Whether OUT is there; a locked folder or an overlong name is told before the work, not after it."""
+    """Whether OUT exists; a locked folder or an overlong name is reported before the work, not after it."""
     from lucidbox.core.filesystem import output_error
 
     try:
@@ -176,8 +156,7 @@ def _write(converted: "Weights", target: Path) -> None:
 
     if target.suffix.lower() != ".onnx":
         return weights.write(converted, target)
-    words = f"writing {target.name} and checking it against the network; this takes some 20 seconds"
-    print(f"lucidbox: {words}", file=sys.stderr, flush=True)
+    say(f"writing {target.name} and checking it against the network; this takes some 20 seconds")
     from lucidbox.export import export_onnx
 
     return export_onnx(converted, target)

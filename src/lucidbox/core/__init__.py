@@ -1,1 +1,6 @@
 """Values and small tools that every room uses; knows nothing of networks, data sets or the command line."""
+
+__all__ = [
+    "array_types", "boxes", "class_names", "columns", "detections", "errors", "file_names", "filesystem",
+    "parallel", "progress", "text", "version", "matching",
+]  # fmt: skip

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.array_types import Float32, Int, Shaped
-from lucidbox.core.boxes import pairwise_iou, xyxy_to_xywh
+from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.errors import OptionError
-
-MATCH = 0.5
-"""Least IoU of two boxes of one class that are the same object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,24 +138,3 @@ class Detections:
     def empty(cls, names: Sequence[str]) -> "Detections":
         """No boxes at all, of a model with these class names."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), tuple(names))
-
-
-def match_detections(first: Detections, second: Detections) -> tuple[list[int], list[int]]:
-    """Pairs of boxes of one class with an IoU of at least :data:`MATCH`, each box in one pair at most.
-
-    Returns:
-        Rows of the first, best score first, and the row of the second that each is paired with: the free one
-        that overlaps it most.
-    """
-    rows: list[int] = []
-    partners: list[int] = []
-    if len(first) == 0 or len(second) == 0:
-        return rows, partners
-    overlaps = pairwise_iou(first.boxes, second.boxes) * (first.classes[:, None] == second.classes)
-    for row in np.argsort(-first.scores, kind="stable").tolist():
-        partner = int(overlaps[row].argmax())
-        if overlaps[row, partner] >= MATCH:
-            rows.append(row)
-            partners.append(partner)
-            overlaps[:, partner] = 0
-    return rows, partners

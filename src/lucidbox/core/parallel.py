@@ -1,7 +1,7 @@
-"""Work done by several threads, its results in the order of what was asked. Knows nothing of pictures.
+"""Work done by several threads, with results in the order of the items. Knows nothing of images.
 
-Whoever takes the results drives everything: nothing is begun that was not asked for, and no more is in hand than
-was allowed. So memory stays bounded, and a slow taker holds the work up.
+The caller that takes the results drives the work: at most a stated number of items is waiting, worked on, or done
+and not yet taken. So memory stays bounded, and a slow caller slows the work down.
 """
 
 import os
@@ -30,8 +30,8 @@ def in_order(
     Args:
         pool: does the work. Its threads must not wait for each other's results.
         work: is called in several threads at once.
-        items: asked for the next one in the thread of who takes the results.
-        room: most items that are in hand: waiting, worked on, or done and not yet taken.
+        items: the next one is taken in the thread that takes the results.
+        room: most items that are waiting, worked on, or done and not yet taken.
     """
     source = iter(items)
     in_hand: deque[Future[_Result]] = deque()

@@ -1,4 +1,4 @@
-"""What long work shows of itself: items pass by whoever watches."""
+"""Progress of long work: a function that passes items through and may show how many are done."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar, runtime_checkable
@@ -8,10 +8,15 @@ Item = TypeVar("Item")
 
 @runtime_checkable
 class Progress(Protocol):
-    """Sees items pass, as a progress bar does."""
+    """Passes items through and may show their number, as a progress bar does.
+
+    Example:
+        >>> for image in progress(images, len(images)):
+        ...     work(image)
+    """
 
     def __call__(self, items: Iterable[Item], count: int | None) -> Iterable[Item]:
-        """The same items; ``count`` of them will come, None if nobody knows."""
+        """The same items; ``count`` is how many there are, None where that is not known."""
         ...
 
 

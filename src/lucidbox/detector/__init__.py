@@ -1,5 +1,5 @@
-"""From a weights file to a detector, and from a detector to streams of results."""
+"""What users hold: from a weights file to a detector of images and streams."""
 
-from lucidbox.detector.detector import Detector
+from lucidbox.detector.detector import Color, Detector, pixels_of
 
-__all__ = ["Detector"]
+__all__ = ["Color", "Detector", "loading", "pixels_of"]

@@ -1,7 +1,7 @@
-"""Boxes and labels on a picture, readable at any resolution and in any script.
+"""Boxes and labels on an image, readable at any resolution and in any script.
 
-Labels are set best score first: each takes the first free place about its box, and a label for which
-there is none is left out, so that none covers another. Lines and letters grow with the picture.
+Labels are placed best score first: each takes the first free place at its box, and a label without a free place
+is left out, so that none covers another. Lines and letters grow with the image.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from lucidbox.draw.fonts import missing_letters, text_mask
 from lucidbox.draw.palette import Colour, palette, text_colour
 
 SMALLEST_FONT = 10
-"""Pixels: what is smaller cannot be read."""
+"""Smallest font size in pixels; smaller letters cannot be read."""
 
-_LONGEST_NAME = 80  # letters; more would not fit any picture and only cost time
+_LONGEST_NAME = 80  # letters; more would not fit any image and only cost time
 
 
 @dataclass(frozen=True)
 class Style:
-    """Sizes, in pixels, for one picture: ``line`` of box edges, ``font`` of letters, ``pad`` around them."""
+    """Sizes in pixels for one image: ``line`` of box edges, ``font`` of letters, ``pad`` around them."""
 
     line: int
     font: int
@@ -36,7 +36,7 @@ class Style:
     def for_picture(
         cls, height: int, width: int, line_width: int | None = None, font_size: int | None = None
     ) -> "Style":
-        """Sizes that look alike on pictures of every size; those given are taken as they are.
+        """Sizes that look alike on images of every size; given sizes are used unchanged.
 
         Raises:
             OptionError: a given size is below 1.
@@ -46,14 +46,14 @@ class Style:
                 raise OptionError(f"{name}={value}: give at least 1 pixel, or leave it out")
         side = (height * width) ** 0.5
         line = line_width or max(1, round(side * 0.003))
-        # Letters grow a little slower than the picture: large pictures are looked at on large screens.
+        # Letters grow a little slower than the image: large images are shown on large screens.
         font = font_size or max(SMALLEST_FONT, round(5 + side * 0.015))
         return cls(line, font, max(1, round(font * 0.14)))
 
 
 @dataclass(frozen=True)
 class _Label:
-    """Coverage of the letters with padding, and the pixel of the picture where its left top corner goes."""
+    """Coverage of the letters with padding, and the pixel of the image for its left top corner."""
 
     ink: UInt8[np.ndarray, "h w"]
     left: int
@@ -70,19 +70,19 @@ def draw(
     font_size: int | None = None,
     show_scores: bool = True,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A new picture with every box and, where there is room, its class name and score.
+    """A new image with every box and, where there is room, its class name and score.
 
     Args:
-        image: RGB pixels; left as they are.
-        detections: boxes in pixels of this picture. What lies outside it, or is no number, is not drawn.
+        image: RGB pixels; they are not changed.
+        detections: boxes in pixels of this image. Boxes outside it, or with NaN, are not drawn.
         max_labels: label only this many boxes, those of the highest scores. All boxes are drawn.
-        line_width: of box edges, in pixels; by default it follows from the picture's size.
-        font_size: of labels, in pixels, a capital being about 0.7 of it; by default as above.
-        show_scores: write the score behind the class name.
+        line_width: width of box edges in pixels; by default it depends on the image's size.
+        font_size: size of labels in pixels, a capital being about 0.7 of it high; by default as above.
+        show_scores: write the score after the class name.
 
     Returns:
-        RGB pixels; where drawings meet, the better score is on top. The name of a class that no font at
-        hand can write is replaced by its number, as in "#12": see :mod:`lucidbox.draw.fonts`.
+        RGB pixels; where drawings overlap, the better score is on top. A class name that no available font
+        can write is replaced by the class's number, as in "#12": see :mod:`lucidbox.draw.fonts`.
 
     Raises:
         OptionError: a size or ``max_labels`` is out of range, or ``LUCIDBOX_FONT`` is no font.
@@ -105,7 +105,7 @@ def draw(
 
 
 def _inside(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -> Bool[np.ndarray, " n"]:
-    """Which boxes are numbers, not turned inside out, and have a part in the picture."""
+    """Which boxes are finite, not inverted, and overlap the image."""
     left, top, right, bottom = boxes.T
     finite = np.isfinite(boxes).all(axis=1)
     shown: Bool[np.ndarray, " n"] = finite & (left <= right) & (top <= bottom)
@@ -114,7 +114,7 @@ def _inside(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -> Bool[
 
 
 def _pixel_corners(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -> Int[np.ndarray, "n 4"]:
-    """Boxes cut to the picture, on whole pixels, at least one pixel wide and high; right, bottom exclusive."""
+    """Boxes clipped to the image, on whole pixels, at least one pixel wide and high; right, bottom exclusive."""
     limit = np.array([width, height])
     corners = np.rint(boxes.astype(np.float64)).clip(0, np.tile(limit, 2)).astype(np.intp)
     corners[:, :2] = np.minimum(corners[:, :2], limit - 1)
@@ -123,7 +123,7 @@ def _pixel_corners(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -
 
 
 def _draw_box(canvas: UInt8[np.ndarray, "h w 3"], box: list[int], colour: Colour, line: int) -> None:
-    """Four bars along the inside of the box, which at the picture's border stay visible in full."""
+    """Four bars along the inside of the box, so that they are fully visible at the image's border, too."""
     left, top, right, bottom = box
     inner_left, inner_right = min(left + line, right), max(right - line, left)
     inner_top, inner_bottom = min(top + line, bottom), max(bottom - line, top)
@@ -140,7 +140,7 @@ def _draw_box(canvas: UInt8[np.ndarray, "h w 3"], box: list[int], colour: Colour
 def _place_labels(
     detections: Detections, corners: list[list[int]], extent: tuple[int, int], style: Style, show_scores: bool
 ) -> list[_Label]:
-    """Labels that lie inside the picture and not on one another, in the order of the detections."""
+    """Labels inside the image that do not overlap, in the order of the detections."""
     taken = np.zeros((0, 4), np.intp)
     labels: list[_Label] = []
     for detection, box in zip(detections, corners, strict=True):
@@ -160,7 +160,7 @@ def _place_labels(
 
 
 def _places(box: list[int], size: tuple[int, ...], extent: tuple[int, int]) -> Iterator[list[int]]:
-    """Rectangles for a label, xyxy in whole pixels, best first; each moved into the picture."""
+    """Rectangles for a label, xyxy in whole pixels, best first; each moved into the image."""
     (left, top, right, bottom), (height, width) = box, size
     above = top - height >= 0
     roomy = bottom - top >= 2 * height
@@ -178,7 +178,7 @@ def _places(box: list[int], size: tuple[int, ...], extent: tuple[int, int]) -> I
 
 @lru_cache(maxsize=4096)
 def _shown_name(name: str, class_id: int) -> str:
-    """The class name on one line, or its number where no font here can write it."""
+    """The class name on one line, or its number if no font can write it."""
     short = printable(name)
     short = short if len(short) <= _LONGEST_NAME else short[: _LONGEST_NAME - 1] + "…"
     drawable = not missing_letters(short) and text_mask(short, SMALLEST_FONT).shape[1] > 0
@@ -186,13 +186,13 @@ def _shown_name(name: str, class_id: int) -> str:
 
 
 def _label_ink(name: str, score: str, style: Style, room: int) -> UInt8[np.ndarray, "h w"] | None:
-    """Padded coverage of "name score" no wider than ``room``: the score, then letters, give way; or None."""
+    """Padded coverage of "name score" no wider than ``room``: the score, then letters, are left out; or None."""
     for parts in ((name, score), (name,)):
         ink = _row(parts, style)
         if ink.shape[1] <= room:
             return ink
     lengths = range(1, len(name))
-    while lengths:  # halving: the longest beginning that fits
+    while lengths:  # binary search for the longest beginning that fits
         middle = len(lengths) // 2
         ink = _row((name[: lengths[middle]] + "…",), style)
         fits = ink.shape[1] <= room
@@ -208,8 +208,7 @@ def _row(parts: tuple[str, ...], style: Style) -> UInt8[np.ndarray, "h w"]:
     masks = [text_mask(part, style.font) for part in parts if part]
     gap = np.zeros((masks[0].shape[0], round(style.font * 0.3)), np.uint8)
     row = np.hstack([piece for mask in masks for piece in (gap, mask)][1:])
-    # At least from the top of "d" to the foot of "g": labels of one picture then have one height, and
-    # only taller scripts get more.
+    # At least from the top of "d" to the bottom of "g", so that most labels of an image have the same height.
     rows = np.flatnonzero(text_mask("dg", style.font).any(axis=1) | row.any(axis=1))
     return np.pad(row[rows[0] : rows[-1] + 1], style.pad)
 

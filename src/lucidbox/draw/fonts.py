@@ -1,9 +1,9 @@
-"""Text as coverage masks, in any script: OpenCV's built-in font first, fonts of the system where it lacks letters.
+"""Text as coverage masks, in any script: OpenCV's built-in font, or fonts of the system if it lacks letters.
 
 The built-in font has Latin, Cyrillic, Greek, Vietnamese, Chinese, Japanese, Korean, Hebrew and Arabic
-(without Arabic's joined forms). Thai, the scripts of India, emoji and the rest come from a font file: the
-one that the environment variable ``LUCIDBOX_FONT`` names when the process starts, or an installed one.
-OpenCV crashes on a broken font file, so files are only given to Pillow.
+(without Arabic's joined forms). Thai, the scripts of India, emoji and the rest need a font file: the one that
+the environment variable ``LUCIDBOX_FONT`` names, or an installed one.
+OpenCV crashes on a broken font file, so files are only opened with Pillow.
 """
 
 import os
@@ -22,31 +22,31 @@ from lucidbox.core.errors import OptionError
 from lucidbox.core.text import is_right_to_left, joined, printable, visual_order
 
 Typesetter = Callable[[str, int], UInt8[np.ndarray, "h w"]]
-"""Sets text at a size in pixels, on a mask of the height and baseline that the size says."""
+"""Draws text at a size in pixels; the mask's height and baseline depend on the size only."""
 
 # Heights above and below the baseline, in sizes: room for stacked accents and deep tails.
 _ABOVE, _BELOW = 1.4, 0.7
 _WEIGHT = 550  # between regular and bold: thin strokes vanish at ten pixels
-_PROBE = 24  # size at which fonts are asked whether they have a letter
+_PROBE = 24  # size at which a letter is drawn to find out whether a font has it
 _JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
-# Installed fonts that hold many scripts, by lower-case stem; others are found by their script's name.
+# Installed fonts with many scripts, by lower-case stem; others are found by their script's name.
 _BROAD_FONTS = (
     *("dejavusans-bold", "dejavusans", "arial unicode", "arialunicode", "notosans-bold", "notosans-regular"),
     *("segoeui", "nirmala", "leelawui", "mmrtext", "ebrima", "gadugi", "himalaya", "seguisym", "seguiemj"),
     *("notoemoji-regular", "symbola", "freesans", "unifont"),
 )
-_opencv_text = Lock()  # OpenCV's manual does not say that threads may share its glyph cache
+_opencv_text = Lock()  # OpenCV does not document its glyph cache as thread-safe
 
 
 def text_mask(text: str, size: int) -> UInt8[np.ndarray, "h w"]:
     """How much of each pixel the text covers, 0 to 255, cut to the text's own width.
 
     Args:
-        text: one line; what no font here can draw is left out (see :func:`missing_letters`).
+        text: one line; letters that no font has are left out (see :func:`missing_letters`).
         size: pixels; a capital is about 0.7 of it high.
 
     Returns:
-        All masks of one size have one height and the same :func:`baseline`, to stand side by side. Empty
+        All masks of one size have the same height and :func:`baseline`, so they can be put side by side. Empty
         text gives no columns. Read-only, because calls share it.
 
     Raises:
@@ -56,12 +56,12 @@ def text_mask(text: str, size: int) -> UInt8[np.ndarray, "h w"]:
 
 
 def baseline(size: int) -> int:
-    """The row, in masks of this size, on which letters stand."""
+    """The row of the baseline in masks of this size."""
     return round(_ABOVE * size)
 
 
 def missing_letters(text: str) -> str:
-    """Letters, digits and accents of the text that no font at hand has, each once; signs do not count.
+    """Letters, digits and accents of the text that no available font has, each once; other signs do not count.
 
     Raises:
         OptionError: ``LUCIDBOX_FONT`` does not name a readable font file.
@@ -72,8 +72,8 @@ def missing_letters(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _mask(text: str, size: int) -> UInt8[np.ndarray, "h w"]:
-    typeset, form, lacking = _choose(text)
-    mask = typeset("".join(letter for letter in form if letter not in lacking).strip(), size)
+    typeset, shaped, lacking = _choose(text)
+    mask = typeset("".join(letter for letter in shaped if letter not in lacking).strip(), size)
     columns = np.flatnonzero(mask.any(axis=0))
     mask = mask[:, columns[0] : columns[-1] + 1].copy() if columns.size else mask[:, :0]
     mask.flags.writeable = False
@@ -82,20 +82,20 @@ def _mask(text: str, size: int) -> UInt8[np.ndarray, "h w"]:
 
 @lru_cache(maxsize=1024)
 def _choose(text: str) -> tuple[Typesetter, str, str]:
-    """A typesetter, the form of the text to give it, and the characters it lacks even so, each once.
+    """A typesetter, the text to give it (Arabic letters joined or not), and the characters it lacks, each once.
 
-    The first that lacks nothing, else the one that lacks least. Arabic is tried in joined forms before it
-    is tried in single letters, which can be read too.
+    The first that lacks nothing, else the one that lacks least. Arabic is tried in joined letters first, then in
+    single letters, which can be read, too.
     """
     forms = [text]
     if is_right_to_left(text):
-        forms = [visual_order(form).translate(_JOINERS) for form in (joined(text), text)]
+        forms = [visual_order(letters).translate(_JOINERS) for letters in (joined(text), text)]
     best: tuple[Typesetter, str, str] | None = None
-    for form in forms:
-        for typeset in _typesetters(form):
-            lacking = "".join(letter for letter in dict.fromkeys(form) if not _has(typeset, letter))
+    for letters in forms:
+        for typeset in _typesetters(letters):
+            lacking = "".join(letter for letter in dict.fromkeys(letters) if not _has(typeset, letter))
             if best is None or len(lacking) < len(best[2]):
-                best = typeset, form, lacking
+                best = typeset, letters, lacking
             if not lacking:
                 return best
     assert best is not None  # the built-in font is always a candidate
@@ -104,7 +104,7 @@ def _choose(text: str) -> tuple[Typesetter, str, str]:
 
 @lru_cache(maxsize=4096)
 def _has(typeset: Typesetter, letter: str) -> bool:
-    """Whether a font has a letter of its own, and not the sign it draws for unknown ones."""
+    """Whether a font has a letter, that is, does not draw its sign for unknown ones."""
     if letter.isspace() or letter == "?" or unicodedata.category(letter) == "Cf":
         return True
     return not np.array_equal(typeset(letter, _PROBE), _unknown(typeset))
@@ -112,12 +112,12 @@ def _has(typeset: Typesetter, letter: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _unknown(typeset: Typesetter) -> UInt8[np.ndarray, "h w"]:
-    """What a font draws for a code point that never is a character."""
+    """What a font draws for a code point that is never a character."""
     return typeset("\uffff", _PROBE)
 
 
 def _typesetters(text: str) -> Iterator[Typesetter]:
-    """Fonts to try for a text, best first; a generator, so that installed ones are sought only if needed."""
+    """Fonts to try for a text, best first; a generator, so that installed fonts are searched only if needed."""
     wanted_font = os.environ.get("LUCIDBOX_FONT")
     if wanted_font:
         yield _file_typesetter(_readable_font(wanted_font))
@@ -127,17 +127,17 @@ def _typesetters(text: str) -> Iterator[Typesetter]:
     for path in _installed_fonts(frozenset(words - {""})):
         try:
             yield _file_typesetter(_readable_font(str(path)))
-        except OptionError:  # an installed font that Pillow cannot use is no reason not to draw
+        except OptionError:  # an installed font that Pillow cannot open
             continue
 
 
 @lru_cache(maxsize=1)
 def _builtin_font() -> "cv2.FontFace":
-    return cv2.FontFace("sans")  # falls back by itself to OpenCV's "uni" font, which has Chinese
+    return cv2.FontFace("sans")  # uses OpenCV's "uni" font for letters it lacks, such as Chinese
 
 
 def _set_builtin(text: str, size: int) -> UInt8[np.ndarray, "h w"]:
-    """Set text with OpenCV's own font; a letter that it lacks becomes "?"."""
+    """Draw text with OpenCV's own font; a letter that it lacks becomes "?"."""
     plain = text.translate(_JOINERS)
     with _opencv_text:
         font = _builtin_font()
@@ -148,7 +148,7 @@ def _set_builtin(text: str, size: int) -> UInt8[np.ndarray, "h w"]:
 
 
 def _blank(width: int, size: int) -> UInt8[np.ndarray, "h w"]:
-    """A mask with a margin of one size at either side, for letters that reach out."""
+    """An empty mask with a margin of one size at either side, for letters that extend beyond their width."""
     return np.zeros((baseline(size) + round(_BELOW * size), width + 2 * size), np.uint8)
 
 
@@ -170,16 +170,16 @@ def _readable_font(path: str) -> str:
 
 @lru_cache(maxsize=64)
 def _file_typesetter(path: str) -> Typesetter:
-    """The typesetter of a font file; cached so that what is known of its letters is kept by identity."""
+    """The typesetter of a font file; cached, because the caches of its letters compare by identity."""
     return partial(_set_from_file, path)
 
 
 def _set_from_file(path: str, text: str, size: int) -> UInt8[np.ndarray, "h w"]:
-    """Set text with a font file, which shapes Thai and Indic scripts where Pillow has the raqm library."""
+    """Draw text with a font file; Thai and Indic scripts are shaped if Pillow has the raqm library."""
     from PIL import Image, ImageDraw, ImageFont, features
 
-    # Right-to-left text comes in the order it is seen in, and raqm would turn it once more. A mark alone
-    # it sets on a dotted circle, which would hide that a font lacks the mark.
+    # Right-to-left text is in visual order already, which raqm would reverse again. And raqm puts a single mark on
+    # a dotted circle, which would hide that a font lacks the mark.
     shaping = len(text) > 1 and not is_right_to_left(text) and features.check_feature("raqm")
     layout = ImageFont.Layout.RAQM if shaping else ImageFont.Layout.BASIC
     font = ImageFont.truetype(path, size, layout_engine=layout)
@@ -190,7 +190,7 @@ def _set_from_file(path: str, text: str, size: int) -> UInt8[np.ndarray, "h w"]:
 
 @lru_cache(maxsize=64)
 def _installed_fonts(words: frozenset[str]) -> list[Path]:
-    """Installed font files that may hold scripts of these names, as in NotoSansThai; broad ones last."""
+    """Installed font files whose names have these scripts, such as NotoSansThai, then fonts of many scripts."""
     stems = {path: path.stem.lower() for path in _font_files()} if words else {}
     named = [path for path, stem in stems.items() if any(word in stem for word in words)]
     broad = [path for name in _BROAD_FONTS for path, stem in stems.items() if stem == name]
@@ -199,7 +199,7 @@ def _installed_fonts(words: frozenset[str]) -> list[Path]:
 
 @lru_cache(maxsize=1)
 def _font_files() -> list[Path]:
-    """Every font file in the folders where this system keeps them."""
+    """Every font file in this system's font folders."""
     home = Path.home()
     if sys.platform == "win32":
         folders = [

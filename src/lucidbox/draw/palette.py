@@ -1,8 +1,8 @@
-"""One colour for each class, as unlike the others as can be, and letters that can be read on it.
+"""One colour for each class, as different from the others as possible, and a readable text colour on it.
 
-The first seven colours are Okabe and Ito's. Each further one is that of a grid of screen colours which is
-farthest from all before it, in OKLab (where distance is difference seen), for the usual colour vision and
-for the two common kinds of colour blindness alike. So class 5 has one colour in every model and picture.
+The first seven colours are Okabe and Ito's. Each further one is the colour of a grid that is farthest from all
+before it in OKLab (where distance is visible difference), for normal vision and for the two common kinds of
+colour blindness alike. So class 5 has the same colour in every model and image.
 """
 
 from functools import lru_cache
@@ -15,8 +15,8 @@ from lucidbox.core.array_types import Float, Int
 Colour = tuple[int, int, int]
 """Red, green, blue; 0 to 255."""
 
-# M. Okabe and K. Ito, "Color Universal Design", 2008, in an order that puts unlike ones next to each
-# other. Their black is left out: it hides in shadows.
+# M. Okabe and K. Ito, "Color Universal Design", 2008, ordered so that neighbours differ much. Their black is left
+# out: it cannot be seen in shadows.
 _OKABE_ITO: tuple[Colour, ...] = (
     (213, 94, 0), (86, 180, 233), (240, 228, 66), (0, 158, 115), (204, 121, 167), (230, 159, 0), (0, 114, 178),
 )  # fmt: skip
@@ -35,11 +35,11 @@ _TO_OKLAB = np.array(
 # dichromats", 1999: what linear sRGB looks like without red-sensitive or without green-sensitive cones.
 _RED_BLIND = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
 _GREEN_BLIND = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
-_BLIND_WEIGHT = 1.5  # colour-blind distances are smaller all over; this gives them a say
+_BLIND_WEIGHT = 1.5  # distances in colour-blind vision are smaller; without it they would have little influence
 
 
 def palette(class_id: int) -> Colour:
-    """The colour of a class, 0 or higher: the same everywhere, and no other's up to 1,348 classes."""
+    """The colour of a class, 0 or higher: always the same, and different for up to 1,348 classes."""
     grid, _ = _candidates()
     class_id %= len(_OKABE_ITO) + len(grid)
     with _growing:
@@ -63,17 +63,17 @@ def _choose_next() -> None:
     """Add the candidate farthest from every colour chosen so far."""
     grid, looks = _candidates()
     nearest = _nearest()
-    # Rounded, so that another machine's last bit does not choose another colour.
+    # Rounded, so that the last bit on another machine does not change the choice.
     farthest = int(np.argmax(np.round(nearest, 9)))
     np.minimum(nearest, _distances(looks, looks[:, farthest]), out=nearest)
-    nearest[farthest] = -1  # others may look the same to some eyes, so that all distances come to 0
+    nearest[farthest] = -1  # never again, even when all other distances are 0
     red, green, blue = grid[farthest].tolist()
     _chosen.append((red, green, blue))
 
 
 @lru_cache(maxsize=1)
 def _candidates() -> tuple[Int[np.ndarray, "n 3"], Float[np.ndarray, "9 n"]]:
-    """Screen colours neither dark, pale nor grey, and how each looks to the three kinds of eyes."""
+    """Screen colours that are not dark, pale or grey, and how each looks to the three kinds of vision."""
     levels = np.arange(0, 256, 23)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     looks = _looks(grid)
@@ -84,7 +84,7 @@ def _candidates() -> tuple[Int[np.ndarray, "n 3"], Float[np.ndarray, "9 n"]]:
 
 @lru_cache(maxsize=1)
 def _nearest() -> Float[np.ndarray, " n"]:
-    """Distance of each candidate to the nearest colour chosen; brought up to date with every choice."""
+    """Distance of each candidate to the nearest chosen colour; updated in place by :func:`_choose_next`."""
     _, looks = _candidates()
     chosen = _looks(np.array(_OKABE_ITO)).T
     nearest: Float[np.ndarray, " n"] = np.stack([_distances(looks, look) for look in chosen]).min(axis=0)
@@ -92,14 +92,14 @@ def _nearest() -> Float[np.ndarray, " n"]:
 
 
 def _distances(looks: Float[np.ndarray, "9 n"], look: Float[np.ndarray, "9"]) -> Float[np.ndarray, " n"]:
-    """Squared difference of colours from one, for the eyes that see the least of it."""
+    """Squared difference of colours from one colour, for the vision that sees least of it."""
     apart = (looks - look[:, None]) ** 2
     least: Float[np.ndarray, " n"] = (apart[0::3] + apart[1::3] + apart[2::3]).min(axis=0)
     return least
 
 
 def _looks(colours: Int[np.ndarray, "n 3"]) -> Float[np.ndarray, "9 n"]:
-    """OKLab of colours as seen by the usual, the red-blind and the green-blind eye, three rows for each."""
+    """OKLab of colours as seen by normal, red-blind and green-blind vision, three rows for each."""
     linear = _linear(colours).T
     weighted = ((1, linear), (_BLIND_WEIGHT, _RED_BLIND @ linear), (_BLIND_WEIGHT, _GREEN_BLIND @ linear))
     return np.vstack([weight * (_TO_OKLAB @ np.cbrt(_TO_CONES @ light.clip(0, 1))) for weight, light in weighted])

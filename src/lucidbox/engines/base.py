@@ -1,4 +1,4 @@
-"""What every engine is: pixels in, decoded boxes and class probabilities out."""
+"""The engine protocol: uint8 RGB pixels in, decoded boxes and class probabilities out."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: where OpenVINO is not to be had."""
+"""ONNX Runtime, for systems where OpenVINO is not available."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Engines around engines, so that graphs with fixed shapes or suppression inside answer like any other."""
+"""Adapters that make graphs with fixed shapes or suppression inside answer like any other engine."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -8,6 +8,7 @@ import numpy as np
 from lucidbox.core.array_types import Float32, Shaped, UInt8
 from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Engine, Prediction, for_many
+from lucidbox.model_files.metadata import ModelInfo
 
 
 @runtime_checkable
@@ -85,3 +86,17 @@ def one_hot(
     dense = np.zeros((*scores.shape, count), np.float32)
     np.put_along_axis(dense, classes[..., None].astype(np.intp), scores[..., None], axis=2)
     return dense
+
+
+def adapted(runner: Engine, info: ModelInfo) -> Engine:
+    """The engine, adapted so that what its graph is fixed to does not show.
+
+    Raises:
+        EngineError: the graph states a suppression that this engine cannot have run.
+    """
+    engine = runner
+    if info.suppression:
+        if not isinstance(runner, GraphEngine):
+            raise EngineError(f"a model with suppression inside is not for {runner.name}; export it without")
+        engine = SuppressedEngine(runner, len(info.names))
+    return FixedBatchEngine(engine, info.shape[0]) if info.shape else engine

@@ -1,8 +1,7 @@
-"""PyTorch: the network itself, for graphics cards and for comparing. Imports torch when built, not before."""
+"""PyTorch: runs the network itself, for graphics cards and for comparing. Imports torch when built, not before."""
 
 import threading
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,58 +17,32 @@ if TYPE_CHECKING:
 
 
 class TorchEngine:
-    """Runs the fused network in torch.
+    """Runs a fused copy of a network in torch; the network, such as one in training, stays as it is.
 
     Args:
-        path: weights of any kind that ``lucidbox.weights.read`` reads.
+        network: not fused.
         precision: "fp32", "bf16" or "fp16"; "auto" is fp32 on a processor and fp16 on a graphics card.
-        device: "auto" (a graphics card if there is one), "cpu", "cuda", "cuda:1"...
         threads: most threads to use on a processor; None leaves it to torch. Torch has one such setting for
             the whole process.
+        device: "auto" (a graphics card if there is one), "cpu", "cuda", "cuda:1"...
 
     Raises:
-        EngineError: torch is not installed, or the device or precision is not to be had.
-        WeightsError: the weights are refused.
+        EngineError: the device or precision is not to be had.
     """
 
     name = "torch"
 
     def __init__(
-        self, path: Path, precision: str = "auto", threads: int | None = None, device: str = "auto"
+        self, network: "Network", precision: str = "auto", threads: int | None = None, device: str = "auto"
     ) -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
-        from lucidbox import weights
-
-        if threads is not None:
-            torch.set_num_threads(threads)
-        self._take(weights.network(weights.read(path)), precision, _device(device))
-
-    @classmethod
-    def of(cls, network: "Network", precision: str = "auto", device: str = "auto") -> "TorchEngine":
-        """An engine of a copy of this network, such as one in training, which stays as it is.
-
-        Args:
-            network: not fused.
-            precision: as for the class.
-            device: as for the class.
-
-        Raises:
-            EngineError: the device or precision is not to be had.
-        """
-        engine = cls.__new__(cls)
-        engine._take(network, precision, _device(device))
-        return engine
-
-    def _take(self, network: "Network", precision: str, device: "torch.device") -> None:
         import torch
 
         from lucidbox.model.decoding import Detecting
         from lucidbox.model.fuse import fuse
 
-        self.device = device
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.device = _device(device)
         self._one_call = threading.Lock()
         self._most_pixels = 0  # that the memory does for at once; 0 while it is not known
         on_card = self.device.type == "cuda"

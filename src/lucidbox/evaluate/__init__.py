@@ -1,5 +1,8 @@
 """COCO's detection metrics on arrays, in NumPy alone.
 
+Besides the names below: ``evaluation`` (the matches), ``curves``, ``operating`` (score thresholds), ``categories``
+(a model's classes in the annotations), ``analysis`` (error types, confidence intervals, plots and more).
+
 >>> from lucidbox.evaluate import load_truth, load_predictions, evaluate
 >>> truth = load_truth("instances.json")
 >>> print(evaluate(truth, load_predictions("results.json", truth)))
@@ -13,6 +16,7 @@ from lucidbox.evaluate.summary import Summary, evaluate
 from lucidbox.evaluate.truth import Truth
 
 __all__ = [
-    "COCO", "AreaRange", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth",
-    "evaluate", "load_predictions", "load_truth", "save_predictions",
+    "AreaRange", "COCO", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth", "analysis",
+    "categories", "curves", "evaluate", "evaluation", "load_predictions", "load_truth", "operating",
+    "save_predictions", "summary", "truth",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Cells: one IoU threshold in one area range, each a bit of a 64-bit integer."""
+"""Sets of evaluation settings as the bits of 64-bit integers. A setting is one IoU threshold in one area range."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from lucidbox.evaluate.protocol import Protocol
 
 @dataclass(frozen=True)
 class Bitset:
-    """The cells that one 64-bit integer holds: some thresholds by some areas.
+    """Which setting each bit of a 64-bit integer stands for: some thresholds by some area ranges.
 
     Attributes:
         thresholds: indices of the thresholds.
@@ -21,31 +21,31 @@ class Bitset:
     areas: range
 
     def bit(self, threshold: int, area: int) -> int:
-        """Place of a cell's bit."""
+        """The position of a setting's bit."""
         return (area - self.areas.start) * len(self.thresholds) + threshold - self.thresholds.start
 
     def mask(self, area: int) -> int:
-        """All thresholds of one area range."""
+        """The bits of all thresholds in one area range."""
         return ((1 << len(self.thresholds)) - 1) << self.bit(self.thresholds.start, area)
 
     def by_level(self, count: int) -> Shaped[np.ndarray, " levels"]:
-        """Cells that a pair reaches whose IoU is at or above the first ``level`` of ``count`` thresholds."""
+        """For each level from 0 to ``count``, the settings whose threshold is one of the first ``level`` ones."""
         masks = [
-            sum(1 << self.bit(one, area) for area in self.areas for one in self.thresholds if one < level)
+            sum(1 << self.bit(index, area) for area in self.areas for index in self.thresholds if index < level)
             for level in range(count + 1)
         ]
         return np.array(masks, np.uint64)
 
     def of_areas(self, flags: Bool[np.ndarray, "areas n"]) -> Shaped[np.ndarray, " n"]:
-        """For each column of flags per area range, the cells of the areas that are set."""
-        cells = np.zeros(flags.shape[1], np.uint64)
+        """For each column of flags per area range, the settings in the area ranges that are set."""
+        settings = np.zeros(flags.shape[1], np.uint64)
         for area in self.areas:
-            cells |= flags[area] * np.uint64(self.mask(area))
-        return cells
+            settings |= flags[area] * np.uint64(self.mask(area))
+        return settings
 
 
 def bitsets(protocol: Protocol) -> list[Bitset]:
-    """Cut thresholds and areas into groups of at most 64 cells."""
+    """Divide thresholds and area ranges into groups of at most 64 settings."""
     thresholds, areas = len(protocol.iou_thresholds), len(protocol.areas)
     wide = min(thresholds, 64)
     tall = 64 // wide

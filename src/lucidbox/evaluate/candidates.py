@@ -1,4 +1,4 @@
-"""The detections that have any truth to match, and the order in which they take their turn."""
+"""The detections that overlap any truth enough to match, and the order in which they are matched."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from lucidbox.evaluate.overlaps import Boxes, Pairs, list_pairs, rows_of_runs
 from lucidbox.evaluate.protocol import Protocol
 from lucidbox.evaluate.ranking import Ranking, stable_order
 
-# pycocotools asks for min(threshold, 1 - 1e-10): identical boxes match at threshold 1 in spite of rounding.
+# pycocotools compares with min(threshold, 1 - 1e-10): identical boxes match at threshold 1 in spite of rounding.
 HIGHEST_IOU = 1 - 1e-10
 
 
 @dataclass(frozen=True, eq=False)
 class Objects:
-    """Truths of the chosen classes, ordered by picture, class and arrival.
+    """Truths of the chosen classes, ordered by image, class and row.
 
     Attributes:
         rows: row of the given truth.
-        groups: picture index times number of classes plus class index.
+        groups: image index times number of classes plus class index.
         classes: class index.
         boxes: their boxes.
         crowds: crowd flags.
@@ -66,7 +66,7 @@ def find_candidates(
         ranking: the detections' order.
         found: xywh boxes of the detections, in the order given to the ranking.
         objects: the truths.
-        protocol: thresholds and the largest number of detections per picture and class.
+        protocol: thresholds and the largest number of detections per image and class.
     """
     first = np.flatnonzero(np.diff(objects.groups, prepend=-1))
     slot = np.searchsorted(ranking.group_ids, objects.groups[first])
@@ -74,7 +74,7 @@ def find_candidates(
     slot, truth_sizes = slot[shared], np.diff(first, append=len(objects.groups))[shared]
     runs = ranking.group_starts[slot]
     sizes = np.minimum(ranking.group_starts[slot + 1] - runs, protocol.max_detections[-1])
-    # Numbered anew: only detections that share picture and class with a truth, group by group, best first.
+    # New numbers: only detections that share image and class with a truth, group by group, best first.
     positions = ranking.grouped[rows_of_runs(runs, sizes)]
     truths = rows_of_runs(first[shared], truth_sizes)
     pairs = list_pairs(
@@ -95,7 +95,7 @@ def find_candidates(
 
 
 def _by_preference(pairs: Pairs) -> Pairs:
-    """Sort pairs by detection, best IoU first; of equal IoUs the later truth first, as pycocotools has it."""
+    """Sort pairs by detection, best IoU first; of equal IoUs the later truth first, as in pycocotools."""
     count = len(pairs.ious)
     bits = count.bit_length()
     key = np.sort((pairs.detections << bits) | np.arange(count - 1, -1, -1))
@@ -112,12 +112,12 @@ def _by_preference(pairs: Pairs) -> Pairs:
 def _in_rounds(
     pairs: Pairs, positions: Int[np.ndarray, " d"], groups: Int[np.ndarray, " d"], classes: Int[np.ndarray, " t"]
 ) -> MatchCandidates:
-    """Number each group's candidates best first; the same number is one round.
+    """Number each group's candidates, best first; candidates of the same number are one round.
 
     Args:
         pairs: pairs sorted by detection, an index into the next two.
         positions: position in the ranking.
-        groups: group of each detection; not falling.
+        groups: group of each detection, in ascending order.
         classes: class of each truth.
     """
     first = np.flatnonzero(np.diff(pairs.detections, prepend=-1))

@@ -1,26 +1,25 @@
-"""Evaluate predictions against truth: sort, pair, match, accumulate."""
+"""Match predictions to truth: sort, list pairs, match. :mod:`lucidbox.evaluate.curves` makes the curves."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.core.array_types import Int
+from lucidbox.core.array_types import Bool, Int
 from lucidbox.core.columns import index_of_ids, lookup
 from lucidbox.core.errors import OptionError
 from lucidbox.evaluate.bitsets import bitsets
 from lucidbox.evaluate.candidates import MatchCandidates, Objects, find_candidates
-from lucidbox.evaluate.curves import Curves, Field, curves_of, field_of
 from lucidbox.evaluate.matching import Matches, match
 from lucidbox.evaluate.overlaps import Boxes
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
-from lucidbox.evaluate.ranking import rank_detections, stable_order
+from lucidbox.evaluate.ranking import Ranking, rank_detections, stable_order
 from lucidbox.evaluate.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Everything that was found out before curves are drawn; every analysis starts from here.
+    """Every match of an evaluation; curves and all analyses are computed from it.
 
     Attributes:
         truth: the annotated objects.
@@ -29,9 +28,15 @@ class Matching:
         category_ids: the category of each class index; empty if class-agnostic.
         class_names: name of each class index.
         objects: the truths of the chosen categories.
-        candidates: detections with any truth to match, and their pairs.
-        outcomes: the matches, one a word of cells.
-        field: ranking, scores, sizes and number of truths.
+        ranking: the detections' order.
+        outside: per area range, whether the detection at each position of the ranking is of another size.
+        positives: number of truths that count, per area range and class.
+        candidates: detections that overlap any truth, and their pairs.
+        matches: the matches, one entry for each bitset of settings.
+
+    Example:
+        >>> matching = match_all(truth, predictions)
+        >>> precision = curves_of(matching).precision
     """
 
     truth: Truth
@@ -40,20 +45,18 @@ class Matching:
     category_ids: tuple[int, ...]
     class_names: tuple[str, ...]
     objects: Objects
+    ranking: Ranking
+    outside: Bool[np.ndarray, "areas n"]
+    positives: Int[np.ndarray, "areas classes"]
     candidates: MatchCandidates
-    outcomes: tuple[Matches, ...]
-    field: Field
-
-    def curves(self) -> Curves:
-        """Precision, recall and score arrays."""
-        return curves_of(self.field, self.candidates, self.outcomes)
+    matches: tuple[Matches, ...]
 
 
 def match_all(truth: Truth, predictions: Predictions, protocol: Protocol = COCO) -> Matching:
     """Match predictions to truth under every threshold and area range.
 
     Raises:
-        DataError: a detection is on a picture or of a category that the truth does not have.
+        DataError: a detection is on an image or of a category that the truth does not have.
         OptionError: a class to evaluate is not in the truth.
     """
     ids = _chosen_categories(truth, protocol)
@@ -64,23 +67,29 @@ def match_all(truth: Truth, predictions: Predictions, protocol: Protocol = COCO)
     rows = _rows_of_classes(classes, categories, protocol.class_agnostic)
     if rows is not None:
         predictions, images, categories = predictions[rows], images[rows], categories[rows]
-    class_count = 1 if protocol.class_agnostic else len(ids)
+    names = tuple(truth.category_names[index] for index in lookup(ids, truth.category_ids))
+    names = ("all classes",) if protocol.class_agnostic else names
+    class_count = len(names)
     columns = np.zeros_like(categories) if protocol.class_agnostic else classes[categories]
     ranking = rank_detections(images, columns, predictions.scores, class_count)
     objects = _objects(truth, classes, protocol)
     candidates = find_candidates(ranking, predictions.boxes_xywh, objects, protocol)
-    outcomes = tuple(match(candidates, objects, protocol, word) for word in bitsets(protocol))
     sizes = predictions.boxes_xywh[:, 2] * predictions.boxes_xywh[:, 3]
+    # Flags are an eighth of the size of areas: quicker to put in order.
+    outside = [((sizes < area.low) | (sizes > area.high))[ranking.detections] for area in protocol.areas]
+    positives = [np.bincount(objects.classes[~ignored], minlength=class_count) for ignored in objects.ignored]
     return Matching(
         truth,
         predictions,
         protocol,
         () if protocol.class_agnostic else tuple(ids.tolist()),
-        ("all classes",) if protocol.class_agnostic else _names_of(truth, ids),
+        names,
         objects,
+        ranking,
+        np.array(outside),
+        np.array(positives),
         candidates,
-        outcomes,
-        field_of(ranking, sizes, objects, protocol),
+        tuple(match(candidates, objects, protocol, bitset) for bitset in bitsets(protocol)),
     )
 
 
@@ -93,16 +102,12 @@ def _chosen_categories(truth: Truth, protocol: Protocol) -> Int[np.ndarray, " k"
     return np.unique(np.array(protocol.classes, np.int64))
 
 
-def _names_of(truth: Truth, ids: Int[np.ndarray, " k"]) -> tuple[str, ...]:
-    return tuple(truth.category_names[index] for index in lookup(ids, truth.category_ids))
-
-
 def _rows_of_classes(
     classes: Int[np.ndarray, " k"], categories: Int[np.ndarray, " n"], agnostic: bool
 ) -> Int[np.ndarray, " m"] | None:
     """Rows of the chosen classes; None for all of them as they are.
 
-    Without classes pycocotools lines up a picture's boxes by category before it sorts, which decides ties.
+    Without classes pycocotools lines up an image's boxes by category before it sorts, which decides ties.
     """
     chosen = None if len(classes) == 0 or classes.min() >= 0 else np.flatnonzero(classes[categories] >= 0)
     if not agnostic:
@@ -112,7 +117,7 @@ def _rows_of_classes(
 
 
 def _objects(truth: Truth, classes: Int[np.ndarray, " k"], protocol: Protocol) -> Objects:
-    """The truths of the chosen classes, ordered by picture, class and arrival."""
+    """The truths of the chosen classes, ordered by image, class and row."""
     rows = _rows_of_classes(classes, truth.categories, protocol.class_agnostic)
     rows = np.arange(len(truth)) if rows is None else rows
     count = 1 if protocol.class_agnostic else int(classes.max(initial=-1)) + 1
@@ -121,5 +126,5 @@ def _objects(truth: Truth, classes: Int[np.ndarray, " k"], protocol: Protocol) -
     order = np.argsort(groups, kind="stable")
     rows = rows[order]
     areas, crowds = truth.areas[rows], truth.crowds[rows]
-    ignored = np.array([crowds | (areas < one.low) | (areas > one.high) for one in protocol.areas])
+    ignored = np.array([crowds | (areas < area.low) | (areas > area.high) for area in protocol.areas])
     return Objects(rows, groups[order], columns[order], Boxes.from_xywh(truth.boxes_xywh[rows]), crowds, ignored)

@@ -22,7 +22,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """Every ranked detection under one IoU threshold, in one area range.
+    """Every ranked detection's outcome under one IoU threshold, in one area range.
 
     Attributes:
         true: whether the detection at each position found a truth that counts.
@@ -35,13 +35,17 @@ class Outcomes:
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """One class at every score threshold that tells its detections apart, highest first.
+    """The result of every score threshold that separates detections, highest first.
 
     Attributes:
         scores: the thresholds.
         hits: true positives that score at least that.
         counts: counted detections that do.
         positives: truths that count.
+
+    Example:
+        >>> person = sweeps(match_all(truth, predictions))[0]
+        >>> person.scores[person.precision >= 0.9].min()
     """
 
     scores: Float[np.ndarray, " s"]
@@ -51,7 +55,7 @@ class Sweep:
 
     @property
     def precision(self) -> Float[np.ndarray, " s"]:
-        """Share of right ones among the counted detections."""
+        """Share of true positives among the counted detections."""
         share: Float[np.ndarray, " s"] = self.hits / np.maximum(self.counts, 1)
         return share
 
@@ -69,35 +73,28 @@ class Sweep:
 
 
 def outcomes_at(matching: Matching, threshold: int = 0, area: int = 0) -> Outcomes:
-    """Every detection's fate under one IoU threshold and area range, at the largest detection limit.
+    """Every detection's outcome at the largest detection limit.
 
     Args:
         matching: the matches.
         threshold: index of the IoU threshold.
         area: index of the area range.
     """
-    field, positions = matching.field, matching.candidates.positions
-    outcome = _outcome(matching, threshold, area)
-    bit = _bit(outcome, threshold, area)
-    true = np.zeros(len(field.ranking.scores), bool)
-    true[positions] = outcome.true & bit != 0
-    counted = ~field.outside[area] | true
-    counted[positions[outcome.ignored & bit != 0]] = False
-    counted &= field.ranking.ranks < matching.protocol.max_detections[-1]
+    positions = matching.candidates.positions
+    matches, bit = _matches_at(matching, threshold, area)
+    true = np.zeros(len(matching.ranking.scores), bool)
+    true[positions] = matches.true & bit != 0
+    counted = ~matching.outside[area] | true
+    counted[positions[matches.ignored & bit != 0]] = False
+    counted &= matching.ranking.ranks < matching.protocol.max_detections[-1]
     return Outcomes(true, counted)
 
 
 def matched_pairs(matching: Matching, threshold: int = 0, area: int = 0) -> Int[np.ndarray, " m"]:
-    """Rows of ``matching.candidates.pairs`` that were matched, with a truth that counts.
-
-    Args:
-        matching: the matches.
-        threshold: index of the IoU threshold.
-        area: index of the area range.
-    """
-    outcome = _outcome(matching, threshold, area)
+    """Rows of ``matching.candidates.pairs`` that were matched with a truth that counts."""
+    matches, bit = _matches_at(matching, threshold, area)
     counting = ~matching.objects.ignored[area][matching.candidates.pairs.truths]
-    return np.flatnonzero((outcome.paired & _bit(outcome, threshold, area) != 0) & counting)
+    return np.flatnonzero((matches.paired & bit != 0) & counting)
 
 
 def found_objects(matching: Matching, threshold: int = 0) -> Bool[np.ndarray, " t"]:
@@ -107,38 +104,38 @@ def found_objects(matching: Matching, threshold: int = 0) -> Bool[np.ndarray, " 
     return found
 
 
-def _outcome(matching: Matching, threshold: int, area: int) -> Matches:
-    return next(one for one in matching.outcomes if threshold in one.word.thresholds and area in one.word.areas)
-
-
-def _bit(outcome: Matches, threshold: int, area: int) -> np.uint64:
-    return np.uint64(1 << outcome.word.bit(threshold, area))
+def _matches_at(matching: Matching, threshold: int, area: int) -> tuple[Matches, np.uint64]:
+    """The matches that include one threshold and area range, and the bit for it."""
+    for matches in matching.matches:
+        if threshold in matches.bitset.thresholds and area in matches.bitset.areas:
+            return matches, np.uint64(1 << matches.bitset.bit(threshold, area))
+    raise IndexError(f"no threshold {threshold} in area range {area}")
 
 
 def sweeps(matching: Matching, threshold: int = 0) -> list[Sweep]:
-    """Every class at every score threshold, under one IoU threshold and for all sizes."""
-    field, fate = matching.field, outcomes_at(matching, threshold)
-    starts = field.ranking.class_starts
-    result = []
-    for index, (start, end) in enumerate(pairwise(starts.tolist())):
-        own = np.arange(start, end)
-        result.append(_sweep(field.ranking.scores, fate, own, int(field.positives[0, index])))
-    return result
+    """For each class the result of every score threshold, under one IoU threshold and for all sizes."""
+    outcomes, starts = outcomes_at(matching, threshold), matching.ranking.class_starts
+    return [
+        _sweep(matching, outcomes, np.arange(start, end), int(positives))
+        for (start, end), positives in zip(pairwise(starts.tolist()), matching.positives[0], strict=True)
+    ]
 
 
-def together(matching: Matching, threshold: int = 0) -> Sweep:
-    """All classes at one score threshold, under one IoU threshold and for all sizes: every object counts alike."""
-    field, fate = matching.field, outcomes_at(matching, threshold)
-    order = np.argsort(-field.ranking.scores, kind="stable")
-    return _sweep(field.ranking.scores, fate, order, int(field.positives[0].sum()))
+def pooled_sweep(matching: Matching, threshold: int = 0) -> Sweep:
+    """The result of one score threshold for all classes, under one IoU threshold and for all sizes.
+
+    Every object counts alike, whatever its class.
+    """
+    order = np.argsort(-matching.ranking.scores, kind="stable")
+    return _sweep(matching, outcomes_at(matching, threshold), order, int(matching.positives[0].sum()))
 
 
-def _sweep(scores: Float[np.ndarray, " n"], fate: Outcomes, order: Int[np.ndarray, " m"], positives: int) -> Sweep:
+def _sweep(matching: Matching, outcomes: Outcomes, order: Int[np.ndarray, " m"], positives: int) -> Sweep:
     """The sweep over the detections in this order, which must be of falling scores."""
-    scores = scores[order]
-    # A threshold cannot part equal scores, so only the last of them is a place to stop.
+    scores = matching.ranking.scores[order]
+    # A threshold cannot separate equal scores: only the last of them is a place to stop.
     last = np.flatnonzero(np.append(scores[1:] < scores[:-1], True)) if len(scores) else np.zeros(0, int)
-    hits, counts = (np.cumsum(flags[order])[last] for flags in (fate.true, fate.counted))
+    hits, counts = (np.cumsum(flags[order])[last] for flags in (outcomes.true, outcomes.counted))
     return Sweep(scores[last], hits, counts, positives)
 
 
@@ -152,4 +149,6 @@ def best_point(sweep: Sweep) -> OperatingPoint:
     if sweep.positives == 0 or not sweep.hits.any():
         return OperatingPoint(0.0, 0.0, 0.0, 0.0)
     best = int(np.argmax(sweep.f1))
-    return OperatingPoint(*(float(one[best]) for one in (sweep.scores, sweep.f1, sweep.precision, sweep.recall)))
+    return OperatingPoint(
+        *(float(column[best]) for column in (sweep.scores, sweep.f1, sweep.precision, sweep.recall))
+    )

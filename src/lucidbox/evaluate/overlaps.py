@@ -1,4 +1,4 @@
-"""List the few pairs of detection and truth that could match at all."""
+"""List the pairs of a detection and a truth whose IoU is high enough to match."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +13,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes of one side of the pairs, column by column: contiguous columns gather faster than rows.
-
-    All in pixels.
-    """
+    """Boxes as four columns, in pixels: contiguous columns are indexed faster than rows."""
 
     left: Float[np.ndarray, " n"]
     top: Float[np.ndarray, " n"]
@@ -53,8 +50,8 @@ def iou_of_pairs(found: Boxes, truth: Boxes, crowds: Bool[np.ndarray, " p"]) -> 
 
     Args:
         found: detections.
-        truth: truths, as many.
-        crowds: where True the union is the detection's area alone: a crowd has no extent to be missed.
+        truth: as many truths.
+        crowds: where True, the union is the detection's area alone, as COCO defines it for crowds.
     """
     width = np.minimum(found.width + found.left, truth.width + truth.left)
     width -= np.maximum(found.left, truth.left)
@@ -90,8 +87,8 @@ def list_pairs(
         crowds: which truths are crowds.
         lowest_iou: above 0 and at most 1.
     """
-    # IoU of boxes is at most the IoU of their shadows on one axis, |a ∩ b| / |a ∪ b| >= t bounds the distance
-    # of the shadows' centres by (1 - t) / 2t of either width. A crowd's union is another one: any distance.
+    # IoU of boxes is at most the IoU of their projections on one axis, and |a ∩ b| / |a ∪ b| >= t bounds the
+    # distance of the projections' centres by (1 - t) / 2t of either width. A crowd's union has no such bound.
     found_across, found_down = 2 * found.left + found.width, 2 * found.top + found.height
     across, down = 2 * truth.left + truth.width, 2 * truth.top + truth.height
     reach = (1 - lowest_iou) / lowest_iou
@@ -104,8 +101,8 @@ def list_pairs(
         close = np.abs(found_down[rows] - down[truths]) <= reach_down[truths]
         rows, truths = rows[close], truths[close]
         ious = iou_of_pairs(found[rows], truth[truths], crowds[truths])
-        kept = ious >= lowest_iou
-        pieces.append((rows[kept], truths[kept], ious[kept]))
+        enough = ious >= lowest_iou
+        pieces.append((rows[enough], truths[enough], ious[enough]))
     if not pieces:
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     rows, truths, ious = (np.concatenate(column) for column in zip(*pieces, strict=True))
@@ -113,7 +110,7 @@ def list_pairs(
 
 
 def _slack(found: Float[np.ndarray, " n"], truth: Float[np.ndarray, " t"]) -> float:
-    """More than sums of such coordinates can be off by rounding."""
+    """An upper limit of the rounding errors in sums of such coordinates."""
     return 1e-9 + 1e-12 * max(float(np.abs(side).max(initial=0)) for side in (found, truth))
 
 

@@ -1,4 +1,4 @@
-"""What is measured: IoU thresholds, recall points, area ranges, limits on detections per picture."""
+"""What is measured: IoU thresholds, recall points, area ranges, limits on detections per image."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -8,7 +8,7 @@ import numpy as np
 from lucidbox.core.errors import OptionError
 
 NO_LIMIT = 1 << 40
-"""More detections than any picture has."""
+"""More detections than any image has."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,13 @@ class Protocol:
         iou_thresholds: a detection matches a truth when their IoU reaches the threshold; ascending.
         recall_points: recalls at which precision is read off; ascending, 0 to 1.
         areas: object sizes that are measured separately.
-        max_detections: best-scored detections kept per picture and class; ascending.
+        max_detections: numbers of best-scored detections kept per image and class; ascending.
         classes: category ids to evaluate; None means every category of the truth.
-        class_agnostic: treat all (chosen) classes as one.
+        class_agnostic: treat all evaluated classes as one.
+
+    Example:
+        >>> strict = Protocol(iou_thresholds=(0.75,), classes=(1, 3))
+        >>> print(evaluate(truth, predictions, strict))
 
     Raises:
         OptionError: a list is empty, not ascending, or out of range.
@@ -60,7 +64,7 @@ class Protocol:
     class_agnostic: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse rules that no evaluation could follow."""
+        """Check every rule."""
         _ascending("iou_thresholds", self.iou_thresholds)
         _ascending("recall_points", self.recall_points)
         _ascending("max_detections", self.max_detections)
@@ -82,8 +86,8 @@ class Protocol:
 def _ascending(name: str, values: tuple[float, ...] | tuple[int, ...]) -> None:
     if not values or any(not low < high for low, high in pairwise(values)):
         raise OptionError(f"{name} needs ascending values, got {values}")
-    # Compared, because NumPy cannot ask whole numbers of more than 64 bits whether they are finite.
-    if not all(-np.inf < one < np.inf for one in values):
+    # Compared, because np.isfinite refuses whole numbers of more than 64 bits.
+    if not all(-np.inf < value < np.inf for value in values):
         raise OptionError(f"{name} needs finite values, got {values}")
 
 

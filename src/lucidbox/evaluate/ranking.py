@@ -1,4 +1,4 @@
-"""Put detections in the order the protocol walks them: by class, best score first, ties as pycocotools."""
+"""Sort detections as the protocol requires: by class, best score first, ties as in pycocotools."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from lucidbox.core.array_types import Float, Int, Shaped
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Detections sorted by class, then score (high first), then picture, then order of arrival.
+    """Detections sorted by class, then score (high first), then image, then row.
 
-    Rows are called positions. Everything a curve needs is a running sum over positions.
+    A detection's index in this order is its position. Curves are running sums over positions.
 
     Attributes:
         detections: row of the given arrays at each position.
         scores: score at each position.
-        images: picture index at each position.
+        images: image index at each position.
         class_starts: where each class begins; the last entry is the number of positions.
-        ranks: the detection's place, from 0, among those of its picture and class.
-        grouped: positions in the order (picture, class, score): each group is one contiguous run.
+        ranks: the detection's place, from 0, among those of its image and class.
+        grouped: positions in the order (image, class, score): each group is one contiguous run.
         group_starts: where each group of ``grouped`` begins; the last entry is the number of positions.
-        group_ids: picture index times number of classes plus class, for each group; ascending.
+        group_ids: image index times number of classes plus class, for each group; ascending.
     """
 
     detections: Int[np.ndarray, " n"]
@@ -40,10 +40,10 @@ def rank_detections(
     scores: Float[np.ndarray, " n"],
     class_count: int,
 ) -> Ranking:
-    """Sort detections as pycocotools does: by score, equal scores by picture, then by order of arrival.
+    """Sort detections as pycocotools does: by score, equal scores by image, then by row.
 
     Args:
-        images: picture index of each detection.
+        images: image index of each detection.
         classes: class index of each detection.
         scores: finite numbers.
         class_count: number of classes; indices lie below it.
@@ -53,12 +53,12 @@ def rank_detections(
         images, classes, scores = images[by_image], classes[by_image], scores[by_image]
     order, classes_ranked, scores_ranked = best_first(classes, scores)
     images_ranked = images[order]
-    # A stable sort by picture keeps classes together and scores falling inside each picture.
+    # A stable sort by image keeps classes together and scores falling inside each image.
     grouped = stable_order(images_ranked)
     group = (images_ranked * class_count + classes_ranked)[grouped]
     first = np.flatnonzero(np.diff(group, prepend=-1))
     sizes = np.diff(first, append=len(group))
-    # 32 bits: a picture has fewer detections than that, and halving the memory saves time everywhere.
+    # 32 bits are enough for an image's detections, and half the memory saves time everywhere.
     ranks = np.empty(len(group), np.int32)
     ranks[grouped] = np.arange(len(group), dtype=np.int32) - np.repeat(first.astype(np.int32), sizes)
     return Ranking(
@@ -78,9 +78,9 @@ def best_first(
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Order by class, then by falling score, then by row; also classes and scores in that order.
 
-    One sort of packed integers (class, score bits, row) takes half the time of an indirect sort. Where the
-    score's bits do not all fit, the low ones are left out, which is checked and hardly ever matters: scores that
-    differ would have to agree in their first 30 or so bits.
+    One sort of packed integers (class, score bits, row) takes half the time of an indirect sort. Where a score's
+    bits do not all fit, the low ones are left out. If that changes the order, which only scores that agree in
+    their first 30 or so bits can do, the indirect sort is used.
     """
     count = len(scores)
     if count == 0:
@@ -107,10 +107,10 @@ def best_first(
 
 
 def _falling_bits(scores: Float[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
-    """Unsigned integers that are ordered as the scores, the highest score being 0."""
+    """Unsigned integers in the reverse order of the scores; the highest score is 0."""
     # Adding zero turns -0.0 into 0.0, which must tie.
     bits = (scores + 0.0).view(np.uint64)
-    # Doubles are sign and magnitude: flip the negative ones whole, the others in the sign bit.
+    # Doubles are sign and magnitude: flip all bits of negative ones, and the sign bit of the others.
     if scores.min() < 0:
         negative = bits >> np.uint64(63) != 0
         bits = np.where(negative, ~bits, bits | np.uint64(1 << 63))
@@ -119,7 +119,7 @@ def _falling_bits(scores: Float[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
 
 
 def stable_order(keys: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Indices that sort small whole numbers, equal ones in their order."""
+    """Indices that sort small whole numbers; equal ones keep their order."""
     # NumPy sorts 16-bit integers by radix, six times as fast as wider ones.
     narrow = keys.astype(np.uint16) if len(keys) and keys.max() < 1 << 16 else keys
     return np.argsort(narrow, kind="stable")

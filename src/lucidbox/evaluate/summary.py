@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.array_types import Float
-from lucidbox.evaluate.curves import Curves
+from lucidbox.evaluate.curves import Curves, curves_of
 from lucidbox.evaluate.evaluation import Matching, match_all
-from lucidbox.evaluate.operating import OperatingPoint, best_f1, best_point, together
+from lucidbox.evaluate.operating import OperatingPoint, best_f1, best_point, pooled_sweep
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.truth import Truth
@@ -23,10 +23,10 @@ ID_ZERO = (
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One class. Numbers are -1 where the class has no truth that counts.
+    """The numbers of one class; -1 where the class has no truth that counts.
 
     Attributes:
-        category_id: id in the annotations; -1 if classes were not told apart.
+        category_id: id in the annotations; -1 if all classes were taken as one.
         name: its name.
         truths: objects that count (no crowds).
         detections: detections of the class, before any limit.
@@ -63,7 +63,7 @@ class Summary:
     Example:
         >>> summary = evaluate(truth, predictions)
         >>> summary.stats[0]      # AP
-        >>> print(summary)        # the table people know
+        >>> print(summary)        # the twelve lines that pycocotools prints
     """
 
     matching: Matching
@@ -103,12 +103,12 @@ class Summary:
     @cached_property
     def best(self) -> OperatingPoint:
         """The one score threshold for all classes of best F1, at the lowest IoU threshold."""
-        return best_point(together(self.matching))
+        return best_point(pooled_sweep(self.matching))
 
     def to_dict(self) -> dict[str, Any]:
         """``stats`` by short name, then ``per_class``, ``best``, counts and notes."""
         numbers: dict[str, Any] = {row.name: row.value for row in self.rows}
-        numbers["per_class"] = [asdict(one) for one in self.per_class]
+        numbers["per_class"] = [asdict(result) for result in self.per_class]
         numbers["best"] = asdict(self.best)
         numbers["images"] = len(self.matching.truth.image_ids)
         numbers["truths"] = len(self.matching.objects.rows)
@@ -143,12 +143,16 @@ def evaluate(truth: Truth, predictions: Predictions, protocol: Protocol = COCO) 
         protocol: thresholds, areas, limits, classes; COCO's own by default.
 
     Raises:
-        DataError: a detection is on a picture or of a category that the truth does not have
+        DataError: a detection is on an image or of a category that the truth does not have
             (``predictions.restricted_to(truth)`` leaves those out, and says how many).
         OptionError: a class to evaluate is not in the truth.
     """
-    matching = match_all(truth, predictions, protocol)
-    return Summary(matching, matching.curves())
+    return summarise(match_all(truth, predictions, protocol))
+
+
+def summarise(matching: Matching) -> Summary:
+    """The summary of an evaluation whose matches are known."""
+    return Summary(matching, curves_of(matching))
 
 
 def mean_of_measured(values: Float[np.ndarray, "..."]) -> float:
@@ -158,10 +162,10 @@ def mean_of_measured(values: Float[np.ndarray, "..."]) -> float:
 
 
 def _rows(protocol: Protocol, curves: Curves) -> tuple[SummaryRow, ...]:
-    # The last limit is the one precision is told for, the first area range the one for all sizes.
+    # Precision is given for the last limit; the first area range is the one for all sizes.
     last, sizes = len(protocol.max_detections) - 1, range(1, len(protocol.areas))
     rows = [_row(protocol, curves, "AP", None, 0, last)]
-    rows += [_row(protocol, curves, "AP", one, 0, last) for one in (0.5, 0.75)]
+    rows += [_row(protocol, curves, "AP", iou, 0, last) for iou in (0.5, 0.75)]
     rows += [_row(protocol, curves, "AP", None, area, last) for area in sizes]
     rows += [_row(protocol, curves, "AR", None, 0, limit) for limit in range(last + 1)]
     rows += [_row(protocol, curves, "AR", None, area, last) for area in sizes]
@@ -186,19 +190,19 @@ def _area_suffix(name: str) -> str:
 
 
 def _per_class(matching: Matching, curves: Curves) -> tuple[ClassResult, ...]:
-    protocol, starts = matching.protocol, matching.field.ranking.class_starts
+    protocol, starts = matching.protocol, matching.ranking.class_starts
     thresholds, points = np.array(protocol.iou_thresholds), best_f1(matching)
     ids = matching.category_ids or (-1,)
     results = []
     for index, name in enumerate(matching.class_names):
         precision, recall = curves.precision[:, :, index, :, -1], curves.recall[:, index, 0, -1]
-        by_threshold = tuple(mean_of_measured(one) for one in precision[:, :, 0])
+        by_threshold = tuple(mean_of_measured(values) for values in precision[:, :, 0])
         at = {iou: [by_threshold[row] for row in np.flatnonzero(thresholds == iou)] for iou in (0.5, 0.75)}
         results.append(
             ClassResult(
                 ids[index],
                 name,
-                int(matching.field.positives[0, index]),
+                int(matching.positives[0, index]),
                 int(starts[index + 1] - starts[index]),
                 mean_of_measured(precision[:, :, 0]),
                 (at[0.5] or [-1.0])[0],

@@ -11,20 +11,11 @@ from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import Explanation, explain, explain_each
 from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.gradcam import class_gradcam
-from lucidbox.explain.methods import DEFAULT, METHODS
-from lucidbox.explain.scene import SIDES
-from lucidbox.explain.why_not import Near, near_anchors
+from lucidbox.explain.methods import DEFAULT_METHOD, METHODS
+from lucidbox.explain.near_anchors import Near, near_anchors
+from lucidbox.explain.targets import SIDES
 
 __all__ = [
-    "DEFAULT",
-    "Explanation",
-    "Faithfulness",
-    "METHODS",
-    "Masking",
-    "Near",
-    "SIDES",
-    "class_gradcam",
-    "explain",
-    "explain_each",
-    "near_anchors",
-]
+    "DEFAULT_METHOD", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES", "class_gradcam", "explain",
+    "explain_each", "near_anchors", "drawing", "drise", "explanation", "measuring", "methods", "targets",
+]  # fmt: skip

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lucidbox.core.detections import Detections
+from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.engines import Engine
 from lucidbox.explain.curves import Canvas, canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, centred_gaussian, figures
 from lucidbox.explain.methods import METHODS, Heat, heat_maps, recorded
-from lucidbox.explain.scene import Scene, Target, target_of, to_input
+from lucidbox.explain.targets import Target, target_of, to_input
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -43,8 +44,9 @@ def networks_of(network: "Network | None") -> Networks:
     return Networks(network, shuffled(network))
 
 
-def picture_figures(
-    scene: Scene,
+def image_figures(
+    predictor: Predictor,
+    raw: RawPrediction,
     found: Detections,
     networks: Networks,
     methods: Sequence[str],
@@ -54,7 +56,8 @@ def picture_figures(
     """Figures of each method for each detection of one picture.
 
     Args:
-        scene: the picture.
+        predictor: the detector's.
+        raw: the network's answer for the image.
         found: what is explained in it.
         networks: only drise needs none.
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`, or :data:`GAUSSIAN`.
@@ -64,25 +67,26 @@ def picture_figures(
     Raises:
         OptionError: a method or the layer cannot be used.
     """
-    engine, targets = scene.detector.engine, [target_of(scene, one) for one in found]
-    canvas, (height, width) = canvas_of(engine, scene.pixels), scene.pixels.shape[:2]
+    engine, targets = predictor.engine, [target_of(raw, detection) for detection in found]
+    canvas, (height, width) = canvas_of(engine, raw.pixels), raw.pixels.shape[:2]
     ours = [method for method in methods if method != GAUSSIAN]
     maps = {}
     if GAUSSIAN in methods:
         maps[GAUSSIAN] = [centred_gaussian(height, width, target.box) for target in targets]
-    maps |= method_maps(scene, targets, networks.own, ours, layer, masking)
+    maps |= method_maps(predictor, raw, targets, networks.own, ours, layer, masking)
     seeing = [method for method in ours if METHODS[method].heat is not None]
-    controls = method_maps(scene, targets, networks.shuffled, seeing, layer)
+    controls = method_maps(predictor, raw, targets, networks.shuffled, seeing, layer)
     rows = {}
     for method, heats in maps.items():
-        areas = _areas(engine, canvas, [to_input(heat, scene) for heat in heats], targets)
+        areas = _areas(engine, canvas, [to_input(heat, raw) for heat in heats], targets)
         others = controls.get(method, [None] * len(targets))
-        rows[method] = [figures(scene, *one) for one in zip(found, heats, areas, others, strict=True)]
+        rows[method] = [figures(raw, *parts) for parts in zip(found, heats, areas, others, strict=True)]
     return rows
 
 
 def method_maps(
-    scene: Scene,
+    predictor: Predictor,
+    raw: RawPrediction,
     targets: Sequence[Target],
     network: "Network | None",
     methods: Sequence[str],
@@ -91,10 +95,10 @@ def method_maps(
 ) -> dict[str, list[Heat]]:
     """A map for each target by each method; those that follow the network share a forward pass."""
     seeing = [method for method in methods if METHODS[method].heat is not None]
-    recording = recorded(seeing, scene, network, layer) if network is not None and seeing else None
+    recording = recorded(seeing, raw, network, layer) if network is not None and seeing else None
     maps = {}
     for method in methods:
-        made = heat_maps(method, scene, targets, network, layer, masking, recording)
+        made = heat_maps(method, predictor, raw, targets, network, layer, masking, recording)
         maps[method] = [reasons.heat for reasons in made]
     return maps
 

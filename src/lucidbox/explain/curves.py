@@ -13,15 +13,15 @@ from lucidbox.core.array_types import Bool, Float, Float32, UInt8
 from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Engine
 from lucidbox.explain.drise import left_of
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 
-STEPS = 12
+_STEPS = 12
 """Steps of the deletion and insertion curves."""
 
 COLD = 0.01
 """Share of the largest heat below which a pixel counts as without heat in the curves."""
 
-BATCH = 4
+_BATCH = 4
 """Changed pictures that share one inference."""
 
 
@@ -66,12 +66,12 @@ def curves(
         engine: any.
         canvas: the picture, by the same engine.
         heat: at the same size.
-        targets: detections that have this map: they share its :data:`STEPS` - 1 inferences a curve.
+        targets: detections that have this map: they share its :data:`_STEPS` - 1 inferences a curve.
 
     Returns:
         Deletion and insertion of each target; scores are divided by that of the unchanged picture.
     """
-    shares = (np.arange(STEPS + 1) / STEPS) ** 2
+    shares = (np.arange(_STEPS + 1) / _STEPS) ** 2
     ranks = _ranks(heat)
     whole, hidden, blurred = (left_of(b, s, targets) for b, s in zip(canvas.boxes, canvas.scores, strict=True))
     deletion = [_changed(canvas.whole, canvas.hidden, ranks < share) for share in shares[1:-1]]
@@ -89,8 +89,8 @@ def _left(
 ) -> list[Float32[np.ndarray, " n"]]:
     """What is left of each target in each picture."""
     left = []
-    for start in range(0, len(pictures), BATCH):
-        predicted = engine(np.stack(pictures[start : start + BATCH]))
+    for start in range(0, len(pictures), _BATCH):
+        predicted = engine(np.stack(pictures[start : start + _BATCH]))
         left += [left_of(b, s, targets) for b, s in zip(predicted.boxes, predicted.scores, strict=True)]
     return left
 
@@ -106,7 +106,7 @@ def _changed(
 def _ranks(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
     """Each pixel's place from hottest, 0, to coldest, below 1.
 
-    Pixels of less than :data:`COLD` of the largest heat have no order of their own to speak of: those
+    Pixels of less than :data:`COLD` of the largest heat have no meaningful order of their own: those
     nearest to warm ones come first.
     """
     warm = heat > COLD * max(float(heat.max()), float(np.finfo(np.float32).tiny))

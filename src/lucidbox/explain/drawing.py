@@ -68,8 +68,8 @@ def visualize_gradcam(
 
 def panel(explanation: "Explanation") -> UInt8[np.ndarray, "h w 3"]:
     """Picture with its box, map, overlay, and below them what was explained and the figures."""
-    boxed = draw(explanation.scene.picture, explanation.detection)
-    parts = [boxed, coloured(explanation.heatmap), overlay(explanation.scene.picture, explanation.heatmap)]
+    boxed = draw(explanation.raw.image, explanation.detection)
+    parts = [boxed, coloured(explanation.heatmap), overlay(explanation.raw.image, explanation.heatmap)]
     small = [_fitted(part) for part in parts]
     bar = np.full((small[0].shape[0], _GAP, 3), 255, np.uint8)
     row = np.hstack([small[0], bar, small[1], bar, small[2]])
@@ -81,7 +81,7 @@ def captions(explanation: "Explanation") -> list[str]:
     detection, side = explanation.detection, explanation.target.side
     score = float(detection.scores[0])
     what = f"{detection.labels[0]} {f'{score:.2f}' if score >= 0.005 else f'{score:.0e}'}"
-    limit = explanation.scene.detector.limits.conf
+    limit = explanation.predictor.limits.conf
     if side:
         about = f"why is its {side} side there"
     elif score > limit:

@@ -15,7 +15,7 @@ from lucidbox.core.errors import OptionError
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Engine
-from lucidbox.explain.scene import Target
+from lucidbox.explain.targets import Target
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Masking:
         shown: probability that a cell is shown.
         batch: masked pictures that share one inference.
         seed: of the random masks: the same seed, the same map.
-        progress: sees the batches pass.
+        progress: shows how many batches are done.
 
     Raises:
         OptionError: a value is out of range.

@@ -10,12 +10,13 @@ import numpy as np
 from lucidbox.core.array_types import Float32, UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
-from lucidbox.detector.detector import Color, Detector, pixels_of
+from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detector import Color, Detector, pixels_of
 from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness, figures
-from lucidbox.explain.methods import DEFAULT, METHODS, Heat, checked_method, heat_maps, network_of
-from lucidbox.explain.scene import Scene, Target, look, target_of, to_input, to_picture
+from lucidbox.explain.methods import DEFAULT_METHOD, METHODS, Heat, checked_method, heat_maps, network_of
+from lucidbox.explain.targets import Target, target_of, to_image, to_input
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -27,14 +28,16 @@ class Control:
 
     Attributes:
         method, layer: as for :func:`explain`.
-        scene: the picture.
+        predictor: the detector's.
+        raw: the network's answer for the image.
         targets: what was explained.
         network: the network as it is.
     """
 
     method: str
     layer: str | None
-    scene: Scene
+    predictor: Predictor
+    raw: RawPrediction
     targets: Sequence[Target]
     network: "Network"
 
@@ -43,7 +46,7 @@ class Control:
         """A map for each target; made when first asked for."""
         from lucidbox.explain.hooks import shuffled
 
-        made = heat_maps(self.method, self.scene, self.targets, shuffled(self.network), self.layer)
+        made = heat_maps(self.method, self.predictor, self.raw, self.targets, shuffled(self.network), self.layer)
         return [reasons.heat for reasons in made]
 
 
@@ -56,7 +59,8 @@ class Explanation:
         method: a key of :data:`lucidbox.explain.methods.METHODS`.
         layers: names of the layers that the map was read from; none for drise.
         target: the number that was explained.
-        scene: the picture as the network saw it.
+        predictor: the detector's.
+        raw: the network's answer for the image.
         heat: the map of the network's input, at the resolution of the layer, not scaled.
         control: what shuffled weights say; None where there are none to shuffle.
         row: which of the control's maps is this target's.
@@ -66,7 +70,8 @@ class Explanation:
     method: str
     layers: tuple[str, ...]
     target: Target
-    scene: Scene
+    predictor: Predictor
+    raw: RawPrediction
     heat: Heat
     control: Control | None = field(default=None, repr=False)
     row: int = 0
@@ -74,7 +79,7 @@ class Explanation:
     @cached_property
     def heatmap(self) -> Float32[np.ndarray, "h w"]:
         """The map in the picture's own pixels, 0 to 1; 0 everywhere if there are no reasons to be seen."""
-        return to_picture(self.heat, self.scene.frame)
+        return to_image(self.heat, self.raw.letterbox)
 
     @property
     def is_empty(self) -> bool:
@@ -84,10 +89,10 @@ class Explanation:
     @cached_property
     def faithfulness(self) -> Faithfulness:
         """Whether the map can be trusted; computed when first asked for, with some 25 inferences."""
-        scene, control = self.scene, None if self.control is None else self.control.heats[self.row]
-        canvas = canvas_of(scene.detector.engine, scene.pixels)
-        (areas,) = curves(scene.detector.engine, canvas, to_input(self.heat, scene), [self.target])
-        return figures(scene, self.detection, self.heat, areas, control)
+        engine, control = self.predictor.engine, None if self.control is None else self.control.heats[self.row]
+        canvas = canvas_of(engine, self.raw.pixels)
+        (areas,) = curves(engine, canvas, to_input(self.heat, self.raw), [self.target])
+        return figures(self.raw, self.detection, self.heat, areas, control)
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Picture with its box, heat map and overlay side by side, and below them the figures in plain words."""
@@ -121,7 +126,7 @@ def explain(
     picture: Any,
     detection: Detections,
     *,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
     side: str | None = None,
     network: "Network | None" = None,
@@ -170,7 +175,7 @@ def explain_each(
     picture: Any,
     detections: Detections,
     *,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
     side: str | None = None,
     network: "Network | None" = None,
@@ -187,11 +192,13 @@ def explain_each(
         raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
     if checked_method(method, layer, side).heat is not None:
         network = network or network_of(detector, method)
-    scene = look(detector, pixels_of(picture, color))
+    (raw,) = detector.predictor.infer([pixels_of(picture, color)])
+    raw = raw.copy()  # the engine's arrays live until its next call, which the figures make
     return explain_targets(
-        scene,
+        detector.predictor,
+        raw,
         list(detections),
-        [target_of(scene, one, side) for one in detections],
+        [target_of(raw, detection, side) for detection in detections],
         method=method,
         layer=layer,
         network=network,
@@ -200,21 +207,22 @@ def explain_each(
 
 
 def explain_targets(
-    scene: Scene,
+    predictor: Predictor,
+    raw: RawPrediction,
     detections: Sequence[Detections],
     targets: Sequence[Target],
     *,
-    method: str = DEFAULT,
+    method: str = DEFAULT_METHOD,
     layer: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
 ) -> list[Explanation]:
     """:func:`explain_each` where the anchors are known: also of scores too low to be detections."""
-    found = heat_maps(method, scene, targets, network, layer, masking)
+    found = heat_maps(method, predictor, raw, targets, network, layer, masking)
     control = None
     if network is not None and METHODS[method].heat is not None:
-        control = Control(method, layer, scene, targets, network)
+        control = Control(method, layer, predictor, raw, targets, network)
     return [
-        Explanation(detection, method, reasons.layers, target, scene, reasons.heat, control, row)
+        Explanation(detection, method, reasons.layers, target, predictor, raw, reasons.heat, control, row)
         for row, (detection, target, reasons) in enumerate(zip(detections, targets, found, strict=True))
     ]

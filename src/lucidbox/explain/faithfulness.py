@@ -11,7 +11,8 @@ import numpy as np
 
 from lucidbox.core.array_types import Float, Float32
 from lucidbox.core.detections import Detections
-from lucidbox.explain.scene import Scene, to_input, to_picture
+from lucidbox.detect.predictor import RawPrediction
+from lucidbox.explain.targets import to_image, to_input
 
 SAME = 0.8
 """Rank correlation with the map of shuffled weights from which a map is flagged."""
@@ -65,7 +66,7 @@ class Faithfulness:
 
 
 def figures(
-    scene: Scene,
+    raw: RawPrediction,
     detection: Detections,
     heat: Float[np.ndarray, "h w"],
     areas: tuple[float, float],
@@ -74,20 +75,20 @@ def figures(
     """All figures of one map.
 
     Args:
-        scene: the picture.
+        raw: the network's answer for the image.
         detection: the one box that is explained, in the picture's own pixels.
         heat: its map of the network's input, at any resolution.
         areas: under its deletion and insertion curves.
         control: the map of a network with shuffled weights, or None.
     """
-    own, box = to_picture(heat, scene.frame), detection.boxes[0].tolist()
+    own, box = to_image(heat, raw.letterbox), detection.boxes[0].tolist()
     return Faithfulness(
         inside=share_inside(own, box),
         area=(box[2] - box[0]) * (box[3] - box[1]) / own.size,
         pointing=points_inside(own, box),
         deletion=areas[0],
         insertion=areas[1],
-        randomised=None if control is None else likeness(to_input(heat, scene), to_input(control, scene)),
+        randomised=None if control is None else likeness(to_input(heat, raw), to_input(control, raw)),
     )
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lucidbox.core.array_types import Float, Float32, UInt8
 from lucidbox.core.errors import OptionError
-from lucidbox.explain.scene import SIDES, Target
+from lucidbox.explain.targets import SIDES, Target
 from lucidbox.model.decoding import expected_distances
 from lucidbox.model.network import Logits, Network
 
@@ -212,7 +212,7 @@ def shuffled(network: Network, seed: int = 0) -> Network:
 
 
 def landmarks(network: Network) -> Landmarks:
-    """The layers that explanations look at unless told otherwise.
+    """The layers that explanations look at by default.
 
     Raises:
         OptionError: the architecture is not one of ours.

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lucidbox.core.array_types import Int
-from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
+from lucidbox.core.boxes import xywh_to_xyxy
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, ImageError
+from lucidbox.core.matching import match_boxes
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.detector.detector import Detector
+from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
-from lucidbox.explain.batch import GAUSSIAN, networks_of, picture_figures
+from lucidbox.explain.batch import GAUSSIAN, image_figures, networks_of
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.methods import METHODS
-from lucidbox.explain.scene import look
 from lucidbox.images.reading import read_image
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.5
 """Score above which detections are measured."""
 
-THRESHOLD = 0.5
+_THRESHOLD = 0.5
 """IoU with an object of its class from which a detection is right."""
 
 
@@ -82,18 +82,11 @@ def right_detections(
 
 
 def _matched(found: Detections, truth: Truth, rows: Int[np.ndarray, " n"]) -> list[int]:
-    """Rows of the detections that overlap a free object of their class by :data:`THRESHOLD`."""
+    """Rows of the detections that overlap a free object of their class by :data:`_THRESHOLD`."""
+    labels = np.array([truth.category_names[index] for index in truth.categories[rows]], str)
+    same_class = np.array(found.labels, str)[:, None] == labels
     boxes = xywh_to_xyxy(truth.boxes_xywh[rows])
-    overlaps = pairwise_iou(found.boxes.astype(np.float64), boxes)
-    labels = [truth.category_names[index] for index in truth.categories[rows]]
-    right = []
-    for row, label in enumerate(found.labels):
-        own = np.array([one == label for one in labels], bool)
-        best = np.where(own, overlaps[row], 0)
-        if best.size and best.max() >= THRESHOLD:
-            overlaps[:, best.argmax()] = 0
-            right.append(row)
-    return right
+    return match_boxes(found.boxes.astype(np.float64), boxes, same_class, _THRESHOLD)[0]
 
 
 def sampled(
@@ -130,7 +123,7 @@ def measure_methods(
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
-        progress: sees the pictures pass.
+        progress: shows how many images are done.
 
     Raises:
         DataError: there is nothing to measure.
@@ -141,8 +134,9 @@ def measure_methods(
     networks = networks_of(network)
     rows: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
     for path, found in progress(groups, len(groups)):
-        scene = look(detector, read_image(path))
-        for method, figured in picture_figures(scene, found, networks, tuple(rows), layer, masking).items():
+        raw = detector.predictor.infer([read_image(path)])[0].copy()
+        figures = image_figures(detector.predictor, raw, found, networks, tuple(rows), layer, masking)
+        for method, figured in figures.items():
             rows[method] += figured
     return [averaged(method, figured, rows[GAUSSIAN]) for method, figured in rows.items()]
 

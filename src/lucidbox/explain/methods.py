@@ -1,4 +1,4 @@
-"""Every way to explain, behind one interface: a scene and targets in, a heat map for each target out."""
+"""Every way to explain, behind one interface: an answer and targets in, a heat map for each target out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
 from lucidbox.core.array_types import Float32
 from lucidbox.core.errors import OptionError, WeightsError
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detector import Detector
 from lucidbox.explain.drise import Masking, drise
 from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
-from lucidbox.explain.odam import odam, strength
-from lucidbox.explain.scene import Scene, Target, to_unit
+from lucidbox.explain.odam import odam
+from lucidbox.explain.targets import Target
 
 if TYPE_CHECKING:
     from lucidbox.explain.hooks import Recording
@@ -44,14 +44,13 @@ class Method:
 
     Attributes:
         summary: what it shows, in a few words.
-        layers: where it looks unless told otherwise: names, :data:`OWN_LEVEL`, :data:`FINEST_LEVEL` or
-            :data:`EARLY`; the maps of several become one (:func:`agreed`). None for a black box.
+        layer: where it looks by default: :data:`OWN_LEVEL` or :data:`FINEST_LEVEL`; None for a black box.
         sides: whether it can explain a side of a box.
         heat: the map of one target from a recording of a layer; None for a black box.
     """
 
     summary: str
-    layers: tuple[str, ...]
+    layer: str | None
     sides: bool
     heat: "Callable[[Recording, str, Target], Heat] | None"
 
@@ -71,18 +70,6 @@ def _odam(recording: "Recording", layer: str, target: Target) -> Heat:
     return odam(activations, gradients, _widths(activations, recording.width, target))
 
 
-def _fine(recording: "Recording", layer: str, target: Target) -> Heat:
-    if layer == recording.own_layer(target):
-        return _odam(recording, layer, target)
-    return _strength(recording, layer, target)
-
-
-def _strength(recording: "Recording", layer: str, target: Target) -> Heat:
-    gradients = recording.gradients(recording.score(target), layer)
-    activations = recording.activations(layer)
-    return strength(activations, gradients, _widths(activations, recording.width, target))
-
-
 def _widths(activations: Float32[np.ndarray, "k h w"], width: int, target: Target) -> tuple[float, float]:
     """Vertical and horizontal width of the smoothing, in cells."""
     stride = width / activations.shape[2]
@@ -95,23 +82,17 @@ def _eigencam(recording: "Recording", layer: str, target: Target) -> Heat:
 
 
 METHODS = {
-    "odam": Method("each cell's own say in one detection, gradient times activation", (OWN_LEVEL,), True, _odam),
-    "odam-fine": Method(
-        "odam, where an early layer's cells count too: finer, and nearer the outline",
-        (OWN_LEVEL, EARLY),
-        True,
-        _fine,
-    ),
-    "gradcam": Method("channels weighed by their say in one detection", (OWN_LEVEL,), True, _gradcam),
+    "odam": Method("each cell's own say in one detection, gradient times activation", OWN_LEVEL, True, _odam),
+    "gradcam": Method("channels weighed by their say in one detection", OWN_LEVEL, True, _gradcam),
     "gradcam-class": Method(
-        "channels weighed by their say in a class, all over P3", (FINEST_LEVEL,), False, _class_gradcam
+        "channels weighed by their say in a class, all over P3", FINEST_LEVEL, False, _class_gradcam
     ),
-    "eigencam": Method("what a layer responds to most, whatever the detection", (OWN_LEVEL,), False, _eigencam),
-    "drise": Method("what the detection needs, found by hiding parts; any engine", (), False, None),
+    "eigencam": Method("what a layer responds to most, whatever the detection", OWN_LEVEL, False, _eigencam),
+    "drise": Method("what the detection needs, found by hiding parts; any engine", None, False, None),
 }
 
-DEFAULT = "odam"
-"""The method measured most faithful: docs/explain.md. On pictures not chosen on, odam-fine was no better."""
+DEFAULT_METHOD = "odam"
+"""The method measured most faithful: docs/explain.md."""
 
 
 class Reasons(NamedTuple):
@@ -140,7 +121,8 @@ def checked_method(name: str, layer: str | None, side: str | None) -> Method:
 
 def heat_maps(
     name: str,
-    scene: Scene,
+    predictor: Predictor,
+    raw: RawPrediction,
     targets: Sequence[Target],
     network: "Network | None",
     layer: str | None = None,
@@ -151,7 +133,8 @@ def heat_maps(
 
     Args:
         name: a key of :data:`METHODS`.
-        scene: the picture.
+        predictor: the detector's; drise asks its engine.
+        raw: the network's answer for the image.
         targets: what to explain in it.
         network: the detector's network; drise needs none.
         layer: name of a layer, "own" for the one the head reads at the target's level, "early" for the
@@ -165,20 +148,22 @@ def heat_maps(
     sides = {target.side for target in targets} - {None}
     method = checked_method(name, layer, next(iter(sides), None))
     if method.heat is None:
-        return [Reasons(heat) for heat in drise(scene.detector.engine, scene.pixels, targets, masking)]
+        return [Reasons(heat) for heat in drise(predictor.engine, raw.pixels, targets, masking)]
     if network is None:
         raise OptionError(no_network(name))
-    recording = recording or recorded([name], scene, network, layer)
-    wanted = method.layers if layer is None else (layer,)
-    known = {one: layers_for(network, one) for one in wanted}
-    found = []
+    recording = recording or recorded([name], raw, network, layer)
+    wanted = layer or method.layer
+    assert wanted is not None
+    reasons = []
     for target in targets:
-        layers = tuple(recording.own_layer(target) if one == OWN_LEVEL else known[one][0] for one in wanted)
-        found.append(Reasons(agreed([method.heat(recording, one, target) for one in layers]), layers))
-    return found
+        name = recording.own_layer(target) if wanted == OWN_LEVEL else layers_for(network, wanted)[0]
+        reasons.append(Reasons(method.heat(recording, name, target), (name,)))
+    return reasons
 
 
-def recorded(names: Sequence[str], scene: Scene, network: "Network", layer: str | None = None) -> "Recording":
+def recorded(
+    names: Sequence[str], raw: RawPrediction, network: "Network", layer: str | None = None
+) -> "Recording":
     """One forward pass that keeps all that these methods look at; drise looks at nothing.
 
     Raises:
@@ -186,18 +171,10 @@ def recorded(names: Sequence[str], scene: Scene, network: "Network", layer: str 
     """
     from lucidbox.explain.hooks import record
 
-    wanted = {one for name in names for one in METHODS[name].layers} if layer is None else {layer}
-    return record(network, scene.pixels, sorted({name for one in wanted for name in layers_for(network, one)}))
-
-
-def agreed(heats: Sequence[Heat]) -> Heat:
-    """What all of several maps find warm: their geometric mean, each scaled to 1, at the finest resolution."""
-    if len(heats) == 1:
-        return heats[0]
-    height, width = max(heat.shape for heat in heats)
-    large = [cv2.resize(to_unit(heat), (width, height), interpolation=cv2.INTER_LINEAR) for heat in heats]
-    mean: Heat = np.prod(large, axis=0, dtype=np.float32) ** np.float32(1 / len(large))
-    return mean
+    wanted = {layer or METHODS[name].layer for name in names} - {None}
+    return record(
+        network, raw.pixels, sorted({name for one in wanted if one for name in layers_for(network, one)})
+    )
 
 
 def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
@@ -210,7 +187,7 @@ def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
     return {OWN_LEVEL: marks.levels, FINEST_LEVEL: marks.levels[:1], EARLY: (marks.early,)}[layer]
 
 
-def network_of(detector: Detector, method: str = DEFAULT) -> "Network":
+def network_of(detector: Detector, method: str = DEFAULT_METHOD) -> "Network":
     """The network of a detector that remembers its weights file.
 
     Raises:

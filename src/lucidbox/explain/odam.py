@@ -27,23 +27,6 @@ def odam(
     return heat
 
 
-def strength(
-    activations: Float[np.ndarray, "k h w"], gradients: Float[np.ndarray, "k h w"], sigma: tuple[float, float]
-) -> Float32[np.ndarray, "h w"]:
-    """How much a score hangs on each cell, for or against: |gradient times activation| over channels, smoothed.
-
-    Near the input signs alternate from channel to channel and cancel, though the cell matters.
-
-    Args:
-        activations: what the layer put out.
-        gradients: how the score grows with it.
-        sigma: as for :func:`odam`, but here the map is smoothed.
-    """
-    heat = np.abs(gradients * activations).sum(axis=0).astype(np.float32)
-    smooth: Float32[np.ndarray, "h w"] = heat if min(sigma) <= 0 else _smoothed(heat[None], sigma)[0]
-    return smooth
-
-
 def _smoothed(maps: Float[np.ndarray, "k h w"], sigma: tuple[float, float]) -> Float[np.ndarray, "k h w"]:
     """Each map smoothed by a Gaussian; beyond the border there is nothing."""
     return np.stack(

@@ -1,4 +1,4 @@
-"""Is a new artefact the network? Asked of every one, by running it, before it gets its name.
+"""Compares every exported file with the network, by running it, before it gets its name.
 
 Graphs are run on pictures of noise by every engine here that can, and held to the network in torch, unfused, in
 fp32. Suppression inside a graph must be exact: alone on made-up boxes, and behind the graph on that graph's own
@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.array_types import Float32, UInt8
-from lucidbox.core.detections import Detections, match_detections
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import WeightsError
+from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits, detect
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 from lucidbox.engines.openvino import OpenVinoEngine, shared_core
 from lucidbox.engines.static_shape import GraphEngine, SuppressedEngine, one_hot
 from lucidbox.export.variants import suppression_alone
-from lucidbox.model_files.file_format import Suppression
+from lucidbox.model_files.metadata import Suppression
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,6 @@ class Tolerance:
 
 TOLERANCES = {"fp32": Tolerance(0.05, 1e-4), "fp16": Tolerance(1.0, 0.005)}
 """By precision. Boxes of anchors that see nothing are the ones that move; those found move far less."""
-
-HALF_ARITHMETIC = Tolerance(8.0, 0.03)
-"""For a TensorRT engine that computes in fp16: a guess, no such engine was ever at hand."""
 
 QUANTISED_PICTURES = 32
 """Most pictures on which an int8 graph is held to the network."""
@@ -54,18 +52,20 @@ class Check:
     """What was compared, and how far apart it was at most.
 
     Attributes:
-        engines: that ran the artefact.
+        engines: that ran the file.
         boxes: largest difference of a box side from the network's, in pixels; for int8 the median over boxes that
             both find.
         scores: largest difference of a score; for int8 the median likewise.
-        found: for int8: how many boxes the network finds in the pictures, and how many of them the artefact does,
+        found: for int8: how many boxes the network finds in the pictures, and how many of them the file does,
             in the engine that finds fewest.
+        licence: of the weights, as their source states it.
     """
 
     engines: tuple[str, ...]
     boxes: float
     scores: float
     found: tuple[int, int] | None = None
+    licence: str = ""
 
 
 def graph_engines(path: Path) -> list[GraphEngine]:
@@ -82,7 +82,7 @@ def check_answers(
     """Hold engines to the network's answer.
 
     Args:
-        engines: the artefact in each engine.
+        engines: the file in each engine.
         pixels: what the network was asked.
         expected: what it said.
         tolerance: largest difference.
@@ -113,13 +113,13 @@ def check_quantised(
     """Hold an int8 graph to the network on real pictures: rounding moves every number, so objects are compared.
 
     Args:
-        engines: the artefact in each engine.
+        engines: the file in each engine.
         whole: the same graph in fp32, checked before.
         batches: letterboxed pictures, in which the network finds something.
         limits: what counts as found.
 
     Raises:
-        WeightsError: the network finds nothing, or the artefact too little of it.
+        WeightsError: the network finds nothing, or the file too little of it.
     """
     counts, moved, changed = [], [], []
     for engine in engines:
@@ -163,7 +163,7 @@ def check_suppression(
 
     Args:
         plain: the graph without suppression, checked before.
-        suppressed: the artefact in each engine.
+        suppressed: the file in each engine.
         pixels: what to ask.
         suppression: what was asked for.
         classes: number of classes.

@@ -25,7 +25,7 @@ Range = tuple[float, float]
 """Least and greatest value."""
 
 KERNEL_LIMIT = 127
-STEPS = 255
+_STEPS = 255
 
 _UNROUNDED = ("Cast", "Reshape", "Transpose")
 """Operators whose answers are not rounded: the picture's pixels, and what attention reshapes."""
@@ -143,7 +143,7 @@ def _round_tensor(graph: Any, name: str, span: Range) -> None:
     least, greatest = min(span[0], 0.0), max(span[1], 0.0)
     if not np.isfinite([least, greatest]).all():
         raise WeightsError(f"tensor {name} is not finite on the pictures given; the weights are damaged")
-    step = max(greatest - least, 1e-6) / STEPS
+    step = max(greatest - least, 1e-6) / _STEPS
     _add(graph, f"{name}.step", np.float32(step))
     _add(graph, f"{name}.zero", np.uint8(round(-least / step)))
     scale = [f"{name}.step", f"{name}.zero"]

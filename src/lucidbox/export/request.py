@@ -4,28 +4,28 @@ from dataclasses import dataclass
 
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.letterbox import parse_size
-from lucidbox.model_files.file_format import Suppression
+from lucidbox.model_files.metadata import Suppression
 
-FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript", "tensorrt": ".engine"}
+FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 """Forms that can be written, and the suffix of each."""
 
-PRECISIONS = ("fp32", "fp16", "int8")
+FILE_PRECISIONS = ("fp32", "fp16", "int8")
 LARGEST_BATCH = 1024
 
 
 @dataclass(frozen=True)
 class Request:
-    """One artefact to be made.
+    """One file to be made.
 
     Attributes:
         form: one of :data:`FORMS`.
-        precision: "fp32"; "fp16" stores the kernels in half the bytes (TensorRT: computes with them, too); "int8"
+        precision: "fp32"; "fp16" stores the kernels in half the bytes; "int8"
             computes convolutions in 8 bits, with steps measured on pictures.
         shape: batch, height and width that the graph is fixed to; None for any.
         suppression: what the graph suppresses by itself; None for the network's own answer.
 
     Raises:
-        OptionError: there is no such artefact; the message names what there is.
+        OptionError: no such file can be made; the message names what can.
     """
 
     form: str
@@ -36,10 +36,10 @@ class Request:
     def __post_init__(self) -> None:
         if self.form not in FORMS:
             raise OptionError(f"form {self.form!r} is unknown; choose one of {', '.join(FORMS)}")
-        if self.precision not in PRECISIONS:
-            raise OptionError(f"precision {self.precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-        if self.precision == "int8" and self.form == "tensorrt":
-            raise OptionError("int8 is for onnx and openvino, not for tensorrt; choose --precision fp16")
+        if self.precision not in FILE_PRECISIONS:
+            raise OptionError(
+                f"precision {self.precision!r} is unknown; choose one of {', '.join(FILE_PRECISIONS)}"
+            )
         if self.shape:
             if not 1 <= self.shape[0] <= LARGEST_BATCH:
                 raise OptionError(f"batch {self.shape[0]} is not between 1 and {LARGEST_BATCH}")
@@ -48,5 +48,5 @@ class Request:
             raise OptionError(
                 "TorchScript is written in fp32 and for every shape; leave --precision, --size and --batch out"
             )
-        if self.suppression and self.form in ("torchscript", "tensorrt"):
-            raise OptionError(f"suppression inside the graph is for onnx and openvino, not for {self.form}")
+        if self.suppression and self.form == "torchscript":
+            raise OptionError("suppression inside the graph is for onnx and openvino, not for torchscript")

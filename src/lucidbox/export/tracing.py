@@ -168,7 +168,7 @@ def noise(shape: tuple[int, int, int]) -> UInt8[np.ndarray, "b h w 3"]:
 
 
 def answer(network: Network, pixels: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
-    """What the network itself says, unfused and in fp32: what every artefact is held to."""
+    """What the network itself says, unfused and in fp32: what every exported file is compared with."""
     with torch.inference_mode():
         images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
         found = Detecting(network)(images)

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lucidbox.core.errors import WeightsError
-from lucidbox.model_files.file_format import Suppression
+from lucidbox.model_files.metadata import Suppression
 from lucidbox.weights.onnx_file import FIRST
 
 _KERNEL_AXES = 4

@@ -1,6 +1,7 @@
-"""One artefact from beginning to end: traced or found in the cache, varied, written, checked, named."""
+"""Writes one model file from beginning to end: traced or found in the cache, varied, written, checked, named."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,20 +15,16 @@ from lucidbox.core.errors import OptionError
 from lucidbox.core.filesystem import atomic_write
 from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits
-from lucidbox.detector import model_cache
-from lucidbox.detector.static_shape import adapted
 from lucidbox.engines.base import Engine
+from lucidbox.engines.static_shape import adapted
 from lucidbox.engines.torchscript import TorchScriptEngine
-from lucidbox.export import checking, tensorrt
+from lucidbox.export import checking
 from lucidbox.export.checking import Check
 from lucidbox.export.request import FORMS, Request
 from lucidbox.export.toolkits import write_ir, write_torchscript
 from lucidbox.export.tracing import answer, export_onnx, noise
-from lucidbox.model_files.file_format import read_metadata
+from lucidbox.model_files import cache, look_at
 from lucidbox.weights import Weights
-
-VARIED = ("shape", "precision", "suppression")
-"""Entries of metadata that say how a graph differs from the one we trace."""
 
 CHECKED_SHAPE = (1, 128, 224)
 """Batch, height and width of the noise for graphs that take any; none is traced with it."""
@@ -40,32 +37,30 @@ def export(
     say: Callable[[str], None] = lambda message: None,
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]] = (),
 ) -> Check:
-    """Write one artefact, whole and checked against the network, or nothing.
+    """Writes one model file, whole and checked against the network, or nothing.
 
     Args:
         source: any weights file.
-        target: the file to make; an OpenVINO IR gets a ``.bin`` beside it, a TensorRT engine a ``.json``.
+        target: the file to make; an OpenVINO IR gets a ``.bin`` beside it.
         request: what to make.
-        say: told in a few words what takes seconds.
+        say: called with a short message before something that takes seconds.
         pictures: for int8: RGB, like those it is to see, some 100 of them.
 
     Raises:
         OptionError: int8 without pictures.
-        WeightsError: the source is refused, or the artefact's answers differ from the network's.
+        WeightsError: the source is refused, or the file's answers differ from the network's.
         EngineError: the toolkit is not installed or cannot make it.
         OutputError: the file cannot be written.
     """
-    if request.form == "tensorrt":
-        tensorrt.require()
     read = weights_files.read(source)
     with TemporaryDirectory(prefix="lucidbox-") as folder:
         made = Path(folder) / f"model{FORMS[request.form]}"
         check = _make(source, read, made, request, say, pictures)
         # What the main file needs comes before it.
-        for suffix in (".bin", ".json", made.suffix):
+        for suffix in (".bin", made.suffix):
             if (part := made.with_suffix(suffix)).exists():
                 atomic_write(target if suffix == made.suffix else target.with_suffix(suffix), part.read_bytes())
-    return check
+    return replace(check, licence=read.licence)
 
 
 def _make(
@@ -76,7 +71,7 @@ def _make(
     say: Callable[[str], None],
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]],
 ) -> Check:
-    """Write the artefact in a folder of its own, and check it there."""
+    """Writes the file in a temporary folder, and checks it there."""
     if request.form == "torchscript":
         say("tracing the network")
         write_torchscript(read, made)
@@ -97,8 +92,6 @@ def _make(
         plain = _varied(onnx.load(traced), request)
     graph = with_suppression(plain, request.suppression, len(read.names)) if request.suppression else plain
     say(f"writing {request.form} and checking it against the network")
-    if request.form == "tensorrt":
-        return _check_answers([tensorrt.write(graph, metadata_of(graph), made, request)], read, request)
     plain_path, graph_path = made.with_name("plain.onnx"), made.with_name("graph.onnx")
     onnx.save(plain, str(plain_path))
     onnx.save(graph, str(graph_path))
@@ -115,9 +108,7 @@ def _check_answers(engines: Sequence[Engine], read: Weights, request: Request) -
     """Hold engines to the network on noise."""
     pixels = noise(request.shape or CHECKED_SHAPE)
     expected = answer(weights_files.network(read), pixels)
-    halves = request.form == "tensorrt" and request.precision == "fp16"
-    tolerance = checking.HALF_ARITHMETIC if halves else checking.TOLERANCES[request.precision]
-    return checking.check_answers(engines, pixels, expected, tolerance)
+    return checking.check_answers(engines, pixels, expected, checking.TOLERANCES[request.precision])
 
 
 def _check_graph(made: Path, plain: Path, read: Weights, request: Request) -> Check:
@@ -139,7 +130,7 @@ def _check_quantised(
 
     What suppresses in it is held to ours alone: engines round differently, and so does one that fuses otherwise.
     """
-    info = model_cache.read_info(made)
+    info = look_at(made).graph_info
     engines = [adapted(engine, info) for engine in checking.graph_engines(made)]
     limits = Limits(conf=read.conf)
     if inside := request.suppression:
@@ -150,12 +141,13 @@ def _check_quantised(
 
 def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None]) -> Path:
     """The ONNX that variants are made of: dynamic, fp32, without suppression."""
-    if model_cache.form_of(source) == "onnx" and any(read_metadata(source, "onnx").get(entry) for entry in VARIED):
+    file = look_at(source)
+    if file.format == "onnx" and not file.graph_info.is_plain:
         say("tracing the network; this takes some 20 seconds")
         path = folder / "traced.onnx"
         export_onnx(read, path)
         return path
-    return model_cache.through(source, say)
+    return cache.cached_graph(file, lambda _, target: export_onnx(read, target), say).path
 
 
 def _some(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[UInt8[np.ndarray, "_ _ 3"]]:
@@ -211,5 +203,4 @@ def _varied(model: Any, request: Request) -> Any:
     from lucidbox.export.variants import lean, with_half_storage, with_shape
 
     model = with_shape(model, request.shape) if request.shape else lean(model)
-    # TensorRT chooses number types by itself, from fp32.
-    return with_half_storage(model) if request.precision == "fp16" and request.form != "tensorrt" else model
+    return with_half_storage(model) if request.precision == "fp16" else model

@@ -39,7 +39,7 @@ class Header:
 
 
 def read_header(source: Path | BytesIO) -> Header:
-    """Size and orientation of a picture's file or bytes; errors are told, not raised."""
+    """Size and orientation of an image's file or bytes; an error is stated in the result, not raised."""
     from PIL import Image, UnidentifiedImageError
 
     try:

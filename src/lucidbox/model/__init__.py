@@ -1,5 +1,7 @@
 """Networks in torch: built by name, decoded, fused. Needs the extra ``train``.
 
+Public modules besides the names below: ``network`` (what all networks share), ``yolo11``, ``notebook``.
+
 Example:
     >>> network = build("yolo11n", classes=80).eval()
     >>> predictions = Detecting(fuse(network))(images)
@@ -14,19 +16,9 @@ from lucidbox.model.profile import ParameterCount, gflops, parameters
 from lucidbox.model.yolo11 import SIZES, Yolo11
 
 __all__ = [
-    "ARCHITECTURES",
-    "Decoder",
-    "Detecting",
-    "Logits",
-    "Network",
-    "ParameterCount",
-    "DecodedPredictions",
-    "anchor_points",
-    "build",
-    "fuse",
-    "gflops",
-    "parameters",
-]
+    "ARCHITECTURES", "DecodedPredictions", "Decoder", "Detecting", "Logits", "Network", "ParameterCount",
+    "anchor_points", "build", "decoding", "fuse", "gflops", "network", "parameters", "yolo11",
+]  # fmt: skip
 
 ARCHITECTURES = (*(f"yolo11{size}" for size in SIZES), "notebook")
 """Every name that :func:`build` knows."""
@@ -38,7 +30,7 @@ def build(name: str, classes: int = 80, **options: int) -> Network:
     Args:
         name: one of :data:`ARCHITECTURES`.
         classes: number of classes.
-        options: of ``notebook`` only: ``base_channels``, 64 by default.
+        options: ``base_channels`` of ``notebook``, 64 by default; other architectures have none.
 
     Raises:
         OptionError: unknown name or option, or a number that no network can have.

@@ -11,7 +11,7 @@ KEY_SIZE = 32
 
 
 class Attention(Block):
-    """Multi-head self-attention over all cells (arXiv 1706.03762); a convolution stands for position codes.
+    """Multi-head self-attention over all cells (arXiv 1706.03762), with a convolution instead of position codes.
 
     Args:
         channels: channels in and out, a multiple of 64; one head for each 64.
@@ -26,12 +26,12 @@ class Attention(Block):
         self.position = ConvUnit(channels, channels, 3, groups=channels, activation=nn.Identity)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Each cell's mix of all cells' values, plus the position convolution of the values, projected."""
+        """Each cell's weighted sum of all values, plus the position convolution of the values, projected."""
         batch, _, height, width = features.shape
         packed = self.query_key_value(features).reshape(batch, self.heads, -1, height * width)
         # Each b heads size cells.
         query, key, value = torch.split(packed, [KEY_SIZE, KEY_SIZE, HEAD_SIZE], dim=2)
-        # Scaling the query, not the product: heads × size numbers instead of cells² ones.
+        # Scaling the query instead of the product needs heads × size multiplications instead of cells².
         affinity = (query * KEY_SIZE**-0.5).transpose(2, 3) @ key
         mixed = value @ affinity.softmax(dim=3).transpose(2, 3)
         return self.project(mixed.reshape(features.shape) + self.position(value.reshape(features.shape)))
@@ -53,7 +53,7 @@ class AttentionBlock(Block):
 
 
 class C2PSA(Block):
-    """Split the channels in two, run one half through attention blocks, merge.
+    """Split the channels in two, apply attention blocks to one half, merge both.
 
     Args:
         channels: channels in and out, a multiple of 128.

@@ -1,7 +1,7 @@
-"""Building blocks of YOLO11, after the field's names for them.
+"""Building blocks of YOLO11, with the names that the field uses.
 
-Every block maps a feature map ``b c h w`` to another, and none works in place: a hook on any of
-them sees, and may keep, what later layers saw, so that explanations can differentiate through it.
+Every block maps a feature map ``b c h w`` to another, and none works in place: a hook on any block receives
+exactly what later layers receive, and explanations can differentiate through it.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ class Block(nn.Module):
     if TYPE_CHECKING:
 
         def __call__(self, features: Tensor) -> Tensor:
-            """As nn.Module's own, which returns Any."""
+            """Like nn.Module's, which is annotated to return Any."""
             ...
 
 
 class ConvUnit(Block):
     """Convolution without bias, batch norm, SiLU; "same" padding.
 
-    ``bn`` is spelled as published networks and the seed's notebook spell it, so both share this unit.
+    The batch norm is called ``bn`` as in published networks and in the seed's notebook.
 
     Args:
         inputs: channels in.
@@ -80,14 +80,14 @@ class Bottleneck(Block):
         self.second = ConvUnit(hidden, channels, 3)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The input plus what the two convolutions make of it."""
+        """The input plus the result of the two convolutions."""
         return features + self.second(self.first(features))
 
 
 class C3k(Block):
     """Cross-stage partial block: two bottlenecks at half width beside a plain path (arXiv 1911.11929).
 
-    ``first`` leads into the bottlenecks, ``second`` goes around them, ``merge`` joins both.
+    ``first`` is before the bottlenecks, ``second`` is the plain path, ``merge`` joins both.
     """
 
     def __init__(self, channels: int) -> None:
@@ -107,13 +107,13 @@ class C3k(Block):
 
 
 class C3k2(Block):
-    """Split the channels in two, run one half through a chain, merge both halves and every link of the chain.
+    """Split the channels in two, apply a chain of blocks to one half, merge both halves and every block's output.
 
     Args:
         inputs: channels in.
         outputs: channels out.
-        repeats: links of the chain.
-        link: makes one link from its number of channels: :class:`Bottleneck` or :class:`C3k`.
+        repeats: number of blocks in the chain.
+        link: makes a block from its number of channels: :class:`Bottleneck` or :class:`C3k`.
         ratio: channels of a half, as a share of ``outputs``.
     """
 
@@ -135,7 +135,7 @@ class C3k2(Block):
 
 
 class SPPF(Block):
-    """Spatial pyramid pooling (arXiv 1406.4729): one 5×5 maximum, three times, sees 5, 9 and 13 cells."""
+    """Spatial pyramid pooling (arXiv 1406.4729): a 5×5 maximum, applied three times, covers 5, 9 and 13 cells."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

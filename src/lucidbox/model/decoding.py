@@ -1,6 +1,6 @@
-"""From logits to boxes in pixels and probabilities. Export puts it behind the network.
+"""From logits to boxes in pixels and probabilities; part of the exported graph.
 
-It knows nothing of thresholds, suppression or original picture sizes: those come after the graph.
+Thresholds, suppression and the images' own pixels come after the graph.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def anchor_points(
     Args:
         grids: rows and columns of each level.
         strides: input pixels per cell of each level.
-        device: where to make them.
+        device: the device of the result.
     """
     points, sides = [], []
     for (rows, columns), stride in zip(grids, strides, strict=True):
@@ -60,8 +60,8 @@ def anchor_points(
 def expected_distances(boxes: Float[Tensor, "b sides a"], bins: int) -> Float[Tensor, "b 4 a"]:
     """Distances from cell centre to left, top, right, bottom, in cells: each distribution's expectation.
 
-    Equation 6 of "Generalized Focal Loss" (arXiv 2006.04388). Softmax, then a weighted sum; as a
-    1×1 convolution, its usual form, bfloat16 engines would round probabilities to 8 bits first.
+    Equation 6 of "Generalized Focal Loss" (arXiv 2006.04388). Softmax, then a weighted sum and not the usual
+    1×1 convolution, for which bfloat16 engines would round probabilities to 8 bits.
     """
     batch, _, anchors = boxes.shape
     probabilities = boxes.reshape(batch, 4, bins, anchors).softmax(dim=2)
@@ -70,11 +70,14 @@ def expected_distances(boxes: Float[Tensor, "b sides a"], bins: int) -> Float[Te
 
 
 class Decoder(nn.Module):
-    """Logits to predictions; holds no parameters and no buffers.
+    """Logits to predictions; has no parameters and no buffers.
 
     Args:
         strides: input pixels per cell of each level.
         bins: numbers in the distribution of each box side.
+
+    Example:
+        >>> boxes, scores = Decoder(network.strides, network.bins)(network(images), 640, 640)
     """
 
     def __init__(self, strides: Sequence[int], bins: int) -> None:
@@ -87,10 +90,10 @@ class Decoder(nn.Module):
 
         Args:
             logits: a network's output.
-            height: of the network's input, in pixels.
-            width: of the network's input, in pixels.
+            height: height of the network's input, in pixels.
+            width: width of the network's input, in pixels.
         """
-        # Not in half precision: past 256 pixels bfloat16 cannot even say the centres of cells.
+        # Not in half precision: beyond 256 pixels bfloat16 cannot represent the centres of cells.
         precision = torch.promote_types(logits.boxes.dtype, torch.float32)
         grids = [(height // stride, width // stride) for stride in self.strides]
         anchors = anchor_points(grids, self.strides, logits.boxes.device)
@@ -103,7 +106,7 @@ class Decoder(nn.Module):
 
 
 class Detecting(nn.Module):
-    """A network with its decoder behind it: what is exported."""
+    """A network followed by its decoder: what is exported."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Fold batch norms into the convolutions before them: the same network with fewer steps."""
+"""Fold batch norms into the convolutions before them: the same function in fewer steps."""
 
 import copy
 from typing import TypeVar
@@ -12,10 +12,10 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 
 def fuse(network: _Module) -> _Module:
-    """A copy for inference (evaluation mode) without batch norms; the original stays as it is.
+    """A copy for inference (evaluation mode) without batch norms; the original does not change.
 
-    Fusing twice changes nothing more. The copy's convolutions have biases, so its state dict has
-    other names and loads no checkpoint: load first, then fuse.
+    Fusing a second time changes nothing. The copy's convolutions have biases, so its state dict has other names:
+    load weights first, then fuse.
     """
     fused = copy.deepcopy(network)
     for unit in fused.modules():
@@ -26,10 +26,10 @@ def fuse(network: _Module) -> _Module:
 
 @torch.no_grad()
 def fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """One convolution that does what a convolution without bias and a batch norm in evaluation mode do.
+    """One convolution equal to a convolution without bias followed by a batch norm in evaluation mode.
 
-    The norm computes (x - mean) · scale + bias with scale = weight / √(variance + eps); the scale goes into
-    the kernels. Computed in float64 and rounded once.
+    The norm computes (x - mean) · scale + bias with scale = weight / √(variance + eps); kernels are multiplied by
+    the scale. Computed in float64 and rounded once.
     """
     assert norm.running_mean is not None
     assert norm.running_var is not None

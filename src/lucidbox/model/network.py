@@ -1,4 +1,4 @@
-"""What every network of this package is and returns, whatever its family."""
+"""What every network of this package has and returns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ STRIDES = (8, 16, 32)
 """Input pixels per grid cell of the three output levels, P3, P4 and P5."""
 
 BINS = 16
-"""A box side's distance is a distribution over the numbers 0 to 15, in cells (DFL, arXiv 2006.04388)."""
+"""The distance of a box side is a distribution over the numbers 0 to 15, in cells (DFL, arXiv 2006.04388)."""
 
 
 class Logits(NamedTuple):
-    """Raw output of a network, training or not: one column an anchor, levels P3, P4, P5, each row by row.
+    """Raw output of a network: one column for each anchor, levels P3, P4, P5, each row by row.
 
     Attributes:
         boxes: distribution logits. Sides left, top, right, bottom vary slowest, the bins of a side fastest.
-        classes: one logit a class (independent sigmoids, not a softmax).
+        classes: one logit for each class (independent sigmoids, not a softmax).
     """
 
     boxes: Float[Tensor, "b 4*bins a"]
@@ -29,7 +29,7 @@ class Logits(NamedTuple):
 
 
 class Network(nn.Module, ABC):
-    """A detection network. ``build(architecture, classes, **options)`` makes another of the same form.
+    """A detection network. ``build(architecture, classes, **options)`` makes another of the same structure.
 
     Attributes:
         architecture: its name for :func:`lucidbox.model.build`.
@@ -53,7 +53,7 @@ class Network(nn.Module, ABC):
 def join_levels(
     boxes: Sequence[Float[Tensor, "b sides _ _"]], classes: Sequence[Float[Tensor, "b c _ _"]]
 ) -> Logits:
-    """Maps of every level as one row of anchors: level by level, each row by row."""
+    """The maps of all levels as one list of anchors: level by level, each row by row."""
     return Logits(
         torch.cat([level.flatten(2) for level in boxes], dim=2),
         torch.cat([level.flatten(2) for level in classes], dim=2),

@@ -1,8 +1,9 @@
-"""The variant of the "YOLOv11 from scratch" notebook series, so that its checkpoints load.
+"""The network of the "YOLOv11 from scratch" notebook series, so that its checkpoints can be loaded.
 
-The state dict has the notebook's names and shapes, hence the short module names here. Unlike the
-published network: torch's default batch norm, plain bottlenecks, squeeze-and-excitation
-(arXiv 1709.01507) instead of attention, full convolutions in the heads, one head module a level.
+The state dict has the notebook's names and shapes, hence the short module names here; blocks of the same
+structure as in :mod:`lucidbox.model.blocks` exist twice only because of these names. Unlike the published
+network: torch's default batch norm, plain bottlenecks, squeeze-and-excitation (arXiv 1709.01507) instead of
+attention, full convolutions in the heads, one head module for each level.
 """
 
 from functools import partial
@@ -24,14 +25,14 @@ class LevelLogits(NamedTuple):
 
     Attributes:
         boxes: distribution logits; sides left, top, right, bottom slowest, bins fastest.
-        classes: one logit a class.
+        classes: one logit for each class.
     """
 
     boxes: Float[Tensor, "b 4*bins h w"]
     classes: Float[Tensor, "b c h w"]
 
 
-class Pair(Block):
+class NotebookBottleneck(Block):
     """Two 3×3 convolutions at half the channels, with or without a shortcut."""
 
     def __init__(self, channels: int, shortcut: bool) -> None:
@@ -41,20 +42,20 @@ class Pair(Block):
         self.shortcut = shortcut
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """What the convolutions make of the input, added to it where there is a shortcut."""
+        """The result of the convolutions, plus the input if there is a shortcut."""
         refined = self.cv2(self.cv1(features))
         return features + refined if self.shortcut else refined
 
 
-class Mix(Block):
-    """The notebook's C3k2: halves, a chain of two pairs on one of them, everything merged."""
+class NotebookC3k2(Block):
+    """The notebook's C3k2: a chain of two bottlenecks on one half of the channels, everything merged."""
 
     def __init__(self, inputs: int, outputs: int, shortcut: bool) -> None:
         super().__init__()
         half = outputs // 2
         self.cv1 = _unit(inputs, 2 * half)
         self.cv2 = _unit(4 * half, outputs)
-        self.bottlenecks = nn.ModuleList(Pair(half, shortcut) for _ in range(2))
+        self.bottlenecks = nn.ModuleList(NotebookBottleneck(half, shortcut) for _ in range(2))
 
     def forward(self, features: Float[Tensor, "b c_in h w"]) -> Float[Tensor, "b c_out h w"]:
         """Every stage of the chain, merged."""
@@ -64,7 +65,7 @@ class Mix(Block):
         return self.cv2(torch.cat(stages, dim=1))
 
 
-class Pool(Block):
+class NotebookSPPF(Block):
     """The notebook's SPPF: a 5×5 maximum applied three times."""
 
     def __init__(self, channels: int) -> None:
@@ -81,8 +82,8 @@ class Pool(Block):
         return self.cv2(torch.cat(scales, dim=1))
 
 
-class Excite(Block):
-    """The notebook's C2PSA: one half is refined, and its channels weighed by their means over the picture."""
+class NotebookC2PSA(Block):
+    """The notebook's C2PSA: half of the channels are refined, then weighted by functions of their means."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -98,10 +99,10 @@ class Excite(Block):
             nn.Sigmoid(),
         )
         self.attention = nn.ModuleList([weigh])
-        self.bottlenecks = nn.ModuleList([Pair(half, shortcut=True)])
+        self.bottlenecks = nn.ModuleList([NotebookBottleneck(half, shortcut=True)])
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The plain half and the weighed half, merged."""
+        """The plain half and the weighted half, merged."""
         plain, refined = self.cv1(features).chunk(2, dim=1)
         refined = self.bottlenecks[0](refined)
         weights = self.attention[0](refined)
@@ -117,11 +118,11 @@ class NotebookBackbone(nn.Module):
         self.stage1 = self._stage(base)
         self.stage2 = self._stage(2 * base)
         self.stage3 = self._stage(4 * base)
-        self.stage4 = self._stage(8 * base).append(Pool(16 * base))
+        self.stage4 = self._stage(8 * base).append(NotebookSPPF(16 * base))
 
     @staticmethod
     def _stage(inputs: int) -> nn.Sequential:
-        return nn.Sequential(_unit(inputs, 2 * inputs, 3, 2), Mix(2 * inputs, 2 * inputs, shortcut=True))
+        return nn.Sequential(_unit(inputs, 2 * inputs, 3, 2), NotebookC3k2(2 * inputs, 2 * inputs, shortcut=True))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> tuple[Tensor, Tensor, Tensor]:
         """Features with one cell for 8, 16 and 32 pixels."""
@@ -130,15 +131,15 @@ class NotebookBackbone(nn.Module):
         return p3, p4, self.stage4(p4)
 
 
-class TopDown(nn.Module):
-    """The notebook's FPN: coarse features told to finer levels."""
+class NotebookFPN(nn.Module):
+    """The notebook's FPN: finer levels receive features of coarser ones."""
 
     def __init__(self, base: int) -> None:
         super().__init__()
         self.lateral_p5 = _unit(16 * base, 8 * base)
         self.lateral_p4 = _unit(8 * base, 4 * base)
-        self.fpn_p4 = Mix(16 * base, 8 * base, shortcut=False)
-        self.fpn_p3 = Mix(8 * base, 4 * base, shortcut=False)
+        self.fpn_p4 = NotebookC3k2(16 * base, 8 * base, shortcut=False)
+        self.fpn_p3 = NotebookC3k2(8 * base, 4 * base, shortcut=False)
 
     def forward(self, p3: Tensor, p4: Tensor, p5: Tensor) -> tuple[Tensor, Tensor]:
         """Mixed P3 and P4."""
@@ -147,15 +148,15 @@ class TopDown(nn.Module):
         return p3, p4
 
 
-class BottomUp(nn.Module):
-    """The notebook's PAN: fine features told to coarser levels."""
+class NotebookPAN(nn.Module):
+    """The notebook's PAN: coarser levels receive features of finer ones."""
 
     def __init__(self, base: int) -> None:
         super().__init__()
         self.down_p3 = _unit(4 * base, 4 * base, 3, 2)
         self.down_p4 = _unit(8 * base, 8 * base, 3, 2)
-        self.pan_p4 = Mix(12 * base, 8 * base, shortcut=False)
-        self.pan_p5 = Mix(24 * base, 16 * base, shortcut=False)
+        self.pan_p4 = NotebookC3k2(12 * base, 8 * base, shortcut=False)
+        self.pan_p5 = NotebookC3k2(24 * base, 16 * base, shortcut=False)
 
     def forward(self, p3: Tensor, p4: Tensor, p5: Tensor) -> tuple[Tensor, Tensor]:
         """Mixed P4 and P5."""
@@ -164,10 +165,10 @@ class BottomUp(nn.Module):
         return p4, p5
 
 
-class FixedNumbers(nn.Module):
-    """Holds the bins' numbers, which the notebook's checkpoints contain; decoding has its own.
+class BinNumbers(nn.Module):
+    """The bins' numbers, which the notebook's checkpoints contain; decoding does not use them.
 
-    Reading a checkpoint (:mod:`lucidbox.weights`) refuses other numbers: they would not be obeyed.
+    Reading a checkpoint (:mod:`lucidbox.weights`) refuses other numbers, because they would have no effect.
     """
 
     project: Tensor
@@ -184,7 +185,7 @@ class NotebookHead(nn.Module):
         super().__init__()
         self.cls_branch = self._branch(channels, classes)
         self.reg_branch = self._branch(channels, 4 * BINS)
-        self.dfl = FixedNumbers()
+        self.dfl = BinNumbers()
 
     @staticmethod
     def _branch(channels: int, outputs: int) -> nn.Sequential:
@@ -210,9 +211,9 @@ class Notebook(Network):
         self.classes = classes
         self.options = {"base_channels": base_channels}
         self.backbone = NotebookBackbone(base_channels)
-        self.fpn = TopDown(base_channels)
-        self.pan = BottomUp(base_channels)
-        self.c2psa = Excite(16 * base_channels)
+        self.fpn = NotebookFPN(base_channels)
+        self.pan = NotebookPAN(base_channels)
+        self.c2psa = NotebookC2PSA(16 * base_channels)
         self.head_p3 = NotebookHead(4 * base_channels, classes)
         self.head_p4 = NotebookHead(8 * base_channels, classes)
         self.head_p5 = NotebookHead(16 * base_channels, classes)
@@ -225,6 +226,6 @@ class Notebook(Network):
         return self.head_p3(p3), self.head_p4(p4), self.head_p5(self.c2psa(p5))
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Logits:
-        """Logits of all levels, one column an anchor."""
+        """Logits of all levels, one column for each anchor."""
         boxes, classes = zip(*self.levels(images), strict=True)
         return join_levels(boxes, classes)

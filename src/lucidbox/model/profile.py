@@ -14,7 +14,7 @@ _COUNTED = (torch.ops.aten.convolution, torch.ops.aten.addmm)
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """Numbers that make a network.
+    """Number of parameters of a network.
 
     Attributes:
         learned: weights and biases.
@@ -26,7 +26,7 @@ class ParameterCount:
 
     @property
     def published(self) -> int:
-        """Both together: the count that is published for YOLO11."""
+        """The sum, which is the number published for YOLO11."""
         return self.learned + self.fixed
 
 
@@ -38,12 +38,12 @@ def parameters(network: Network) -> ParameterCount:
 def gflops(network: nn.Module, size: int = 640) -> float:
     """Billions of floating-point operations for one square image.
 
-    The rule, by which YOLO11's published figures were counted: two for each multiply-add of a convolution or
-    linear layer. Norms, activations, pooling, decoding and attention's own matrix products are left out; the
-    last are 0.06 (n) to 0.37 (x) at 640, and grow with the fourth power of ``size``.
+    Counted as for YOLO11's published figures: two for each multiply-add of a convolution or linear layer. Norms,
+    activations, pooling, decoding and attention's own matrix products are not counted; the last are 0.06 (n) to
+    0.37 (x) at 640, and grow with the fourth power of ``size``.
 
     Args:
-        network: counted on the meta device: nothing is computed, no memory is used, and it does not change.
+        network: counted on the meta device: nothing is computed, and the network does not change.
         size: height and width of the image, a multiple of 32.
     """
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}

@@ -1,9 +1,9 @@
 """YOLO11 as published, in its five sizes: backbone, neck, head.
 
 P2 to P5 are the field's names for the pyramid's levels: level n has one cell for 2ⁿ input pixels.
-Every layer that explanations or tests may want to look at is a module of its own with a fixed
-name (``backbone.mix_p5``, ``neck.top_down_p3``, ...): ``network.get_submodule(name)`` and a
-forward hook give its output. ``lucidbox.weights.keys.LAYERS`` lists them by published number.
+Every layer that an explanation or a test can use is a module with a fixed name (``backbone.mix_p5``,
+``neck.top_down_p3``, ...): ``network.get_submodule(name)`` and a forward hook give its output.
+``lucidbox.weights.keys.LAYERS`` lists them by published number.
 """
 
 import math
@@ -23,14 +23,14 @@ from lucidbox.model.network import BINS, STRIDES, Logits, Network, join_levels
 
 
 @dataclass(frozen=True)
-class Size:
+class NetworkSize:
     """One size of YOLO11.
 
     Attributes:
         depth: multiplies the published two repeats of every repeated block.
         width: multiplies every number of channels.
-        widest: limit to the published number of channels, before ``width``.
-        link: what the chains of the shallow and middle :class:`C3k2` are made of.
+        widest: limit of the published number of channels, before ``width``.
+        link: the block in the chains of the shallow and middle :class:`C3k2`.
     """
 
     depth: float
@@ -50,16 +50,16 @@ class Size:
     def mix(
         self, inputs: int, outputs: int, link: Callable[[int], Block] | None = None, ratio: float = 0.5
     ) -> C3k2:
-        """A :class:`C3k2` of this size's depth; ``link`` if not this size's own."""
+        """A :class:`C3k2` of this size's depth; ``link`` replaces this size's own."""
         return C3k2(inputs, outputs, self.repeats, link or self.link, ratio)
 
 
 SIZES = {
-    "n": Size(depth=0.50, width=0.25, widest=1024, link=Bottleneck),
-    "s": Size(depth=0.50, width=0.50, widest=1024, link=Bottleneck),
-    "m": Size(depth=0.50, width=1.00, widest=512, link=C3k),
-    "l": Size(depth=1.00, width=1.00, widest=512, link=C3k),
-    "x": Size(depth=1.00, width=1.50, widest=512, link=C3k),
+    "n": NetworkSize(depth=0.50, width=0.25, widest=1024, link=Bottleneck),
+    "s": NetworkSize(depth=0.50, width=0.50, widest=1024, link=Bottleneck),
+    "m": NetworkSize(depth=0.50, width=1.00, widest=512, link=C3k),
+    "l": NetworkSize(depth=1.00, width=1.00, widest=512, link=C3k),
+    "x": NetworkSize(depth=1.00, width=1.50, widest=512, link=C3k),
 }
 
 
@@ -74,7 +74,7 @@ class Pyramid(NamedTuple):
 class Backbone(nn.Module):
     """Pixels to features, halving the resolution five times."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         c1, c2, c3, c4, c5 = (size.channels(published) for published in (64, 128, 256, 512, 1024))
         self.stem = ConvUnit(3, c1, 3, stride=2)
@@ -99,9 +99,9 @@ class Backbone(nn.Module):
 
 
 class Neck(nn.Module):
-    """Tells each level of the others: top down (arXiv 1612.03144), then bottom up (arXiv 1803.01534)."""
+    """Combines the levels: top down (arXiv 1612.03144), then bottom up (arXiv 1803.01534)."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: NetworkSize) -> None:
         super().__init__()
         c3, c4, c5 = (size.channels(published) for published in (256, 512, 1024))
         self.top_down_p4 = size.mix(c5 + c4, c4)
@@ -121,7 +121,7 @@ class Neck(nn.Module):
 
 
 def double(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-    """Twice the resolution, by repeating cells."""
+    """The features at twice the resolution, cells repeated."""
     return interpolate(features, scale_factor=2.0, mode="nearest")
 
 
@@ -154,7 +154,7 @@ class Branch(Block):
 
 
 class Head(nn.Module):
-    """For each level a branch for boxes and one for classes."""
+    """A branch for boxes and one for classes at each level."""
 
     def __init__(self, levels: tuple[int, ...], classes: int) -> None:
         super().__init__()
@@ -187,12 +187,12 @@ class Head(nn.Module):
 
 
 def prior_logit(classes: int, stride: int) -> float:
-    """Class bias of an untrained network: five objects in a 640×640 picture, over all classes and cells."""
+    """Class bias of an untrained network: five objects in a 640×640 image, over all classes and cells."""
     return math.log(5 / classes / (640 / stride) ** 2)
 
 
 def biased(convolution: nn.Conv2d, bias: float) -> nn.Conv2d:
-    """The convolution, its bias set to one number."""
+    """The convolution with all biases set to one number."""
     assert convolution.bias is not None
     nn.init.constant_(convolution.bias, bias)
     return convolution

@@ -1,1 +1,10 @@
-"""What kind of file a model is, and what it says of itself."""
+"""What kind of file a model is, what it says of itself, and where converted models are kept. Needs no engine.
+
+A model file is looked at once, by :func:`look_at`; what was seen is handed on as a :class:`ModelFile`.
+
+Public: ``ModelFile``, ``look_at``; ``file_format`` (formats), ``metadata`` (what a file states), ``cache``.
+"""
+
+from lucidbox.model_files.model_file import ModelFile, look_at
+
+__all__ = ["ModelFile", "cache", "file_format", "look_at", "metadata"]

@@ -1,21 +1,21 @@
-"""Files that engines run as they are: which form one has, and what its metadata say. Needs no engine.
+"""Which format a model file has, and the metadata it carries, read without any engine.
 
-Knows: ONNX, OpenVINO IR and TorchScript as ``lucidbox export`` writes them, by their content. Does not know:
-networks, engines, or how such files are made.
+Knows ONNX, OpenVINO IR and TorchScript, by their content. Does not know networks or engines.
 """
 
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
+from lucidbox.core.errors import WeightsError
+
 Format = Literal["onnx", "openvino", "torchscript", "weights"]
-"""A form an engine runs as it is; "weights" is everything else, for the weights reader to recognise."""
+"""A format that an engine runs as it is; "weights" is everything else, for :mod:`lucidbox.weights` to read."""
 
 TORCHSCRIPT_SUFFIXES = (".torchscript", ".ts")
 """TorchScript is a program. Only a name that says so makes us run one; in a ``.pt`` nothing is ever run."""
@@ -23,37 +23,24 @@ TORCHSCRIPT_SUFFIXES = (".torchscript", ".ts")
 EXTRA_FILE = "lucidbox.json"
 """The entry of a TorchScript archive that holds our metadata."""
 
-DEFAULT_CONF = 0.25
-"""The score above which a box is shown where neither its model nor a user says otherwise."""
-
 LARGEST_METADATA = 10_000_000
 """Most bytes of metadata that are read from an archive."""
 
 
-@dataclass(frozen=True)
-class Suppression:
-    """What a graph that suppresses by itself was told to keep; :class:`lucidbox.detect.nms.Limits` explains each.
-
-    Attributes:
-        conf: least score, exclusive.
-        iou: most overlap with a better box of the same class.
-        max_det: most boxes of a picture.
-    """
-
-    conf: float = DEFAULT_CONF
-    iou: float = 0.7
-    max_det: int = 300
-
-
-def form_of(path: Path) -> Format:
-    """The form of a file, by its content; for TorchScript by its name, too.
+def format_of(path: Path) -> Format:
+    """The format of a file, by its content; for TorchScript by its name, too.
 
     Raises:
-        OSError: it cannot be read.
+        WeightsError: the file is missing or cannot be read.
     """
-    with path.open("rb") as file:
-        start = file.read(64)
-    # An ONNX file's first field is the version of its form. A safetensors file begins with the length of its
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    # An ONNX file's first field is the version of its format. A safetensors file begins with the length of its
     # header, eight bytes that may begin alike, and the header's brace.
     if start[:1] == b"\x08" and not (start[4:8] == bytes(4) and start[8:9] == b"{"):
         return "onnx"
@@ -64,62 +51,19 @@ def form_of(path: Path) -> Format:
     return "weights"
 
 
-def read_metadata(path: Path, form: Format) -> dict[str, str]:
-    """Our metadata in an artefact; empty where there are none.
+def read_metadata(path: Path, file_format: Format) -> dict[str, str]:
+    """The metadata that lucidbox wrote into a file; empty where there are none.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError, IndexError: it is damaged, or not of that form.
+        ValueError, IndexError: it is damaged, or not of that format.
     """
-    if form == "openvino":
+    if file_format == "openvino":
         return _of_ir(path)
-    if form == "torchscript":
+    if file_format == "torchscript":
         return _of_torchscript(path)
     with path.open("rb") as file:
         return dict(_of_onnx(file))
-
-
-def shape_of(metadata: dict[str, str]) -> tuple[int, int, int] | None:
-    """Batch, height and width that an artefact is fixed to; None where it takes any.
-
-    Raises:
-        ValueError: the entry is malformed.
-    """
-    if not metadata.get("shape"):
-        return None
-    batch, height, width = map(int, metadata["shape"].split(","))
-    if min(batch, height, width) < 1 or height % 32 or width % 32:
-        raise ValueError("no shape of ours")
-    return batch, height, width
-
-
-def suppression_of(metadata: dict[str, str]) -> Suppression | None:
-    """What the artefact suppresses by itself; None where it leaves that to us.
-
-    Raises:
-        ValueError: the entry is malformed.
-    """
-    if not metadata.get("suppression"):
-        return None
-    stated = json.loads(metadata["suppression"])
-    if not isinstance(stated, dict):
-        raise ValueError("suppression is no object")
-    try:
-        return Suppression(float(stated["conf"]), float(stated["iou"]), int(stated["max_det"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError("suppression is malformed") from error
-
-
-def conf_of(metadata: Mapping[str, str]) -> float:
-    """The score threshold that is stated, or the default.
-
-    Raises:
-        ValueError: the entry is malformed.
-    """
-    conf = float(metadata.get("conf", DEFAULT_CONF))
-    if not 0 <= conf <= 1:
-        raise ValueError("no score")
-    return conf
 
 
 def _of_ir(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What ``predict`` leaves on disk: annotated pictures and videos, crops and text, in one new folder."""
+"""The results of ``predict`` in one new folder: annotated images and videos, crops and text."""
 
 import errno
 import os
@@ -6,15 +6,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.core.file_names import UniqueNames
 from lucidbox.core.filesystem import atomic_write, numbered_folder, output_error
-from lucidbox.detector.stream import Result
+from lucidbox.detect.stream import Result
 from lucidbox.draw.annotate import draw
-from lucidbox.save.results import UniqueNames, VideoSaver, save_crops, save_image, suffix_for, txt_lines
+from lucidbox.save.encode import save_image, suffix_for
 from lucidbox.sources import Picture, Source, Sources
 
+if TYPE_CHECKING:
+    from lucidbox.save.video import VideoSaver
+
 DEFAULT_FOLDER = Path("runs") / "predict"
+UNKNOWN_RATE = 25.0
+"""Frames a second of a video whose source does not state them."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,13 @@ class SaveOptions:
     """What to write of each result.
 
     Attributes:
-        draw: a copy of the picture with boxes; of a video, an MP4.
-        text: ``labels/NAME.txt``, in YOLO's form; of a video ``labels/NAME/FRAME.txt``.
+        draw: a copy of the image with its boxes; of a video, an MP4.
+        text: ``labels/NAME.txt``, YOLO text; of a video ``labels/NAME/FRAME.txt``.
         crops: ``crops/CLASS/NAME-INDEX.jpg``; of a video ``crops/CLASS/NAME/FRAME-INDEX.jpg``.
-        max_labels: most labels drawn on a picture; None for all.
+        max_labels: most labels drawn on an image; None for all.
+
+    Example:
+        >>> SaveOptions(draw=False, text=True)
 
     Raises:
         OptionError: ``max_labels`` is negative.
@@ -42,67 +52,72 @@ class SaveOptions:
 
     @property
     def anything(self) -> bool:
-        """Whether a folder is needed at all."""
+        """Whether anything is written, so that a folder is needed."""
         return self.draw or self.text or self.crops
 
 
 @dataclass
-class _Moving:
-    """The video or camera being written.
+class _CurrentVideo:
+    """The video or camera whose frames are being written.
 
     Attributes:
         source: as in ``Picture``.
         stem: its name in the folder.
-        frame: index of the last frame that came.
-        frames: the writer of its frames, once there is one.
+        frame: index of the last frame.
+        saver: writes its annotated frames; None before the first one.
     """
 
     source: str
     stem: PurePosixPath
     frame: int
-    frames: VideoSaver | None = None
+    saver: "VideoSaver | None" = None
 
 
 class Saver:
-    """Writes results as they come. Use it as a context manager: leaving it finishes the video in hand.
+    """Writes results one by one. Leaving its block finishes the current video.
 
     Args:
-        wanted: what to write.
-        sources: where results come from; tells videos' frame rates.
-        folder: where to write; ``runs/predict`` if None. One that holds something already is left alone: the
-            results go beside it, into the first free of NAME-2, NAME-3 and so on.
+        options: what to write.
+        sources: where the results come from; gives the frame rates of videos.
+        folder: where to write; ``runs/predict`` if None. A folder that holds something is left as it is: the
+            results go into the first free one of NAME-2, NAME-3 and so on.
+
+    Example:
+        >>> with Saver(SaveOptions(), sources) as saver:
+        ...     for result in detector.stream(sources):
+        ...         saver.save(result)
     """
 
-    def __init__(self, wanted: SaveOptions, sources: Sources, folder: Path | None = None) -> None:
-        self.wanted = wanted
-        self.folder: Path | None = None
-        self._chosen = folder
+    def __init__(self, options: SaveOptions, sources: Sources, folder: Path | None = None) -> None:
+        self.options = options
+        self.folder: Path | None = None  # made with the first result
+        self._wanted_folder = folder
         self._videos: dict[str, Source] = {
             part.name: part for part in sources.parts if part.kind in ("video", "camera")
         }
         self._names: dict[Path, UniqueNames] = {}
-        self._moving: _Moving | None = None
+        self._video: _CurrentVideo | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> "Saver":
-        """Nothing is made before the first result."""
+        """The saver itself; no folder is made yet."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the video in hand; after an error other than Ctrl-C, remove what is unfinished."""
+        """Finish the current video; after an error other than Ctrl-C, remove it."""
         self._open.__exit__(kind, error, trace)
 
     def check_folder(self) -> None:
-        """Find out before any work whether the folder can be made: the nearest one above that exists tells.
+        """Check before any work that the folder can be made, by the nearest folder above it that exists.
 
         Raises:
-            OutputError: it cannot.
+            OutputError: it cannot be made.
         """
-        if not self.wanted.anything:
+        if not self.options.anything:
             return
-        above = Path(self._chosen or DEFAULT_FOLDER).absolute()
+        above = Path(self._wanted_folder or DEFAULT_FOLDER).absolute()
         try:
             if above.exists() and not above.is_dir():
                 raise OutputError(f"{above}: is a file; --save takes a folder")
@@ -116,70 +131,79 @@ class Saver:
             raise output_error(above, error) from error
 
     def save(self, result: Result) -> Path | None:
-        """Write what is wanted of one result.
+        """Write one result.
 
         Returns:
-            The annotated picture or video, if drawing is wanted.
+            The annotated image or video, if drawing is wanted.
 
         Raises:
-            OutputError: something cannot be written. The next result can be tried all the same.
+            OutputError: something cannot be written. The next result may still be saved.
         """
-        if not self.wanted.anything:
+        if not self.options.anything:
             return None
         if self.folder is None:
-            self.folder = _new_folder(self._chosen)
-        picture, detections = result.picture, result.detections
+            self.folder = _new_folder(self._wanted_folder)
+        picture = result.picture
         if picture.frame is None:
             self.finish_video()
             stem = self._claim(picture.name)
         else:
             stem = self._frame_stem(picture, picture.frame)
-        if self.wanted.text:
-            height, width = picture.size
-            lines = txt_lines(detections, width, height)
-            atomic_write(self.folder / "labels" / f"{stem}.txt", "".join(line + "\n" for line in lines))
-        if self.wanted.crops:
-            save_crops(self.folder / "crops", str(stem), picture.pixels, detections)
-        return self._draw(result, stem) if self.wanted.draw else None
+        if self.options.text or self.options.crops:
+            self._save_boxes(result, stem, self.folder)
+        return self._draw(result, stem, self.folder) if self.options.draw else None
 
     def finish_video(self) -> None:
-        """Close the video in hand, if there is one, under its final name.
+        """Complete the current video, if there is one, and give the file its name.
 
         Raises:
             OutputError: not all of its frames reached the disk.
         """
-        self._moving = None
+        self._video = None
         self._open.close()
 
-    def _draw(self, result: Result, stem: PurePosixPath) -> Path:
-        """The annotated picture, or its frame added to the video in hand."""
-        assert self.folder is not None
+    def _save_boxes(self, result: Result, stem: PurePosixPath, folder: Path) -> None:
+        """Text and crops, as far as they are wanted."""
+        from lucidbox.save.results import save_crops, txt_lines
+
+        picture, detections = result.picture, result.detections
+        if self.options.text:
+            height, width = picture.size
+            lines = txt_lines(detections, width, height)
+            atomic_write(folder / "labels" / f"{stem}.txt", "".join(line + "\n" for line in lines))
+        if self.options.crops:
+            save_crops(folder / "crops", str(stem), picture.pixels, detections)
+
+    def _draw(self, result: Result, stem: PurePosixPath, folder: Path) -> Path:
+        """Write the annotated image, or add the frame to the current video."""
         picture = result.picture
-        drawn = draw(picture.pixels, result.detections, max_labels=self.wanted.max_labels)
+        drawn = draw(picture.pixels, result.detections, max_labels=self.options.max_labels)
         height, width = drawn.shape[:2]
-        if self._moving is None or picture.frame is None:
-            path = self.folder / f"{stem}{suffix_for(Path(picture.name).suffix, height, width)}"
+        if self._video is None or picture.frame is None:
+            path = folder / f"{stem}{suffix_for(Path(picture.name).suffix, height, width)}"
             save_image(path, drawn)
             return path
-        path = self.folder / f"{self._moving.stem}.mp4"
-        if self._moving.frames is None:
-            rate = getattr(self._videos.get(picture.source), "frames_per_second", None) or 25.0
-            self._moving.frames = self._open.enter_context(VideoSaver(path, rate, (width, height)))
-        self._moving.frames.write(drawn)
+        path = folder / f"{self._video.stem}.mp4"
+        if self._video.saver is None:
+            from lucidbox.save.video import VideoSaver
+
+            rate = getattr(self._videos.get(picture.source), "frames_per_second", None) or UNKNOWN_RATE
+            self._video.saver = self._open.enter_context(VideoSaver(path, rate, (width, height)))
+        self._video.saver.write(drawn)
         return path
 
     def _frame_stem(self, picture: Picture, frame: int) -> PurePosixPath:
-        """Name of one frame's files, in a folder of the video's name, which its first frame claims."""
-        moving = self._moving
-        # The same video may be named twice: then its frames begin anew.
-        if moving is None or moving.source != picture.source or frame <= moving.frame:
+        """Name of one frame's files: its number, in a folder of the video's name, claimed at the first frame."""
+        video = self._video
+        # A video may be named twice: then its frame numbers start again.
+        if video is None or video.source != picture.source or frame <= video.frame:
             self.finish_video()
-            moving = self._moving = _Moving(picture.source, self._claim(picture.name), frame)
-        moving.frame = frame
-        return moving.stem / str(frame)
+            video = self._video = _CurrentVideo(picture.source, self._claim(picture.name), frame)
+        video.frame = frame
+        return video.stem / str(frame)
 
     def _claim(self, name: str) -> PurePosixPath:
-        """A stem below the folder that no other result has, in the subfolder that the picture came from."""
+        """A unique stem below the folder, in the subfolder that the image came from."""
         assert self.folder is not None
         wanted = PurePosixPath(name)
         place = self.folder / wanted.parent

@@ -35,23 +35,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "PICTURE_EXTENSIONS",
-    "VIDEO_EXTENSIONS",
-    "Camera",
-    "Failure",
-    "HubDataset",
-    "SourceKind",
-    "Picture",
-    "FailedSource",
-    "Source",
-    "Sources",
-    "StandardInput",
-    "StillPictures",
-    "LazyItem",
-    "Url",
-    "Video",
-    "open_sources",
-]
+    "PICTURE_EXTENSIONS", "VIDEO_EXTENSIONS", "Camera", "Failure", "HubDataset", "SourceKind", "Picture",
+    "FailedSource", "Source", "Sources", "StandardInput", "StillPictures", "LazyItem", "Url", "Video",
+    "open_sources", "files", "hub", "items",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

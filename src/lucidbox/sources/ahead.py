@@ -54,7 +54,7 @@ class _Shelf(Generic[_Item]):
             for item in items:
                 if not self._put(item):
                     break
-        except BaseException as error:  # belongs to who takes: raised there
+        except BaseException as error:  # raised in the thread that takes the items
             self._error = error
         finally:
             # Here, not where it was made: a capture is to be released by the thread that reads from it.

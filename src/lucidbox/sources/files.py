@@ -1,7 +1,7 @@
 """Still pictures in files, and finding them in folders and by patterns.
 
 In a folder, what counts is the extension, in any case; hidden files and folders (a leading dot) are skipped.
-Pipes, sockets and devices are passed over: reading one may never end.
+Pipes, sockets and devices are left out: reading one may never end.
 Order is natural (``img2`` before ``img10``) and the same on every machine.
 """
 

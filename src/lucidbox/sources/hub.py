@@ -126,7 +126,7 @@ def content(cell: _Cell, source: str) -> bytes | Path:
 
 
 def import_datasets() -> Any:
-    """The package ``datasets``, told to keep quiet about its use.
+    """The package ``datasets``, with its usage reports switched off.
 
     Raises:
         SourceError: it is not installed.

@@ -52,7 +52,7 @@ class Sources:
         for part in self.parts:
             yield from part
 
-    def unread(self) -> Generator[LazyItem, None, None]:
+    def lazy_items(self) -> Generator[LazyItem, None, None]:
         """The same items, in the same order, each to be read by a call, in any thread.
 
         Picture files are read by that call. Videos and data sets, which only give one item after the other, are

@@ -1,6 +1,8 @@
 """Training in torch: assignment, losses, and the loop from a data set to weights. Needs the extra ``train``.
 
-Importing this imports no torch, and neither does ``lucidbox.train.recipe``: names come on first use.
+Importing this imports no torch, and neither does ``lucidbox.train.recipe``: each name is imported on first use.
+Public modules besides the names below: ``processes`` (several processes), ``start`` (the first weights),
+``checkpoint``, ``loader``, ``optimizer``, ``schedule``, ``sampling_schedule``, ``results``, ``records``.
 
 Example:
     >>> data = open_data("data.yaml")
@@ -33,27 +35,16 @@ _HOMES = {
 }  # fmt: skip
 
 __all__ = [
-    "Assignment",
-    "Gains",
-    "TrainStep",
-    "Loss",
-    "Outcome",
-    "Recipe",
-    "Rule",
-    "Targets",
-    "Teacher",
-    "Trainer",
-    "TargetBoxes",
-    "Callbacks",
-    "assign",
-    "ciou",
-    "detection_loss",
-    "read_recipe",
-]
+    "Assignment", "Callbacks", "Gains", "Loss", "Outcome", "Recipe", "Rule", "TargetBoxes", "Targets", "Teacher",
+    "TrainStep", "Trainer", "assign", "checkpoint", "ciou", "detection_loss", "loader", "optimizer", "processes",
+    "read_recipe", "recipe", "records", "results", "sampling_schedule", "schedule", "start", "callbacks",
+    "train_step", "trainer",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Public names are imported on first use, so that a recipe can be read without torch."""
-    if name in _HOMES:
-        return getattr(import_module(f"lucidbox.train.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'lucidbox.train' has no attribute {name!r}")
+    """Import a public name on first use, so that a recipe can be read without torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'lucidbox.train' has no attribute {name!r}")
+    module = import_module(f"lucidbox.train.{_HOMES.get(name, name)}")
+    return getattr(module, name) if name in _HOMES else module

@@ -1,4 +1,4 @@
-"""What a training tells, while it runs and at its end."""
+"""What a training reports while it runs, and its result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-        folder: of its files.
-        epochs: done.
-        best_ap: best AP on the validation pictures, from 0 to 1; -1 before the first validation.
-        best_epoch: whose that was, from 1.
+        folder: the folder of its files.
+        epochs: number of finished epochs.
+        best_ap: best AP on the validation images, from 0 to 1; -1 before the first validation.
+        best_epoch: the epoch of the best AP, from 1.
         ending: "done", "patience" or "interrupted".
-        seconds: of all sittings.
+        seconds: duration, earlier runs of a resumed training included.
     """
 
     folder: Path
@@ -29,20 +29,26 @@ class Outcome:
 
 
 class Callbacks:
-    """Told how a training goes, in the first of several processes; this one does nothing."""
+    """Methods that a training calls, in the first of several processes only. Here they do nothing.
+
+    Example:
+        >>> class PrintAP(Callbacks):
+        ...     def epoch(self, row):
+        ...         print(row.epoch, row.ap)
+    """
 
     def say(self, message: str) -> None:
-        """Something for the user to know."""
+        """A message for the user."""
 
     def batch(self, done: int, total: int, losses: Losses) -> None:
-        """``done`` of ``total`` batches of the whole training are learnt."""
+        """``done`` of ``total`` batches of the whole training are finished."""
 
     def epoch(self, row: EpochRow) -> None:
-        """An epoch is done."""
+        """An epoch is finished."""
 
     def end(self) -> None:
         """No more batches come, for whatever reason."""
 
 
 SILENT = Callbacks()
-"""One that does nothing."""
+"""Callbacks that do nothing."""

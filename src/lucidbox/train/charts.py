@@ -1,4 +1,4 @@
-"""Pictures of a training: its curves over the epochs, and its answers beside the truth."""
+"""Images of a training: its curves over the epochs, and its detections beside the truth."""
 
 import csv
 from collections.abc import Sequence
@@ -15,32 +15,32 @@ from lucidbox.core.errors import DataError
 from lucidbox.core.filesystem import atomic_path
 from lucidbox.draw.annotate import draw
 from lucidbox.draw.fonts import text_mask
-from lucidbox.evaluate.analysis.plots import BLUE, GREY, INK, ORANGE, PALE, require_matplotlib
-from lucidbox.save.results import save_image
+from lucidbox.evaluate.analysis.plots import BLUE, GREY, INK, ORANGE, require_matplotlib, style_axes
+from lucidbox.save.encode import save_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOSSES = {"boxes": BLUE, "classes": ORANGE, "distributions": INK, "teacher": GREY}
-"""Columns of losses, and their colours."""
+"""Columns of losses, and their colours in the plot."""
 
 MOST_PICTURES = 16
 
-_FEW = 30  # epochs: more need no dots
+_FEW = 30  # up to so many epochs each has a dot
 _PAIRS_IN_ROW, _CELL, _GAP, _HEAD = 2, 400, 12, 22  # the last three in pixels
 
 
 def training_curves(metrics: Path, path: Path) -> None:
-    """Draw losses, AP and learning rate over the epochs, as far as the file has these columns.
+    """Plot losses, AP and learning rate over the epochs, if the file has these columns.
 
     Args:
         metrics: a ``metrics.csv`` with the columns epoch and any of :data:`LOSSES`, ap, ap50 (0 to 1), rate.
-        path: of the PNG; an older one is replaced.
+        path: the PNG to write; an older one is replaced.
 
     Raises:
         OptionError: matplotlib is not installed.
         DataError: the file cannot be read, or has no row.
-        OutputError: the picture cannot be written.
+        OutputError: the PNG cannot be written.
     """
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -48,13 +48,13 @@ def training_curves(metrics: Path, path: Path) -> None:
     columns = _read(metrics)
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     losses, accuracy, rate = figure.subplots(1, 3)
-    taught = {name: colour for name, colour in LOSSES.items() if np.any(columns.get(name, np.zeros(1)) != 0)}
-    _panel(losses, columns, taught, "Loss", "mean over each epoch, gains applied")
+    used = {name: colour for name, colour in LOSSES.items() if np.any(columns.get(name, np.zeros(1)) != 0)}
+    _panel(losses, columns, used, "Loss", "mean over each epoch, gains applied")
     best = _best(columns)
     _panel(accuracy, columns, {"ap": BLUE, "ap50": ORANGE}, "Accuracy", best, {"ap": "AP", "ap50": "AP50"})
     _panel(rate, columns, {"rate": BLUE}, "Learning rate", "at the end of each epoch")
     losses.set_ylim(bottom=0)
-    accuracy.set_ylim(0, max(accuracy.get_ylim()[1], 0.1))  # a start near 0 is not blown up
+    accuracy.set_ylim(0, max(accuracy.get_ylim()[1], 0.1))  # values near 0 are not magnified
     rate.set_ylim(bottom=0)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
@@ -66,21 +66,18 @@ def prediction_sheet(
     predictions: Sequence[Detections],
     path: Path,
 ) -> None:
-    """Write one picture of up to 16 pairs: truth on the left, prediction on the right.
+    """Write one image of up to 16 pairs: truth on the left, prediction on the right.
 
     Args:
         pictures: RGB, of any sizes; the first 16 are shown.
         truths: true boxes of each, in its pixels; scores are not shown.
-        predictions: what was found in each, in its pixels. All of it is drawn: choose by score first.
-        path: of a new picture; the suffix tells the format.
+        predictions: detections in each, in its pixels. All are drawn: choose by score first.
+        path: the new file; its suffix determines the format.
 
     Raises:
         OutputError: it cannot be written.
     """
-    pairs = [
-        _pair(picture, truth, found)
-        for picture, truth, found in islice(zip(pictures, truths, predictions, strict=True), MOST_PICTURES)
-    ]
+    pairs = [_pair(*entry) for entry in islice(zip(pictures, truths, predictions, strict=True), MOST_PICTURES)]
     rows = [_row(pairs[start : start + _PAIRS_IN_ROW]) for start in range(0, len(pairs), _PAIRS_IN_ROW)]
     save_image(path, np.vstack([_head(), *rows]))
 
@@ -88,7 +85,7 @@ def prediction_sheet(
 def _pair(
     picture: UInt8[np.ndarray, "h w 3"], truth: Detections, found: Detections
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """A picture twice, each as large as a cell allows: drawn on at that size, so that labels can be read."""
+    """An image twice, as large as a cell allows; drawn on at that size, so that labels can be read."""
     height, width = picture.shape[:2]
     factor = _CELL / max(height, width)
     size = (max(round(width * factor), 1), max(round(height * factor), 1))
@@ -102,7 +99,7 @@ def _pair(
 
 
 def _padded(image: UInt8[np.ndarray, "_ _ 3"], height: int) -> UInt8[np.ndarray, "_ _ 3"]:
-    """In the middle of a white cell of full width and this height, with a gap to the right and below."""
+    """The image in the middle of a white cell of full width and this height, with a gap to the right and below."""
     left = (_CELL - image.shape[1]) // 2
     right = _CELL - image.shape[1] - left + _GAP
     below = height - image.shape[0] + _GAP
@@ -110,7 +107,7 @@ def _padded(image: UInt8[np.ndarray, "_ _ 3"], height: int) -> UInt8[np.ndarray,
 
 
 def _row(pairs: list[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Pairs side by side, as high as the highest; a row is full, or filled up with white."""
+    """Pairs side by side, as high as the highest; a row that is not full is filled up with white."""
     height = max(pair.shape[0] for pair in pairs)
     width = _PAIRS_IN_ROW * 2 * (_CELL + _GAP)
     row = np.full((height, width, 3), 255, np.uint8)
@@ -120,7 +117,7 @@ def _row(pairs: list[UInt8[np.ndarray, "_ _ 3"]]) -> UInt8[np.ndarray, "rows col
 
 
 def _head() -> UInt8[np.ndarray, "rows columns 3"]:
-    """A line that says which column is which."""
+    """The line of column titles."""
     cells = []
     for word in ("truth", "prediction"):
         ink = text_mask(word, 15)[:_HEAD, :_CELL]
@@ -131,7 +128,7 @@ def _head() -> UInt8[np.ndarray, "rows columns 3"]:
 
 
 def _read(path: Path) -> dict[str, Float[np.ndarray, " epochs"]]:
-    """The columns of a table of numbers; what is not finite becomes NaN, which no line is drawn through."""
+    """The columns of a table of numbers; values that are not finite become NaN, and are not drawn."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             names, *rows = csv.reader(file)
@@ -162,7 +159,7 @@ def _panel(
     subtitle: str,
     labels: dict[str, str] | None = None,
 ) -> None:
-    """One line for each of these columns that there is."""
+    """Plot one line for each of these columns that exists."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = columns["epoch"]
@@ -173,10 +170,7 @@ def _panel(
             marker = "o" if known.sum() <= _FEW else ""
             label = (labels or {}).get(name, name)
             axes.plot(epochs[known], values[known], color=colour, marker=marker, markersize=4, label=label)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
-    axes.tick_params(colors=GREY, labelcolor=INK)
-    axes.grid(color="#eef1f4", linewidth=0.8)
+    style_axes(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     if epochs[0] == epochs[-1]:
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)

@@ -1,10 +1,11 @@
-"""All that a training needs to go on as if it had never stopped, in one safetensors file.
+"""The saved state of a training, with which it continues exactly, in one safetensors file.
 
 Tensors are named ``network.…``, ``average.…``, ``optimizer.NUMBER.…`` and ``gradient.NUMBER``; everything else is
 JSON in the file's header. Nothing is pickled.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.filesystem import atomic_path
 from lucidbox.train.recipe import Recipe
 
-FORMAT = "lucidbox checkpoint 1"
+_FORMAT = "lucidbox checkpoint 1"
 
 
 @dataclass
@@ -25,14 +26,14 @@ class TrainingProgress:
     """How far a training is.
 
     Attributes:
-        batches: done so far, over all epochs.
-        epochs: concluded: validated and logged.
+        batches: finished batches, over all epochs.
+        epochs: finished epochs: validated and logged.
         pending: batches whose gradients wait for the next optimiser step.
         updates: optimiser steps, which the average of weights counts.
         best_ap: best AP so far, from 0 to 1; -1 before the first validation.
-        best_epoch: whose AP that was, from 0.
-        seconds: spent so far, over all sittings.
-        epoch_losses: sums of the losses of the epoch under way: boxes, classes, distributions, teacher.
+        best_epoch: the epoch of that AP, from 0.
+        seconds: time spent so far, over all runs.
+        epoch_losses: sums of the losses in the current epoch: boxes, classes, distributions, teacher.
     """
 
     batches: int = 0
@@ -47,17 +48,17 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Identity:
-    """What is trained on what: a checkpoint is resumed with the same only.
+    """The network and the data of a training; a checkpoint can be resumed only with the same.
 
     Attributes:
-        architecture: of the network.
-        options: of the network.
+        architecture: the network's architecture.
+        options: the network's options.
         names: class names.
-        data: hash of the training pictures' names, sizes and objects.
-        data_summary: the data set in words, so that a difference can be told.
-        validation: hash of the pictures it is measured on, which choose its best epoch.
+        data: hash of the training images' names, sizes and objects.
+        data_summary: the data set in words, for messages.
+        validation: hash of the validation images, which decide the best epoch.
         teacher: hash of the teacher's file; empty without one.
-        processes: that train together.
+        processes: number of processes that train together.
     """
 
     architecture: str
@@ -72,14 +73,17 @@ class Identity:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A training at rest.
+    """A saved training state.
 
     Attributes:
-        recipe: how it trains.
-        identity: what it trains on what.
+        recipe: its recipe.
+        identity: its network and data.
         progress: how far it is.
-        tensors: see the module.
-        notes: anything else to be kept, such as where the data set is.
+        tensors: weights, averages, optimiser state and gradients; names as in the module's docstring.
+        notes: further values, such as the path of the data set.
+
+    Example:
+        >>> load_checkpoint(Path("runs/first/checkpoint.safetensors")).progress.epochs
     """
 
     recipe: Recipe
@@ -90,7 +94,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint whole, flushed to disk, or leave the last one as it is.
+    """Write a checkpoint and flush it to disk; if that fails, the file before stays.
 
     Raises:
         OutputError: it cannot be written, as on a full disk.
@@ -108,9 +112,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     with atomic_path(path) as temporary:
         mode = temporary.stat().st_mode
         try:
-            save_file(tensors, str(temporary), metadata={"format": FORMAT, "state": json.dumps(document)})
-        except SafetensorError as error:  # its words for a full disk
-            raise OSError(_number_of(error), str(error), str(temporary)) from error
+            save_file(tensors, str(temporary), metadata={"format": _FORMAT, "state": json.dumps(document)})
+        except SafetensorError as error:  # a full disk, for example
+            raise OSError(_error_number(error), str(error), str(temporary)) from error
         temporary.chmod(mode)  # the package writes files that only their owner may read
 
 
@@ -118,14 +122,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        DataError: there is none, it is damaged, or of another version.
+        DataError: there is none, or it is damaged or of another version.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") != _FORMAT:
                 raise DataError(f"{path}: not a checkpoint of this lucidbox's training")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         state = json.loads(metadata["state"])
@@ -142,10 +146,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def refuse_other(kept: Checkpoint, found: Identity) -> None:
-    """A training goes on with what it began with.
+    """Check that a training is resumed with the network and the data it began with.
 
     Raises:
-        OptionError: it would not; names the difference.
+        OptionError: it is not; names the difference.
     """
     for part, what in (
         ("architecture", "network"), ("options", "network's options"), ("names", "classes"),
@@ -162,10 +166,10 @@ def refuse_other(kept: Checkpoint, found: Identity) -> None:
 
 
 def collect(network: nn.Module, average: nn.Module, optimizer: Optimizer, *, pending: bool) -> dict[str, Tensor]:
-    """Tensors of a training; gradients only where some wait for a step."""
+    """The tensors of a checkpoint; gradients only if ``pending``, that is, if some wait for a step."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
-    for number, parameter in enumerate(_learning(optimizer)):
+    for number, parameter in enumerate(_trained(optimizer)):
         for name, value in optimizer.state.get(parameter, {}).items():
             if value is not None:
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
@@ -177,26 +181,26 @@ def collect(network: nn.Module, average: nn.Module, optimizer: Optimizer, *, pen
 
 
 def restore(tensors: dict[str, Tensor], network: nn.Module, average: nn.Module, optimizer: Optimizer) -> None:
-    """Put the tensors of :func:`collect` back; layouts in memory stay those of the given modules."""
+    """Put the tensors of :func:`collect` back; the memory layout of the given modules stays."""
     network.load_state_dict(_below("network.", tensors))
     average.load_state_dict(_below("average.", tensors))
-    learning = _learning(optimizer)
+    trained = _trained(optimizer)
     for name, tensor in _below("optimizer.", tensors).items():
         number, _, key = name.partition(".")
-        parameter = learning[int(number)]
+        parameter = trained[int(number)]
         optimizer.state[parameter][key] = _laid_out_as(parameter, tensor)
     parameters = list(network.parameters())
     for number, gradient in _below("gradient.", tensors).items():
         parameters[int(number)].grad = _laid_out_as(parameters[int(number)], gradient)
 
 
-def _learning(optimizer: Optimizer) -> list[nn.Parameter]:
-    """What the optimiser moves, in its own order."""
+def _trained(optimizer: Optimizer) -> list[nn.Parameter]:
+    """The parameters that the optimiser changes, in its order."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A tensor in the parameter's order in memory, if of its shape: fused optimisers take that for granted."""
+    """A tensor with the parameter's memory layout, if of its shape: fused optimisers rely on that."""
     if tensor.shape == parameter.shape:
         return torch.empty_like(parameter).copy_(tensor)
     return tensor.to(parameter.device)
@@ -206,9 +210,7 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _number_of(error: Exception) -> int:
+def _error_number(error: Exception) -> int:
     """The system's error number in a message such as "I/O error: No space left on device (os error 28)"."""
-    import re
-
-    found = re.search(r"os error (\d+)", str(error))
-    return int(found[1]) if found else 0
+    number = re.search(r"os error (\d+)", str(error))
+    return int(number[1]) if number else 0

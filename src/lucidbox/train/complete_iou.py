@@ -8,7 +8,7 @@ from torch import Tensor
 from lucidbox.core.array_types import Float
 
 EPSILON = 1e-7
-"""Keeps heights, union and diagonal from being zero. Widths go without: so do the published values."""
+"""Added to heights, union and diagonal so that they are never zero; not to widths, as in the published values."""
 
 
 def ciou(first: Float[Tensor, "*pairs 4"], second: Float[Tensor, "*pairs 4"]) -> Float[Tensor, "*pairs"]:
@@ -29,7 +29,7 @@ def ciou(first: Float[Tensor, "*pairs 4"], second: Float[Tensor, "*pairs 4"]) ->
     shared_width = (torch.minimum(right, other_right) - torch.maximum(left, other_left)).clamp(min=0)
     shared_height = (torch.minimum(bottom, other_bottom) - torch.maximum(top, other_top)).clamp(min=0)
     shared = shared_width * shared_height
-    # The limit is for inverted boxes, whose areas may cancel; it changes nothing for others.
+    # The lower limit is for inverted boxes, whose areas may cancel; it changes nothing for others.
     union = (width * height + other_width * other_height - shared + EPSILON).clamp(min=EPSILON)
     iou = shared / union
 
@@ -37,16 +37,16 @@ def ciou(first: Float[Tensor, "*pairs 4"], second: Float[Tensor, "*pairs 4"]) ->
     around_height = torch.maximum(bottom, other_bottom) - torch.minimum(top, other_top)
     diagonal = around_width**2 + around_height**2 + EPSILON
     across, down = other_left + other_right - left - right, other_top + other_bottom - top - bottom
-    distance = (across**2 + down**2) / 4  # these were twice the way between the centres
+    distance = (across**2 + down**2) / 4  # across and down are twice the distance between the centres
 
     shape = 4 / math.pi**2 * (torch.atan(other_width / other_height) - torch.atan(width / height)) ** 2
-    # A weight, not a goal: published gradients treat it as a constant.
+    # The published gradients treat the weight as a constant.
     weight = (shape / (shape - iou + 1 + EPSILON)).detach()
     return iou - (distance / diagonal + weight * shape)
 
 
 def raised(height: Float[Tensor, "*pairs"]) -> Float[Tensor, "*pairs"]:
-    """A height and a little more, never zero: an aspect ratio can be taken of it."""
+    """A height plus :data:`EPSILON`, never zero, so that one can divide by it."""
     more = height + EPSILON
-    # Only a box inverted by just that little is changed here.
+    # Only a box inverted by less than twice that is changed here.
     return torch.where(more.abs() < EPSILON, EPSILON, more)

@@ -1,4 +1,4 @@
-"""Logs for other programs to show: TensorBoard and MLflow. Both are optional, and imported when first used."""
+"""Logs for TensorBoard and MLflow. Both packages are optional, and imported when first used."""
 
 import logging
 import os
@@ -14,8 +14,8 @@ class TensorBoardLog:
     """Curves for TensorBoard, one for each column.
 
     Args:
-        folder: of its event files.
-        keep_until: None for a new training; else TensorBoard is told to forget the epochs after this one.
+        folder: the folder of its event files.
+        keep_until: None for a new training; else TensorBoard ignores what is there of epochs after this one.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -25,14 +25,14 @@ class TensorBoardLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self._folder = folder
-        forget = None if keep_until is None else keep_until + 1
+        purge_step = None if keep_until is None else keep_until + 1
         try:
-            self._writer: Any = SummaryWriter(str(folder), purge_step=forget)
+            self._writer: Any = SummaryWriter(str(folder), purge_step=purge_step)
         except OSError as error:
             raise output_error(folder, error) from error
 
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Write a row; see :class:`Log`."""
+    def add(self, row: Mapping[str, float]) -> None:
+        """Write a row; see :class:`lucidbox.train.logs.Log`."""
         try:
             for name, value in row.items():
                 if name != "epoch":
@@ -42,19 +42,19 @@ class TensorBoardLog:
             raise output_error(self._folder, error) from error
 
     def close(self) -> None:
-        """Let the files go."""
+        """Close the files."""
         self._writer.close()
 
 
 class MlflowLog:
     """A run of MLflow: the recipe as its parameters, and a metric for each column.
 
-    It goes where ``MLFLOW_TRACKING_URI`` says if the user has set that, else into ``mlflow.db`` (SQLite) in the
-    training's folder, and nowhere over a network. MLflow's own telemetry is switched off. What a resumed training
-    repeats stays in the run beside what it was before: MLflow cannot forget single numbers.
+    It is written to ``MLFLOW_TRACKING_URI`` if the user has set that, else to ``mlflow.db`` (SQLite) in the
+    training's folder, and nowhere over a network. MLflow's own telemetry is switched off. Rows that a resumed
+    training repeats are in the run twice: MLflow cannot delete single numbers.
 
     Args:
-        folder: of the training; ``mlflow-run.txt`` there holds the run's id.
+        folder: the training's folder; ``mlflow-run.txt`` there holds the run's id.
         recipe: the run's parameters.
         keep_until: None for a new training, else the run in ``mlflow-run.txt`` is continued, if it is found.
 
@@ -67,40 +67,40 @@ class MlflowLog:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         import mlflow
 
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # tells of tables being made
-        self._place = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
-        self._broken = mlflow.MlflowException
-        known = folder / "mlflow-run.txt"
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every table it makes
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+        self._failure = mlflow.MlflowException
+        run_file = folder / "mlflow-run.txt"
         try:
-            self._client: Any = mlflow.MlflowClient(tracking_uri=self._place)
-            self._run = (keep_until is not None and self._resumed(known)) or self._new(folder, recipe)
-        except self._broken as error:
-            raise self._refusal(error) from error
-        atomic_write(known, f"{self._run}\n")
+            self._client: Any = mlflow.MlflowClient(tracking_uri=self._uri)
+            self._run = (keep_until is not None and self._resumed(run_file)) or self._new(folder, recipe)
+        except self._failure as error:
+            raise self._output_error(error) from error
+        atomic_write(run_file, f"{self._run}\n")
 
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Write a row; see :class:`Log`."""
+    def add(self, row: Mapping[str, float]) -> None:
+        """Write a row; see :class:`lucidbox.train.logs.Log`."""
         try:
             for name, value in row.items():
                 if name != "epoch":
                     self._client.log_metric(self._run, name, float(value), step=int(row["epoch"]))
-        except self._broken as error:
-            raise self._refusal(error) from error
+        except self._failure as error:
+            raise self._output_error(error) from error
 
     def close(self) -> None:
         """Mark the run as ended."""
         try:
             self._client.set_terminated(self._run)
-        except self._broken as error:
-            raise self._refusal(error) from error
+        except self._failure as error:
+            raise self._output_error(error) from error
 
-    def _resumed(self, known: Path) -> str:
-        if not known.exists():
+    def _resumed(self, run_file: Path) -> str:
+        if not run_file.exists():
             return ""
-        run = known.read_text(encoding="utf-8").strip()
+        run = run_file.read_text(encoding="utf-8").strip()
         try:
             self._client.update_run(run, status="RUNNING")
-        except self._broken:  # the user sent it to another place, or deleted it there
+        except self._failure:  # the user has changed the URI or deleted the run
             return ""
         return run
 
@@ -112,6 +112,6 @@ class MlflowLog:
             self._client.log_param(run, key, value)
         return str(run)
 
-    def _refusal(self, error: Exception) -> OutputError:
+    def _output_error(self, error: Exception) -> OutputError:
         reason = str(error).partition("\n")[0]
-        return OutputError(f"{self._place}: MLflow: {reason}; choose another place in MLFLOW_TRACKING_URI")
+        return OutputError(f"{self._uri}: MLflow: {reason}; choose another place in MLFLOW_TRACKING_URI")

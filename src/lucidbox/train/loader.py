@@ -1,4 +1,4 @@
-"""Batches as tensors, prepared ahead by worker processes. :mod:`lucidbox.train.sampling_schedule` says of which pictures."""
+"""Batches as tensors, prepared ahead by worker processes."""
 
 import atexit
 import signal
@@ -27,13 +27,13 @@ _NAME = f"{ImageError.__module__}.{ImageError.__qualname__}"
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Pictures as the network shall see them, and their true boxes.
+    """Images as the network receives them, and their true boxes.
 
     Attributes:
         images: RGB.
         targets: boxes in pixels of ``images``.
-        indices: number of each picture in the data set.
-        failures: what could not be read, in sentences; other pictures took its place.
+        indices: number of each image in the data set.
+        failures: messages about images that could not be read and were replaced by others.
     """
 
     images: UInt8[Tensor, "b h w 3"]
@@ -42,26 +42,22 @@ class Batch:
     failures: tuple[str, ...] = ()
 
     def pin_memory(self) -> "Batch":
-        """In memory that a graphics card can fetch by itself; torch's loader calls this by its name."""
-        targets = Targets(*(part.pin_memory() for part in _parts(self.targets)))
-        return Batch(self.images.pin_memory(), targets, self.indices, self.failures)
+        """A copy in page-locked memory, which is copied to a graphics card faster; called by torch's loader."""
+        return Batch(self.images.pin_memory(), self.targets.map(Tensor.pin_memory), self.indices, self.failures)
 
 
-class Preparing(Dataset[Prepared]):
-    """Pictures by place, prepared for the network."""
+class _Samples(Dataset[Prepared]):
+    """Prepared images by their index in the training, for torch's loader."""
 
-    def __init__(self, augmenter: Augmenter, pictures: int, seed: int) -> None:
-        self.augmenter = augmenter
-        self.pictures = pictures
-        self.seed = seed
+    def __init__(self, augmenter: Augmenter, plan: SamplingSchedule) -> None:
+        self.augmenter, self.pictures, self.seed = augmenter, plan.pictures, plan.seed
 
-    def __getitem__(self, place: SampleIndex) -> Prepared:
-        """See :func:`lucidbox.train.sampling_schedule.prepare`."""
-        return prepare(self.augmenter, place, self.pictures, self.seed)
+    def __getitem__(self, index: SampleIndex) -> Prepared:
+        return prepare(self.augmenter, index, self.pictures, self.seed)
 
 
-class _From(Sampler[list[SampleIndex]]):
-    """Places from one batch of the training to its end, for torch's loader."""
+class _Batches(Sampler[list[SampleIndex]]):
+    """Indices of all batches from one to the end of the training, for torch's loader."""
 
     def __init__(self, plan: SamplingSchedule, first: int) -> None:
         self.plan, self.first = plan, first
@@ -76,19 +72,19 @@ def load_batches(
     """This process's part of every batch, to the end of the training.
 
     Args:
-        augmenter: makes a sample of the network's input size of each picture.
-        plan: which picture is seen when.
-        first: batch of the training to begin with, for one that is resumed.
-        workers: processes that prepare batches ahead; with 0 they are prepared when asked for.
-        pin: put them into memory that a graphics card can fetch by itself.
+        augmenter: makes a sample of the network's input size from each image.
+        plan: the order of the images.
+        first: batch of the training to begin with, for a resumed one.
+        workers: processes that prepare batches ahead; with 0 each batch is prepared when it is needed.
+        pin: put batches into page-locked memory, for graphics cards.
 
     Raises:
-        ImageError: so many pictures in a row cannot be read that the disk must be broken.
+        ImageError: so many images in a row cannot be read that the disk must be broken.
     """
     options: dict[str, Any] = {"worker_init_fn": _begin_worker, "prefetch_factor": 3} if workers else {}
     loader = DataLoader(
-        Preparing(augmenter, plan.pictures, plan.seed),
-        batch_sampler=_From(plan, first),
+        _Samples(augmenter, plan),
+        batch_sampler=_Batches(plan, first),
         collate_fn=collate,
         num_workers=workers,
         pin_memory=pin,
@@ -101,21 +97,21 @@ def load_batches(
     try:
         yield from batches
     except ImageError as error:
-        # From a worker it comes with the worker's traceback before it.
+        # An error from a worker has the worker's traceback before it.
         raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
 
 
 def _end(workers: set[BaseProcess]) -> None:
-    """At Python's end, which would ask workers that are left to terminate, and wait: they do not hear."""
+    """Kill workers that are left when Python exits: it would wait for them, but they ignore its signal."""
     if hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would take their end for an accident
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would report their end as an error
     for worker in workers:
         worker.kill()
 
 
 @contextmanager
 def deaths_in_words() -> Iterator[None]:
-    """Turn torch's word of a worker's death, which may come at any moment while the block runs, into ours.
+    """Turn torch's error about the death of a worker, which can come at any time in the block, into ours.
 
     Raises:
         DataError: a worker died.
@@ -132,8 +128,8 @@ def deaths_in_words() -> Iterator[None]:
 
 
 def collate(prepared: Sequence[Prepared]) -> Batch:
-    """One batch of samples of equal size."""
-    samples = [one.sample for one in prepared]
+    """A batch of samples of equal size."""
+    samples = [entry.sample for entry in prepared]
     counts = torch.tensor([len(sample.classes) for sample in samples])
     return Batch(
         images=torch.from_numpy(np.stack([sample.image for sample in samples])),
@@ -142,17 +138,13 @@ def collate(prepared: Sequence[Prepared]) -> Batch:
             classes=torch.from_numpy(np.concatenate([sample.classes for sample in samples])),
             boxes=torch.from_numpy(np.concatenate([sample.boxes for sample in samples])),
         ),
-        indices=tuple(one.picture for one in prepared),
-        failures=tuple(failure for one in prepared for failure in one.failures),
+        indices=tuple(entry.picture for entry in prepared),
+        failures=tuple(failure for entry in prepared for failure in entry.failures),
     )
 
 
 def _begin_worker(worker: int) -> None:
-    """A worker is one thread. Who stops a training signals all its processes: their parent alone decides."""
+    """Set up a worker: one thread, and signals ignored, because the training's process decides when to stop."""
     cv2.setNumThreads(0)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _parts(targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
-    return targets.pictures, targets.classes, targets.boxes

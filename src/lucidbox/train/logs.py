@@ -1,6 +1,6 @@
-"""How a training goes, written down: a row an epoch, a row a batch.
+"""The logs of a training: one row of numbers for each epoch, in CSV, TensorBoard or MLflow.
 
-Only the first of several processes writes. What a resumed training repeats is cut off first.
+Only the first of several processes writes. In a resumed training the rows that it repeats are removed first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from lucidbox.core.errors import OptionError
-from lucidbox.train.console_table import Table
-
-_BATCHES_AT_ONCE = 50
+from lucidbox.train.csv_table import CsvTable
 
 _PACKAGES = {"csv": (), "tensorboard": ("tensorboard",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
@@ -22,9 +20,9 @@ LOGS = tuple(_PACKAGES)
 
 @runtime_checkable
 class Log(Protocol):
-    """Takes one row of numbers an epoch."""
+    """Takes one row of numbers for each epoch."""
 
-    def epoch(self, row: Mapping[str, float]) -> None:
+    def add(self, row: Mapping[str, float]) -> None:
         """Write a row, "epoch" and its number first; all rows have the same names. Numbers need not be finite.
 
         Raises:
@@ -33,7 +31,7 @@ class Log(Protocol):
         ...
 
     def close(self) -> None:
-        """No more rows will come."""
+        """Finish the log."""
         ...
 
 
@@ -55,7 +53,7 @@ def open_logs(
     from lucidbox.train.experiment_loggers import MlflowLog, TensorBoardLog
 
     makers: dict[str, Callable[[], Log]] = {
-        "csv": lambda: CsvLog(folder / "metrics.csv", keep_until),
+        "csv": lambda: CsvTable(folder / "metrics.csv", keep_until),
         "tensorboard": lambda: TensorBoardLog(folder / "tensorboard", keep_until),
         "mlflow": lambda: MlflowLog(folder, recipe, keep_until),
     }
@@ -69,76 +67,8 @@ def open_logs(
         return tuple(logs)
 
 
-class CsvLog:
-    """A :class:`Table` of epochs, each written at once.
-
-    Args:
-        path: of the file.
-        keep_until: None for a new training, else the last epoch to keep.
-
-    Raises:
-        OutputError: as for :class:`Table`.
-    """
-
-    def __init__(self, path: Path, keep_until: int | None = None) -> None:
-        self._table = Table(path, keep_until)
-
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Write a row; see :class:`Log`."""
-        self._table.add(row)
-        self._table.flush()
-
-    def close(self) -> None:
-        """Let the file go."""
-        self._table.close()
-
-
-class StepLog:
-    """A :class:`Table` of batches, written some at a time: to be flushed before a checkpoint is saved.
-
-    Args:
-        path: of the file.
-        keep_until: None for a new training, else the last batch to keep: the checkpoint's.
-
-    Raises:
-        OutputError: as for :class:`Table`.
-    """
-
-    def __init__(self, path: Path, keep_until: int | None = None) -> None:
-        self._table = Table(path, keep_until)
-        self._since = 0
-
-    def write(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
-        """Take a row: columns step, epoch, and those of ``values``.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        self._table.add({"step": step, "epoch": epoch, **values})
-        self._since += 1
-        if self._since >= _BATCHES_AT_ONCE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write all rows taken so far, to the disk itself.
-
-        Raises:
-            OutputError: they cannot be written.
-        """
-        self._table.flush()
-        self._since = 0
-
-    def close(self) -> None:
-        """Write what waits, and let the file go.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        self._table.close()
-
-
 def check_logs(names: Sequence[str]) -> None:
-    """See that :func:`open_logs` will know these names and find what they need.
+    """Check that these logs can be opened here.
 
     Raises:
         OptionError: a name is unknown, or the package that it needs is not installed.

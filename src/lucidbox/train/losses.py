@@ -1,8 +1,8 @@
 """The detection loss: classes by cross-entropy, boxes by CIoU and by the distribution of their sides.
 
-It knows logits and true boxes, and neither the network that made the ones nor the data set of the others.
+Functions of logits and true boxes; they depend on neither network nor data set.
 
-Axis letters beside the usual ones: n true boxes of the whole batch, t of a picture (padded), p foreground anchors.
+Axis letters beside the usual ones: n true boxes of the whole batch, t of an image (padded), p foreground anchors.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,10 +21,10 @@ from lucidbox.train.complete_iou import ciou
 
 @dataclass(frozen=True)
 class Targets:
-    """True boxes of a batch, of all pictures in one row; any order.
+    """True boxes of all images of a batch, in any order.
 
     Attributes:
-        pictures: index in the batch of each box's picture.
+        pictures: index in the batch of each box's image.
         classes: class of each box, below the network's number of classes.
         boxes: xyxy, in pixels of the network's input.
     """
@@ -33,10 +33,14 @@ class Targets:
     classes: Int[Tensor, " n"]
     boxes: Float[Tensor, "n 4"]
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Targets":
+        """The same targets with each tensor changed by a function."""
+        return Targets(change(self.pictures), change(self.classes), change(self.boxes))
+
 
 @dataclass(frozen=True)
 class Gains:
-    """How much each part of the loss counts; the defaults are the published ones."""
+    """Weights of the loss's parts; the defaults are the published ones."""
 
     boxes: float = 7.5
     classes: float = 0.5
@@ -48,9 +52,9 @@ class Loss:
     """A loss and its parts.
 
     Attributes:
-        total: what to differentiate: the sum of ``items``, times the pictures of the batch.
+        total: what to differentiate: the sum of ``items``, times the number of images in the batch.
         items: parts for boxes, classes and distributions, gains applied; detached.
-        assignment: what each anchor had to learn.
+        assignment: what each anchor should have predicted.
     """
 
     total: Float[Tensor, ""]
@@ -59,7 +63,7 @@ class Loss:
 
 
 def one_process(amounts: Float[Tensor, " 2"]) -> Float[Tensor, " 2"]:
-    """The sum over all processes, where there is but one."""
+    """The sum over all processes when there is only one."""
     return amounts
 
 
@@ -113,22 +117,22 @@ def assigned_loss(
     gains: Gains,
     sum_over_processes: Callable[[Tensor], Tensor] = one_process,
 ) -> Loss:
-    """The loss of a batch once it is known what each anchor shall predict; see :func:`detection_loss`.
+    """The loss of a batch for a given assignment; see :func:`detection_loss`.
 
     Args:
         logits: a network's output, float32 at least.
         predicted: its boxes, xyxy, in pixels of the network's input.
-        anchors: of its input's size.
-        assignment: what to learn; its scores weigh the boxes.
+        anchors: the anchors for its input's size.
+        assignment: what each anchor should predict; its scores are the weights of the boxes.
         agreement: class logits times their targets, summed over everything.
         gains: weights of the three parts.
         sum_over_processes: as for :func:`detection_loss`.
     """
-    # Binary cross-entropy of a logit x with target t is log(1 + eˣ) − x · t. Summed so, targets that are mostly
-    # zero need not be walked through.
+    # Binary cross-entropy of a logit x with target t is log(1 + eˣ) − x · t. Summed in two parts, because
+    # targets are mostly zero.
     classes = softplus(logits.classes).sum() - agreement
     boxes, distributions = box_losses(logits.boxes, predicted, anchors, assignment)
-    # Logits of background enter no term or fade in it: a NaN must be seen before its gradient spoils weights.
+    # A NaN in logits of the background enters no other term, but must be seen before its gradient spoils weights.
     boxes = boxes + 0 * (logits.boxes.detach().sum() + logits.classes.detach().sum())
     parts = torch.stack((gains.boxes * boxes, gains.classes * classes, gains.distributions * distributions))
     score_sum = assignment.scores.sum()
@@ -144,13 +148,13 @@ def box_losses(
     assignment: Assignment,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """CIoU and distribution losses, summed over the foreground, each anchor weighted by its target score."""
-    picture, anchor = assignment.foreground.nonzero(as_tuple=True)
-    true_boxes = assignment.boxes[picture, anchor]
-    weights = assignment.scores[picture, anchor].sum(dim=1)
-    apart = 1 - ciou(predicted[picture, anchor], true_boxes)
+    image, anchor = assignment.foreground.nonzero(as_tuple=True)
+    true_boxes = assignment.boxes[image, anchor]
+    weights = assignment.scores[image, anchor].sum(dim=1)
+    apart = 1 - ciou(predicted[image, anchor], true_boxes)
     points, strides = anchors.points[anchor], anchors.strides[anchor, None]
     distances = torch.cat((points - true_boxes[:, :2], true_boxes[:, 2:] - points), dim=1) / strides
-    sides = logits[picture, :, anchor].reshape(len(anchor), 4, logits.shape[1] // 4)
+    sides = logits[image, :, anchor].reshape(len(anchor), 4, logits.shape[1] // 4)
     return (apart * weights).sum(), (distribution_losses(sides, distances) * weights).sum()
 
 
@@ -161,7 +165,7 @@ def distribution_losses(logits: Float[Tensor, "p 4 bins"], distances: Float[Tens
 
     Args:
         logits: of the numbers 0, 1, ... for each side.
-        distances: in cells; moved into what the numbers can express, a little below the last.
+        distances: in cells; clamped to just below the last of the numbers.
     """
     distances = distances.clamp(0, logits.shape[2] - 1 - 0.01)
     lower = distances.floor()
@@ -174,7 +178,7 @@ def distribution_losses(logits: Float[Tensor, "p 4 bins"], distances: Float[Tens
 
 
 def padded(targets: Targets, pictures: int) -> TargetBoxes:
-    """Boxes sorted into one row a picture, each row in the order of ``targets``, as long as the longest."""
+    """One row of boxes for each image, each row in the order of ``targets``, padded to the longest."""
     order = targets.pictures.argsort(stable=True)
     row = targets.pictures[order]
     counts = torch.bincount(row, minlength=pictures)

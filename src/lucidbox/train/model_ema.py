@@ -1,10 +1,8 @@
-"""The exponential moving average of a network's weights, which is what is validated and kept."""
+"""The exponential moving average of a network's weights, which is what is validated and saved."""
 
 import copy
 import math
 
-import torch
-from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from lucidbox.model.network import Network
@@ -14,14 +12,15 @@ class ModelEMA:
     """A float32 copy of a network that follows it slowly.
 
     After update number u its numbers are d · own + (1 − d) · network's, with d = decay · (1 − e^(−u / ramp)):
-    young averages follow fast. Parameters and batch norm statistics are averaged, counters are copied.
+    young averages follow fast. Parameters are averaged; batch norms' statistics and counters are copied, and
+    belong to the network's weights until :func:`lucidbox.train.norms.measure` finds the average's own.
 
     Attributes:
         network: the average, in evaluation mode, on the device of the network; takes no gradients.
         updates: how often :meth:`update` was called.
 
     Args:
-        network: what is trained; its weights are where the average begins.
+        network: the network in training; the average begins with its weights.
         decay: see above; 0 to 1.
         ramp: see above, in updates; 0 for the full decay at once.
     """
@@ -31,29 +30,23 @@ class ModelEMA:
         self.updates = 0
         self._decay = decay
         self._ramp = ramp
-        self._own = _tensors(self.network)  # loading writes into them: they stay the same ones
+        # Loading writes into these tensors: they stay the same ones.
+        self._weights = [parameter.detach() for parameter in self.network.parameters()]
+        self._buffers = list(self.network.buffers())
 
     def update(self, network: Network) -> None:
         """Follow the network after one optimiser step.
 
         Args:
-            network: the one that this was made of, bare: not wrapped for several processes.
+            network: the network that this was made of, not wrapped for several processes.
         """
         self.updates += 1
-        floats: list[tuple[Tensor, Tensor]] = []
-        for own, theirs in zip(self._own, _tensors(network), strict=True):
-            if own.is_floating_point():
-                floats.append((own, theirs.float()))
-            else:
-                own.copy_(theirs)
+        theirs = [parameter.detach().float() for parameter in network.parameters()]
         # torch's own takes all tensors in one call, which on graphics cards is a few kernels instead of hundreds.
         follow = get_ema_multi_avg_fn(self._decay_now())  # type: ignore[no-untyped-call]
-        follow([own for own, _ in floats], [theirs for _, theirs in floats], None)
+        follow(self._weights, theirs, None)
+        for own, buffer in zip(self._buffers, network.buffers(), strict=True):
+            own.copy_(buffer)
 
     def _decay_now(self) -> float:
         return self._decay * (1 - math.exp(-self.updates / self._ramp)) if self._ramp else self._decay
-
-
-def _tensors(network: torch.nn.Module) -> list[Tensor]:
-    """Parameters and buffers, without gradients; half the time that ``state_dict`` takes."""
-    return [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]

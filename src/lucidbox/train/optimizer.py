@@ -1,4 +1,4 @@
-"""What learns, and by which optimiser: freezing, and three groups of parameters."""
+"""The optimiser, its three groups of parameters, and the freezing of layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from lucidbox.model.network import Network
 from lucidbox.train.recipe import Recipe
 
 KINDS = ("weights", "norms", "biases")
-"""What the groups hold, in their order; each group has its own under "kind". Only weights decay."""
+"""The groups of parameters, in their order; each group has its kind under "kind". Only weights decay."""
 
 LONG_RUN = 10_000
-"""Steps beyond which "auto" takes SGD."""
+"""With more steps than this "auto" means SGD."""
 
 _BatchNorm = nn.modules.batchnorm._BatchNorm
 _NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
@@ -26,7 +26,7 @@ _SECOND_BETA = 0.999
 
 @dataclass(frozen=True)
 class Optimization:
-    """What "auto" came to, or what the recipe says.
+    """The optimiser's settings: the recipe's, or the published choice for "auto".
 
     Attributes:
         name: "sgd", with Nesterov's momentum, or "adamw".
@@ -42,19 +42,19 @@ class Optimization:
 
 
 def freeze(network: Network, prefixes: Sequence[str], *, norms: bool = False) -> tuple[str, ...]:
-    """Stop layers from learning, and put the network into training mode by :func:`set_training_mode`.
+    """Exclude layers from training, and put the network into training mode by :func:`set_training_mode`.
 
     Args:
         network: its parameters' ``requires_grad`` is set.
-        prefixes: beginnings of names, in whole parts: "neck.down_p4" is also "neck.down_p4.conv", and not
-            "neck.down_p41". A whole name such as "backbone.stem.bn.bias" will do, too.
-        norms: keep the statistics of every batch norm. Their weights and biases learn all the same.
+        prefixes: beginnings of names, in whole parts: "neck.down_p4" also means "neck.down_p4.conv", but not
+            "neck.down_p41". A whole name such as "backbone.stem.bn.bias" is allowed, too.
+        norms: keep the statistics of every batch norm. Their weights and biases are trained nevertheless.
 
     Returns:
-        Names of the parameters that do not learn.
+        Names of the parameters that are not trained.
 
     Raises:
-        OptionError: a prefix begins the name of no parameter; names of layers like it are given.
+        OptionError: no parameter's name begins with a prefix; the message has similar names.
     """
     named = dict(network.named_parameters())
     for prefix in prefixes:
@@ -68,14 +68,9 @@ def freeze(network: Network, prefixes: Sequence[str], *, norms: bool = False) ->
 
 
 def set_training_mode(network: Network, prefixes: Sequence[str], *, norms: bool = False) -> None:
-    """Put a network into training mode, all but the batch norms whose statistics shall stay.
+    """Put a network into training mode, except the batch norms whose statistics must not change.
 
-    To be called again wherever ``network.train()`` would be, which wakes them all.
-
-    Args:
-        network: as given to :func:`freeze`; likewise ``prefixes`` and ``norms``.
-        prefixes: see ``network``.
-        norms: see ``network``.
+    Call it instead of ``network.train()``, which would include them. Arguments are those of :func:`freeze`.
     """
     network.train()
     for name, module in network.named_modules():
@@ -87,13 +82,13 @@ def choose_optimization(recipe: Recipe, *, steps: int, classes: int) -> Optimiza
     """The recipe's optimiser, or for "auto" the published choice.
 
     Args:
-        recipe: its ``learning_rate`` and ``momentum`` are set aside by "auto".
-        steps: of the optimiser in the whole run.
+        recipe: with "auto", its ``learning_rate`` and ``momentum`` are not used.
+        steps: number of optimiser steps in the whole training.
         classes: number of classes; "auto" gives AdamW a lower rate where there are many.
     """
     if recipe.optimizer == "sgd":
         return Optimization("sgd", recipe.learning_rate, recipe.momentum, recipe.warmup_bias_rate)
-    # AdamW moves every number by about its rate, however small the gradient: biases would jump at first.
+    # AdamW changes every number by about its rate, however small the gradient: biases would change too fast.
     if recipe.optimizer == "adamw":
         return Optimization("adamw", recipe.learning_rate, recipe.momentum, 0.0)
     if steps > LONG_RUN:
@@ -102,16 +97,16 @@ def choose_optimization(recipe: Recipe, *, steps: int, classes: int) -> Optimiza
 
 
 def make_optimizer(network: Network, recipe: Recipe, *, steps: int) -> tuple[Optimizer, Optimization]:
-    """A new optimiser of the parameters that learn, in the groups of :data:`KINDS`.
+    """A new optimiser of the trained parameters, in the groups of :data:`KINDS`.
 
     The groups' rates are those after warm-up; :func:`lucidbox.train.schedule.apply` sets them before each step.
 
     Args:
-        network: where it will be trained: frozen, on its device. The parameters' order in memory is free, also
-            of gradients and of restored state.
-        recipe: "auto" is resolved here. Weight decay is scaled by the pictures of a step over ``nominal_batch``,
-            which is 1 where batches add up to that evenly.
-        steps: of the optimiser in the whole run.
+        network: on its device, with layers frozen. Parameters, gradients and restored state may have any memory
+            layout.
+        recipe: "auto" is resolved here. Weight decay is scaled by the images of a step over ``nominal_batch``,
+            which is 1 if ``batch`` divides that.
+        steps: number of optimiser steps in the whole training.
 
     Raises:
         OptionError: every parameter is frozen.
@@ -126,7 +121,7 @@ def make_optimizer(network: Network, recipe: Recipe, *, steps: int) -> tuple[Opt
         {"params": members[kind], "kind": kind, "weight_decay": decay if kind == "weights" else 0.0}
         for kind in KINDS
     ]
-    # Fused kernels pass over memory once: three times as fast as the others on two cores.
+    # Fused kernels are three times as fast as the others on two cores.
     optimizer: Optimizer
     if chosen.name == "sgd":
         nesterov = chosen.momentum > 0  # torch allows Nesterov's form with a momentum only
@@ -141,7 +136,7 @@ def make_optimizer(network: Network, recipe: Recipe, *, steps: int) -> tuple[Opt
 
 
 def _members(network: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The learning parameters of each kind; a norm's bias is a bias."""
+    """The trained parameters of each kind; a norm's bias is a bias."""
     members: dict[str, list[nn.Parameter]] = {kind: [] for kind in KINDS}
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -152,10 +147,10 @@ def _members(network: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def _align(optimizer: Optimizer, *_: object) -> None:
-    """Bring gradients and state into the parameters' order in memory.
+    """Give gradients and state the parameters' memory layout.
 
-    On processors fused kernels go through memory without asking for strides: a gradient in another order (made
-    by hand, or read from a file for a network in channels_last) would silently move the wrong numbers.
+    On processors fused kernels ignore strides: a gradient of another layout (made by hand, or read from a file
+    for a network in channels_last) would silently change the wrong numbers.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -168,12 +163,10 @@ def _align(optimizer: Optimizer, *_: object) -> None:
 
 
 def _same_order(first: Tensor, second: Tensor) -> bool:
-    """Whether two tensors of one shape have their numbers in the same order in memory."""
-    if first.stride() == second.stride():
-        return True
-    # The step along a dimension of one is never taken.
-    steps = zip(first.shape, first.stride(), second.stride(), strict=True)
-    return all(one == other for length, one, other in steps if length > 1)
+    """Whether two tensors of one shape have the same memory layout."""
+    # The stride along a dimension of length one does not matter.
+    strides = zip(first.shape, first.stride(), second.stride(), strict=True)
+    return first.stride() == second.stride() or all(a == b for length, a, b in strides if length > 1)
 
 
 def _begins(name: str, prefix: str) -> bool:

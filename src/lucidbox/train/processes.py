@@ -1,4 +1,4 @@
-"""Several processes that train one network, as ``torchrun`` starts them; or just this one."""
+"""Several processes that train one network, as ``torchrun`` starts them, or only this one."""
 
 import os
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from lucidbox.core.array_types import Float
 from lucidbox.core.errors import OptionError
 
 PATIENCE = timedelta(hours=12)
-"""How long processes wait for each other: the first may be making a cache of pictures."""
+"""How long processes wait for each other; long, because the first may be making a cache of images."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,13 @@ class Processes:
     """This process among those that train together.
 
     Attributes:
-        rank: its number; 0 writes files and speaks.
-        count: how many there are.
+        rank: its number, from 0.
+        count: number of processes.
         device: what it computes on.
+
+    Example:
+        >>> processes = join("cuda")
+        >>> total = processes.sum(torch.tensor([1.0], device=processes.device))
     """
 
     rank: int
@@ -32,7 +36,7 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes files and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def sum(self, amounts: Tensor) -> Tensor:
@@ -55,13 +59,13 @@ class Processes:
             part.copy_(summed.view_as(part))
 
     def agree(self, tensors: Iterable[Tensor]) -> None:
-        """Give every process the first one's numbers in these tensors."""
+        """Copy the first process's values of these tensors into all processes."""
         if self.count > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor, 0)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any process; all of them wait here."""
+        """Whether the flag is true in any process; all processes must call this and wait for each other."""
         if self.count == 1:
             return flag
         return bool(self.sum(torch.tensor([float(flag)], device=self.device))[0] > 0)
@@ -82,13 +86,13 @@ class Processes:
         return np.concatenate([part[:n].cpu().numpy() for part, n in zip(gathered, counts, strict=True)])
 
     def leave(self) -> None:
-        """End the work in common."""
+        """End the communication with the other processes."""
         if self.count > 1:
             distributed.destroy_process_group()
 
 
 def join(device: str = "auto") -> Processes:
-    """This process, joined to the others where ``torchrun`` started several.
+    """This process, connected to the others if ``torchrun`` started several.
 
     Args:
         device: "auto" (a graphics card if there is one), "cpu", "cuda" or "cuda:1".

@@ -1,9 +1,10 @@
-"""Everything that decides how a network is trained, in one frozen, checked, storable value."""
+"""All settings of a training, in one frozen value that is checked and can be stored."""
 
 import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -26,37 +27,39 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The defaults are the published ones; every value is also a key of a recipe file.
+    """The settings of a training. The defaults are the published ones; every value is also a key of a recipe file.
 
-    Lengths of time are in epochs, rates per optimiser step, probabilities and shares from 0 to 1.
+    Durations are in epochs, rates per optimiser step, probabilities and shares from 0 to 1.
 
     Attributes:
-        epochs: passes over the pictures.
+        epochs: passes over the images.
         size: side of the square network input, pixels, a multiple of 32.
-        batch: pictures of one forward pass, over all processes.
-        nominal_batch: pictures of one optimiser step: gradients are accumulated until there are as many.
-            Weight decay is meant for it.
+        batch: images of one forward pass, over all processes.
+        nominal_batch: images of one optimiser step: gradients are accumulated until there are as many.
+            ``weight_decay`` is for this number.
         optimizer: "sgd" (Nesterov), "adamw", or "auto": AdamW with a rate for the number of classes in
-            runs of up to 10,000 steps, else SGD at 0.01.
+            trainings of up to 10,000 steps, else SGD at 0.01.
         learning_rate: highest rate, after warm-up. "auto" sets its own.
         final_rate: last rate, as a share of ``learning_rate``.
         schedule: how the rate falls, "linear" or "cosine".
         momentum: of SGD; the first beta of AdamW.
-        weight_decay: of weights, not of norms and biases; for a batch of ``nominal_batch``.
+        weight_decay: decay of weights, not of norms and biases.
         warmup_epochs: rates and momentum rise over this time, and over 100 batches at least.
         warmup_momentum: momentum at the start.
         warmup_bias_rate: rate of biases at the start, with SGD; with AdamW it is 0.
         clip: largest norm of all gradients together; 0 for no limit.
         box_gain, class_gain, dfl_gain: weights of the loss's parts.
-        ema_decay: of the exponential moving average of weights, which is what is validated and kept.
+        ema_decay: decay of the exponential moving average of weights, which is what is validated and saved. The
+            statistics of its batch norms are measured after every epoch.
         ema_ramp: steps over which that decay is approached: decay · (1 − e^(−step / ramp)).
-        patience: stop after so many epochs without a better AP; 0 for never.
+        patience: stop after this number of epochs without a better AP, counted from the first AP above 0; 0 for
+            never.
         validate_every: epochs between validations. The last epoch is always validated.
         checkpoint_minutes: also save within an epoch, this often; 0 saves after epochs only.
-        mosaic: probability of four pictures in one.
-        close_mosaic: epochs at the end that go without mosaic, mixup and copy-paste.
-        mixup: probability of two pictures blended.
-        copy_paste: probability of pasting boxes of another picture.
+        mosaic: probability of combining four images into one.
+        close_mosaic: epochs at the end without mosaic, mixup and copy-paste.
+        mixup: probability of blending two images.
+        copy_paste: probability of pasting boxes of another image.
         hue, saturation, value: largest change, as shares.
         translate: largest shift, as a share of ``size``.
         scale: largest change of scale: factors from 1 − scale to 1 + scale.
@@ -65,14 +68,17 @@ class Recipe:
         flip_horizontal, flip_vertical: probabilities.
         multi_scale: batches are resized to sides from (1 − this) to (1 + this) of ``size``; 0 for never.
         precision: "fp32", "bf16", "fp16" (graphics cards), or "auto": bf16 where the hardware computes it.
-        freeze: beginnings of the names of layers that shall not learn, such as "backbone" or "neck.down_p4".
+        freeze: beginnings of the names of layers that are not trained, such as "backbone" or "neck.down_p4".
         freeze_norms: keep the statistics of all batch norms as they are.
-        workers: processes that prepare pictures; 0 prepares them between steps.
-        cache_gb: gigabytes of decoded pictures that may be kept on disk, memory-mapped.
-        seed: of everything random. On one processor the same seed and recipe give the same weights.
-        teacher: ONNX file of a YOLOX detector whose answers are learnt besides; "" for none. It knows COCO's 80
-            classes; those to be learnt must be some of them, by name.
-        teacher_gain: weight of that.
+        workers: processes that prepare images; 0 prepares them between steps.
+        cache_gb: gigabytes of decoded images that may be kept on disk, memory-mapped.
+        seed: seed of all random numbers. On one processor the same seed and recipe give the same weights.
+        teacher: ONNX file of a YOLOX detector whose predictions are learnt besides the truth; "" for none. It has
+            COCO's 80 classes, and all classes to learn must be among them, by name.
+        teacher_gain: weight of the loss against the teacher's predictions.
+
+    Example:
+        >>> Recipe(epochs=50, batch=32).to_toml()
     """
 
     epochs: int = 100
@@ -134,21 +140,21 @@ class Recipe:
             )
 
     def changed(self, changes: Mapping[str, Any]) -> "Recipe":
-        """With some values changed.
+        """A copy with some values changed.
 
         Raises:
-            OptionError: a key is unknown (near ones are named), or a value cannot be.
+            OptionError: a key is unknown (the message has similar ones), or a value is wrong.
         """
         known = [field.name for field in fields(self)]
         for key in changes:
             if key not in known:
                 raise OptionError(f"recipe: unknown key {key!r}; {_nearest(key, known)}")
-        # TOML and JSON have whole numbers where fractions are meant, and lists where tuples are.
+        # TOML and JSON may have whole numbers for floats, and have lists for tuples.
         types = {field.name: field.type for field in fields(self)}
         return replace(self, **{key: _converted(types[key], value) for key, value in changes.items()})
 
     def to_dict(self) -> dict[str, Any]:
-        """Every key and value; lists for tuples, as TOML and JSON have them."""
+        """Every key and value, with lists instead of tuples, for TOML and JSON."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def to_toml(self) -> str:
@@ -157,10 +163,10 @@ class Recipe:
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """A recipe file; keys that it does not have are the defaults.
+    """Read a recipe file; keys that it lacks have their defaults.
 
     Raises:
-        OptionError: there is no such file, it is not TOML, or a key or value is refused.
+        OptionError: there is no such file, it is not TOML, or a key or value is wrong.
     """
     try:
         document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -174,7 +180,7 @@ def read_recipe(path: str | Path) -> Recipe:
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Key and value of ``key=value``, the value written as in TOML; quotes around one word may be left out.
+    """Key and value of ``key=value``, the value written as in TOML; quotes around a single word are optional.
 
     Raises:
         OptionError: there is no "=".
@@ -193,14 +199,14 @@ def _check(key: str, kind: Any, value: Any) -> None:
         if value not in get_args(kind):
             raise OptionError(f"recipe: {key} {value!r} is not one of {', '.join(get_args(kind))}")
     elif kind == tuple[str, ...]:
-        if not (isinstance(value, tuple) and all(isinstance(one, str) and one for one in value)):
+        if not (isinstance(value, tuple) and all(isinstance(name, str) and name for name in value)):
             raise OptionError(f"recipe: {key} {value!r} must be a list of names in quotes")
     elif type(value) is not kind:
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
         raise OptionError(f"recipe: {key} {value!r} must be {words[kind]}")
     elif key in _RANGES:
         low, high = _RANGES[key]
-        if not low <= value <= high:  # written so that a NaN fails too
+        if not low <= value <= high:  # in this form a NaN is refused, too
             raise OptionError(f"recipe: {key} {value!r} is out of range: {low:g} to {high:g}")
 
 
@@ -215,8 +221,6 @@ def _converted(kind: Any, value: Any) -> Any:
 
 
 def _nearest(key: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
     near = get_close_matches(key, known, n=3)
     return f"do you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
 

@@ -1,4 +1,4 @@
-"""What is written down as a training goes: every batch, every epoch."""
+"""The tables that a training writes: a row for every batch, a row for every epoch."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lucidbox.core.errors import OutputError
-from lucidbox.train.logs import StepLog, open_logs
+from lucidbox.train.csv_table import CsvTable
+from lucidbox.train.logs import open_logs
 from lucidbox.train.train_step import Losses
 
 
@@ -18,11 +19,11 @@ class EpochRow:
     Attributes:
         epoch: from 1.
         boxes, classes, distributions, teacher: mean losses.
-        ap, ap50: of the average's weights on the validation pictures; NaN where it was not validated.
+        ap, ap50: accuracy of the averaged weights on the validation images; NaN where it was not validated.
         rate: learning rate of weights at the end.
-        seconds: it took, validation included.
-        pictures_per_second: while learning.
-        waiting: share of that time spent waiting for pictures.
+        seconds: duration, validation included.
+        pictures_per_second: speed of training.
+        waiting: share of the training time spent waiting for images.
     """
 
     epoch: int
@@ -39,15 +40,15 @@ class EpochRow:
 
 
 class Records:
-    """``losses.csv``, ``metrics.csv``, and the logs asked for besides.
+    """Writes ``losses.csv``, ``metrics.csv``, and further logs.
 
-    A resumed training goes on after its checkpoint: what was written later, before it was killed, is cut off.
+    A resumed training continues after its checkpoint: rows that were written later are removed.
 
     Args:
-        folder: of the training.
+        folder: the training's folder.
         names: logs besides the CSV files.
-        recipe: to be logged, where a log takes such.
-        batches: of a resumed training, done so far: they stay in ``losses.csv``; None for a new one.
+        recipe: given to logs that show parameters.
+        batches: batches of a resumed training that stay in ``losses.csv``; None for a new one.
         epochs: likewise, in ``metrics.csv``.
 
     Raises:
@@ -64,36 +65,36 @@ class Records:
         epochs: int | None,
     ) -> None:
         self._logs = list(open_logs(("csv", *names), folder, recipe, keep_until=epochs))
-        self._losses = StepLog(folder / "losses.csv", keep_until=batches)
+        self._losses = CsvTable(folder / "losses.csv", keep_until=batches, rows_at_once=50)
 
     def batch(self, number: int, epoch: int, losses: Losses) -> None:
-        """Batch ``number`` of the training, from 1, in ``epoch``, from 1."""
+        """Record batch ``number`` of the training, from 1, in ``epoch``, from 1."""
         names = ("boxes", "classes", "distributions", "teacher")
-        self._losses.write(number, epoch, dict(zip(names, losses.parts, strict=True)))
+        self._losses.add({"step": number, "epoch": epoch, **dict(zip(names, losses.parts, strict=True))})
 
     def epoch(self, row: EpochRow) -> list[OutputError]:
-        """An epoch. A log for another program that fails is given up, and its error returned.
+        """Record an epoch. A log besides the CSV files that fails is not used any more, and its error returned.
 
         Raises:
             OutputError: ``metrics.csv`` cannot be written.
         """
         csv, *others = self._logs
-        csv.epoch(asdict(row))
+        csv.add(asdict(row))
         failures = []
         for log in others:
             try:
-                log.epoch(asdict(row))
+                log.add(asdict(row))
             except OutputError as error:
                 failures.append(error)
                 self._logs.remove(log)
         return failures
 
     def flush(self) -> None:
-        """Make sure that what a checkpoint will go on from is on disk."""
+        """Write waiting rows to the disk, before a checkpoint is saved that continues after them."""
         self._losses.flush()
 
     def close(self) -> None:
-        """End all logs."""
+        """Close all logs."""
         with ExitStack() as stack:  # all are closed, also where one fails
             for log in self._logs:
                 stack.callback(log.close)

@@ -1,4 +1,4 @@
-"""The folder that a training fills. Only the first of several processes writes."""
+"""The files that a training writes into its folder. Only the first of several processes writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ BEST, LAST = "best.safetensors", "last.safetensors"
 
 @dataclass(frozen=True)
 class Origin:
-    """What weights files say about themselves.
+    """What is written into weights files besides the numbers.
 
     Attributes:
         names: class names.
-        size: longer side of the pictures it is trained for, pixels.
-        licence: under which the weights may be used.
+        size: longer side of the images that the network is trained for, pixels.
+        licence: the licence of the weights.
         provenance: where they come from, in words.
     """
 
@@ -36,24 +36,27 @@ class Origin:
 
 @dataclass(frozen=True)
 class Results:
-    """Names of what is written, and how.
+    """The files of one training.
 
     Attributes:
-        folder: of the training.
+        folder: the training's folder.
+
+    Example:
+        >>> Results(Path("runs/first")).begin(Recipe(epochs=50))
     """
 
     folder: Path
 
     @property
     def checkpoint(self) -> Path:
-        """All that is needed to go on."""
+        """The file with which the training is resumed."""
         return self.folder / CHECKPOINT
 
     def begin(self, recipe: Recipe) -> None:
         """Make the folder and write the recipe.
 
         Raises:
-            OptionError: the folder holds something: a training is never written over another.
+            OptionError: the folder is not empty: a training never overwrites another.
             OutputError: it cannot be written.
         """
         try:
@@ -73,7 +76,7 @@ class Results:
             weights_files.write(weights, self.folder / name)
 
     def save_refused(self, batch: Batch, number: int, rank: int) -> Path:
-        """Write a process's part of a batch that cannot be learnt from, as arrays; returns the file.
+        """Write a process's part of a batch whose loss is not finite, as arrays; returns the file.
 
         Raises:
             OutputError: it cannot be written.

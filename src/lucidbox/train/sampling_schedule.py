@@ -1,7 +1,7 @@
-"""Which picture is seen when, and what is done to it: fixed by a seed. No torch.
+"""The order of the images in a training, and their augmentation, both determined by a seed. No torch.
 
-Every picture of every batch has a number of its own, its place in the whole training; what happens to it is drawn
-from (seed, place). So any worker of any process can prepare it, at any time, with the same result.
+Every image of every batch has its own index in the whole training, and the random numbers of its augmentation
+depend on (seed, index) alone. So any worker of any process can prepare it, at any time, with the same result.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from lucidbox.core.array_types import Int
 from lucidbox.core.errors import ImageError, OptionError
 
 ORDER, AUGMENTATION = 0, 1
-"""Streams of random numbers: the order of an epoch's pictures, and what is done to each."""
+"""Streams of random numbers: one for the order of an epoch's images, one for their augmentation."""
 
 
 class SampleIndex(NamedTuple):
-    """One picture's place in a training.
+    """The index of one image in a training.
 
     Attributes:
-        epoch: from 0.
-        position: in the epoch.
+        epoch: the epoch, from 0.
+        position: its position in the epoch.
         picture: its number in the data set.
         mixing: whether it may be mixed with others (mosaic, mixup, copy-paste).
     """
@@ -37,21 +37,25 @@ class SampleIndex(NamedTuple):
 
 @dataclass(frozen=True)
 class SamplingSchedule:
-    """Which picture is seen when.
+    """The order of the images in a training.
 
-    An epoch is a new random order of all pictures; its last batch is filled up from its beginning.
+    An epoch is a new random order of all images; its last batch is filled up from its beginning.
 
     Attributes:
-        pictures: of the data set.
-        batch: pictures of a batch, over all processes.
-        epochs: of the whole training.
-        mixed_epochs: the first so many may mix pictures.
-        seed: of the order and of augmentation.
-        rank: which process this is.
-        processes: how many there are; each takes an equal part of every batch.
+        pictures: number of images in the data set.
+        batch: images in a batch, over all processes.
+        epochs: epochs of the whole training.
+        mixed_epochs: number of epochs, from the first, in which images may be mixed.
+        seed: seed of the order and of the augmentation.
+        rank: number of this process.
+        processes: number of processes; each has an equal part of every batch.
 
     Raises:
-        OptionError: the batch cannot be shared equally.
+        OptionError: the batch cannot be divided equally.
+
+    Example:
+        >>> plan = SamplingSchedule(pictures=100, batch=16, epochs=3, mixed_epochs=2, seed=0)
+        >>> next(plan.places(0))[0]     # the first image of the first batch
     """
 
     pictures: int
@@ -68,11 +72,11 @@ class SamplingSchedule:
 
     @property
     def batches(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         return -(-self.pictures // self.batch)
 
     def order(self, epoch: int) -> Int[np.ndarray, "batches b"]:
-        """Pictures of each batch of an epoch, over all processes."""
+        """The images of each batch of an epoch, over all processes."""
         shuffled = np.random.default_rng((self.seed, ORDER, epoch)).permutation(self.pictures)
         return np.resize(shuffled, (self.batches, self.batch))
 
@@ -90,7 +94,7 @@ class SamplingSchedule:
 
 
 class Prepared(NamedTuple):
-    """A sample, the picture it is of, and what could not be read on the way."""
+    """A sample, the number of its image, and messages about images that could not be read."""
 
     sample: Sample
     picture: int
@@ -98,12 +102,12 @@ class Prepared(NamedTuple):
 
 
 def prepare(augmenter: Augmenter, place: SampleIndex, pictures: int, seed: int) -> Prepared:
-    """One picture; where it or one that is mixed in cannot be read, the next takes its place.
+    """The sample at one index; if the image or one that is mixed in cannot be read, that of the next image.
 
-    A file that breaks in the middle of a week's training must not end it, but never goes unsaid.
+    A file that becomes unreadable must not end a long training, but is always reported.
 
     Raises:
-        ImageError: ten in a row cannot be read: the disk, not a file, is broken.
+        ImageError: ten in a row cannot be read, so the disk and not a file must be broken.
     """
     failures: list[str] = []
     for attempt in range(10):

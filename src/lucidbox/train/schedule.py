@@ -1,7 +1,4 @@
-"""Rates over the run: warm-up, then a falling learning rate. Pure functions of the batch's number.
-
-So a resumed run needs to know only which batch comes next.
-"""
+"""Learning rates over a training: warm-up, then a falling rate. All are functions of the batch's number."""
 
 import math
 from dataclasses import dataclass
@@ -12,18 +9,18 @@ from lucidbox.train.optimizer import Optimization
 from lucidbox.train.recipe import Recipe
 
 SHORTEST_WARMUP = 100
-"""Batches that warm-up lasts at least, where there is one."""
+"""Least number of batches of a warm-up."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What holds for one batch.
+    """The rates for one batch.
 
     Attributes:
-        learning_rate: of weights and norms.
+        learning_rate: learning rate of weights and norms.
         bias_rate: learning rate of biases.
-        momentum: of SGD; AdamW's betas do not change.
-        accumulate: batches whose gradients make one optimiser step.
+        momentum: momentum of SGD; AdamW's betas do not change.
+        accumulate: number of batches whose gradients make one optimiser step.
     """
 
     learning_rate: float
@@ -33,16 +30,16 @@ class Rates:
 
 
 def rates(recipe: Recipe, optimization: Optimization, number: int, batches: int) -> Rates:
-    """What holds for one batch of the run.
+    """The rates for one batch of a training.
 
-    Over warm-up everything rises evenly from batch to batch: the learning rate from 0 (of biases from their own
-    first rate) to what the batch's epoch has, momentum from its first value, accumulation from 1.
+    In the warm-up everything rises linearly from batch to batch: the learning rate from 0 (for biases from their
+    own first rate) to that of the batch's epoch, momentum from its first value, accumulation from 1.
 
     Args:
-        recipe: the run's.
-        optimization: what the optimiser was made with; see :func:`lucidbox.train.optimizer.make_optimizer`.
-        number: of the batch in the run, from 0.
-        batches: of one epoch, at least 1.
+        recipe: the training's recipe.
+        optimization: from :func:`lucidbox.train.optimizer.make_optimizer`.
+        number: number of the batch in the training, from 0.
+        batches: batches in an epoch, at least 1.
     """
     peak = optimization.learning_rate * decay(recipe, number // batches)
     warmup = warmup_batches(recipe, batches)
@@ -57,7 +54,7 @@ def rates(recipe: Recipe, optimization: Optimization, number: int, batches: int)
 
 
 def decay(recipe: Recipe, epoch: int) -> float:
-    """An epoch's share of the highest rate: 1 at first; ``final_rate`` is for the epoch after the last."""
+    """An epoch's share of the highest rate: 1 at first; ``final_rate`` belongs to the epoch after the last."""
     gone = epoch / recipe.epochs
     if recipe.schedule == "cosine":
         gone = (1 - math.cos(math.pi * gone)) / 2
@@ -65,12 +62,7 @@ def decay(recipe: Recipe, epoch: int) -> float:
 
 
 def warmup_batches(recipe: Recipe, batches: int) -> int:
-    """Batches of warm-up: ``warmup_epochs``, and 100 at least, however short the run; 0 if that is 0.
-
-    Args:
-        recipe: the run's.
-        batches: of one epoch.
-    """
+    """Batches of the warm-up: those of ``warmup_epochs``, at least 100; 0 without warm-up."""
     return max(round(recipe.warmup_epochs * batches), SHORTEST_WARMUP) if recipe.warmup_epochs else 0
 
 
@@ -78,11 +70,11 @@ def apply(optimizer: Optimizer, rates: Rates) -> None:
     """Set rates and momentum of an optimiser of :func:`lucidbox.train.optimizer.make_optimizer`."""
     for group in optimizer.param_groups:
         group["lr"] = rates.bias_rate if group["kind"] == "biases" else rates.learning_rate
-        # AdamW corrects its running means for one constant beta: that one is left as it is.
+        # AdamW corrects its running means for one constant beta, which must not change.
         if "momentum" in group:
             group["momentum"] = rates.momentum
 
 
 def _between(start: float, end: float, share: float) -> float:
-    """From start to end, exact at both: rates after warm-up are the very numbers of the recipe."""
+    """Linear from start to end; exactly ``end`` at the end, so that the recipe's rates are not rounded."""
     return end if share >= 1 else start + (end - start) * share

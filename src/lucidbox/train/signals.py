@@ -1,4 +1,4 @@
-"""Being told to stop, and stopping where all can be saved."""
+"""Ctrl-C and other signals that ask a training to stop, turned into a flag."""
 
 import signal
 import threading
@@ -12,9 +12,9 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 @dataclass
 class Interruption:
-    """Whether someone asked to stop; a second Ctrl-C ends the program at once.
+    """Whether a signal has asked to stop; a second Ctrl-C ends the program at once.
 
-    Other signals may well come in pairs: a terminal that closes and its shell both send one.
+    A second signal of another kind does not: a terminal that closes and its shell both send one.
     """
 
     wanted: bool = False
@@ -27,7 +27,7 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """In the block, Ctrl-C, SIGTERM and SIGHUP only leave word of themselves; in the main thread, that is."""
+    """In the block, Ctrl-C, SIGTERM and SIGHUP only set a flag; outside the main thread nothing changes."""
     asked = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield asked

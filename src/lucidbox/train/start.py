@@ -20,10 +20,10 @@ class Start:
     """A network about to be trained.
 
     Attributes:
-        network: of the data set's classes, on the processor.
-        licence: of the weights it has; whoever trains from random ones may state their own.
+        network: a network with the data set's classes, on the processor.
+        licence: the licence of its weights; for random ones it is not stated.
         provenance: where its weights come from, in words.
-        notes: what the user should know, in sentences.
+        notes: sentences for the user.
     """
 
     network: Network
@@ -104,7 +104,7 @@ def _rows_are_classes(name: str) -> bool:
 
 
 def _folded(network: nn.Module, path: Path) -> tuple[str, ...]:
-    """A note where batch norms were folded into convolutions: statistics of batches would wreck such a network."""
+    """A note if batch norms were folded into convolutions: statistics of batches would destroy such a network."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if norms and all(_does_nothing(norm) for norm in norms):
         return (
@@ -115,6 +115,6 @@ def _folded(network: nn.Module, path: Path) -> tuple[str, ...]:
 
 
 def _does_nothing(norm: nn.BatchNorm2d) -> bool:
-    """Whether a norm only adds its bias, as those of our ONNX files do. One never trained has a variance of 1."""
+    """Whether a norm only adds its bias, as those of our ONNX files do. An untrained one has a variance of 1."""
     mean, variance = norm.running_mean, norm.running_var
     return mean is not None and variance is not None and not mean.any() and bool((variance < 1).all())

@@ -1,7 +1,7 @@
-"""A teacher: a finished YOLOX detector, whose answers a network learns anchor by anchor, besides the truth.
+"""Distillation: a trained YOLOX detector, the teacher, whose predictions a network learns besides the truth.
 
-A few thousand annotated pictures say little. A teacher says, of every augmented picture, how likely each
-class is in every cell. It knows no recipe and no loop.
+A few thousand annotated images contain little information. For every augmented image, the teacher predicts how
+likely each class is in every cell.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,52 +22,56 @@ from lucidbox.train.assigner import Assignment
 from lucidbox.train.losses import Gains, Loss, assigned_loss, one_process
 
 PUBLISHED = Gains()
-"""Weights of the loss's parts: those for the truth, so that the teacher's share is one number."""
+"""Weights of the loss's parts, the same as for the truth."""
 
-LARGEST = 10.0
-"""Highest logarithm of a side, in cells, that is believed: larger ones would end in infinite boxes."""
+_LARGEST = 10.0
+"""Highest logarithm of a side, in cells; larger ones are lowered to it, so that no box is infinite."""
 
 BELIEVED = 0.05
-"""Boxes are learnt where the teacher's best score is higher; the many below would cost time and weigh little."""
+"""Boxes are learnt where the teacher's best score is higher; the many others cost time and have little weight."""
 
 OFFSETS = 5
 """Numbers before the classes of an anchor: centre x and y, logarithms of width and height, objectness."""
 
 
 class Teacher:
-    """Answers of a YOLOX detector of COCO's 80 classes, from the ONNX file its authors' tools export.
+    """A YOLOX detector of COCO's 80 classes, from the ONNX file that its authors' tools export.
 
-    Such a file takes BGR from 0 to 255 and says, for each anchor, its centre's distance from the cell's left
-    top corner and the logarithms of its sides, in cells, then the probabilities of an object and of each
-    class, if there is one ("YOLOX", arXiv 2107.08430). Its levels, strides and rows are ours. It was exported
-    for one size and one picture; here it takes any.
+    Such a file takes BGR from 0 to 255 and gives, for each anchor, its centre's distance from the cell's left
+    top corner and the logarithms of its sides, in cells, then the probability of an object and, if there is one,
+    of each class ("YOLOX", arXiv 2107.08430). Its levels, strides and order of anchors are ours. It was exported
+    for one size and one image; here it takes any.
 
     Not for several threads at once. Make it in the process that uses it.
 
     Args:
         path: the file.
-        names: classes of the network that learns, all of them COCO's; in any order, and not all need be there.
-        threads: most threads to use; None leaves it to OpenVINO.
+        names: classes of the network that learns: some of COCO's, in any order.
+        threads: largest number of threads; None for OpenVINO's choice.
 
     Raises:
         OptionError: there is no such file, or a class is not COCO's.
         WeightsError: the file is not such a detector.
+
+    Example:
+        >>> teacher = Teacher(Path("yolox_s.onnx"), data.names)
+        >>> loss = distillation_loss(network(images), teacher(pixels), size=(640, 640))
     """
 
     def __init__(self, path: Path, names: Sequence[str], threads: int | None = None) -> None:
         columns = _columns(names)
-        # All in their own order is how it usually is, and needs no copy.
+        # A slice needs no copy; usually all classes are there in COCO's order.
         self._columns = slice(None) if columns == list(range(len(COCO_NAMES))) else columns
         self._model = _compiled(path, threads)
 
     def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> DecodedPredictions:
-        """What the teacher sees, one anchor for each of the learner's.
+        """The teacher's predictions, for the same anchors as those of the network that learns.
 
         Args:
             images: RGB, height and width in multiples of 32.
 
         Returns:
-            DecodedPredictions for the learner's classes, where ``images`` lie. A score is the probability that
+            Predictions for the network's classes, on the device of ``images``. A score is the probability that
             there is an object and that it is of the class.
 
         Raises:
@@ -91,15 +95,15 @@ def distillation_loss(
     bins: int = BINS,
     sum_over_processes: Callable[[Tensor], Tensor] = one_process,
 ) -> Loss:
-    """How far a network's answers are from the teacher's: the detection loss of what the teacher believes.
+    """The detection loss of a network with the teacher's predictions as targets.
 
-    The teacher's scores are the soft targets of all anchors and classes, and its boxes those of the anchors
-    where it sees something, weighted by its score: a box that it does not believe in teaches nothing. All are
-    divided by the sum of its scores, or by 1 if that is less. Computed in float32 at least.
+    The teacher's scores are the soft targets of all anchors and classes. Its boxes are the targets of the anchors
+    where its best score is above :data:`BELIEVED`, weighted by its scores. All are divided by the sum of its
+    scores, or by 1 if that is less. Computed in float32 at least.
 
     Args:
         logits: the network's output.
-        answers: of the teacher, for the same pictures.
+        answers: the teacher's predictions for the same images.
         size: height and width of the network's input, in pixels.
         gains: weights of the three parts.
         strides: input pixels per cell of each level.
@@ -107,53 +111,53 @@ def distillation_loss(
         sum_over_processes: as for :func:`lucidbox.train.losses.detection_loss`.
 
     Returns:
-        The loss to add to that of the truth, and what each anchor was to learn.
+        The loss to add to that of the truth, and the targets of each anchor.
     """
     precision = torch.promote_types(logits.boxes.dtype, torch.float32)
     logits = Logits(logits.boxes.to(precision), logits.classes.to(precision))
-    # Boxes only: probabilities of no class are decoded.
+    # Only boxes are decoded: the classes are an empty slice.
     predictions: DecodedPredictions = Decoder(strides, bins)(Logits(logits.boxes, logits.classes[:, :0]), *size)
     grids = [(size[0] // stride, size[1] // stride) for stride in strides]
     anchors = anchor_points(grids, strides, logits.boxes.device)
     agreement = (logits.classes * answers.scores.transpose(1, 2)).sum()
     return assigned_loss(
-        logits, predictions.boxes, anchors, _lesson(answers), agreement, gains, sum_over_processes
+        logits, predictions.boxes, anchors, _targets(answers), agreement, gains, sum_over_processes
     )
 
 
 def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> DecodedPredictions:
-    """YOLOX's raw numbers as boxes in pixels of its input, and probabilities.
+    """YOLOX's raw output as boxes in pixels of its input, and probabilities.
 
     Args:
-        output: five numbers for the box and its objectness, then one for each class.
-        height: of the input, in pixels.
-        width: of the input, in pixels.
+        output: for each anchor five numbers for the box and its objectness, then one for each class.
+        height: the input's height in pixels.
+        width: the input's width in pixels.
     """
     anchors = anchor_points([(height // stride, width // stride) for stride in STRIDES], STRIDES, output.device)
     strides = anchors.strides[:, None]
     # Ours are the centres of cells; YOLOX counts from their left top corners.
     centres = anchors.points + (output[..., :2] - 0.5) * strides
-    halves = output[..., 2:4].clamp(max=LARGEST).exp() * strides / 2
+    halves = output[..., 2:4].clamp(max=_LARGEST).exp() * strides / 2
     scores = output[..., OFFSETS - 1 : OFFSETS] * output[..., OFFSETS:]
     return DecodedPredictions(torch.cat((centres - halves, centres + halves), dim=2), scores)
 
 
-def _lesson(answers: DecodedPredictions, believed: float = BELIEVED) -> Assignment:
-    """What each anchor learns from the teacher, in the form of an assignment of the truth."""
+def _targets(answers: DecodedPredictions) -> Assignment:
+    """The targets of each anchor, in the same type as for true boxes."""
     best, labels = answers.scores.max(dim=2)
-    foreground = best > believed
+    foreground = best > BELIEVED
     return Assignment(
         labels=labels.masked_fill(~foreground, answers.scores.shape[2]),
         boxes=answers.boxes,
         scores=answers.scores,
         foreground=foreground,
-        # No true box stands behind an anchor.
+        # There is no true box that an anchor belongs to.
         owners=torch.full_like(labels, -1),
     )
 
 
 def _columns(names: Sequence[str]) -> list[int]:
-    """The teacher's number of each of the learner's classes."""
+    """The teacher's class id of each class of the network that learns."""
     unknown = [name for name in names if name not in COCO_NAMES]
     if unknown:
         raise OptionError(f"teacher: it does not know {unknown[0]!r}, only the 80 classes of COCO; train without")
@@ -161,14 +165,14 @@ def _columns(names: Sequence[str]) -> list[int]:
 
 
 def _compiled(path: Path, threads: int | None) -> Any:
-    """The model for RGB bytes "b h w 3" of any size."""
+    """The compiled model, for RGB bytes "b h w 3" of any size."""
     content = _content(path)
     openvino = import_openvino()
     core = shared_core()
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": HINTS[automatic_precision()[0]],
-        # Threads that must keep to their core would wait there for torch's, or for another process.
+        # Threads pinned to a core would wait there for torch's threads, or for another process.
         "ENABLE_CPU_PINNING": False,
     }
     if threads is not None:
@@ -182,7 +186,7 @@ def _compiled(path: Path, threads: int | None) -> Any:
 
 
 def _content(path: Path) -> bytes:
-    """The file, if it is ONNX; else OpenVINO would try all the forms it knows, and complain of each."""
+    """The file's content, if it is ONNX; else OpenVINO would try all formats it knows and report each failure."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -197,14 +201,14 @@ def _content(path: Path) -> bytes:
 
 
 def _any_size(openvino: Any, model: Any) -> Any:
-    """The model for any number of pictures and any sides.
+    """The model for any number of images and any sides.
 
     Raises:
         ValueError: it is no YOLOX detector with our levels and COCO's classes.
     """
     for node in model.get_ops():
         if node.get_type_name() == "Reshape" and (wanted := _shape_for_one(node)) is not None:
-            # Its export wrote down one picture; 0 stands for as many as come.
+            # The exported shape is for one image; 0 means the batch that comes.
             many = openvino.opset13.constant(np.array([0, *wanted[1:]]))
             node.input(1).replace_source_output(many.output(0))
     if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -222,7 +226,7 @@ def _any_size(openvino: Any, model: Any) -> Any:
 
 
 def _shape_for_one(reshape: Any) -> list[int] | None:
-    """The shape a node asks for, if that is a constant for one picture, numbers of an anchor, and all anchors."""
+    """A node's target shape, if that is a constant of the form (1 image, numbers of an anchor, all anchors)."""
     constant = reshape.input_value(1).get_node()
     if constant.get_type_name() != "Constant":
         return None
@@ -231,7 +235,7 @@ def _shape_for_one(reshape: Any) -> list[int] | None:
 
 
 def _from_pixels(openvino: Any, model: Any) -> Any:
-    """The model behind the steps from our pixels to its own: BGR, floats, channels first."""
+    """The model with a preprocessing step from our pixels to its input: BGR, floats, channels first."""
     steps = openvino.preprocess.PrePostProcessor(model)
     pixels, order = steps.input().tensor(), openvino.preprocess.ColorFormat
     pixels.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC")).set_color_format(order.RGB)

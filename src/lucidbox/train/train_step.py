@@ -1,10 +1,10 @@
-"""One network learning from batches: forward, loss, gradients, the optimiser's step, the average of weights.
-
-It knows nothing of data sets, files, epochs or logs.
-"""
+"""One training step of a network: forward pass, loss, gradients, optimiser step, average of weights."""
 
 import math
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from lucidbox.model import Network
 from lucidbox.train.loader import Batch
 from lucidbox.train.losses import Gains, Targets, detection_loss
 from lucidbox.train.model_ema import ModelEMA
+from lucidbox.train.norms import learning_norms, measure_statistics
 from lucidbox.train.optimizer import freeze, make_optimizer, set_training_mode
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
@@ -24,7 +25,7 @@ from lucidbox.train.schedule import Rates, apply
 from lucidbox.train.teacher import Teacher, distillation_loss
 
 SCALES = 2
-"""Stream of random numbers for the sides of multi-scale batches, beside those of the loader."""
+"""Stream of random numbers for the sides of multi-scale batches; the loader's streams are 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Losses:
 
     Attributes:
         boxes, classes, distributions: see :mod:`lucidbox.train.losses`.
-        teacher: distance from the teacher's answers; 0 without one.
-        finite: whether they and the gradients are numbers; else nothing was learnt.
+        teacher: loss against the teacher's predictions; 0 without one.
+        finite: whether they and the gradients are finite; if not, the weights were not changed.
     """
 
     boxes: float
@@ -45,27 +46,32 @@ class Losses:
 
     @property
     def parts(self) -> tuple[float, float, float, float]:
-        """The four of them."""
+        """The four parts."""
         return self.boxes, self.classes, self.distributions, self.teacher
 
 
 class TrainStep:
-    """A network, its optimiser and its average.
+    """A network in training, its optimiser and its average.
 
     Args:
-        network: it will be trained in place, on the processes' device.
-        recipe: how.
-        steps: of the optimiser in the whole training, by which "auto" chooses it.
-        processes: those that train together.
-        teacher: whose answers are learnt besides, or None.
+        network: trained in place, on the processes' device.
+        recipe: how to train.
+        steps: number of optimiser steps in the whole training; "auto" chooses the optimiser by it.
+        processes: the processes that train together.
+        teacher: a detector whose predictions are learnt besides the truth, or None.
 
     Attributes:
-        network: in training.
+        network: the network.
         average: moving average of its weights.
-        optimizer: torch's.
-        optimization: what "auto" came to.
-        precision: "fp32", "bf16" or "fp16": what "auto" came to.
+        optimizer: torch's optimiser.
+        optimization: its settings; "auto" is resolved.
+        precision: "fp32", "bf16" or "fp16"; "auto" is resolved.
         pending: batches whose gradients wait for the next step.
+
+    Example:
+        >>> step = TrainStep(network, Recipe(), steps=1000, processes=join())
+        >>> step.begin()
+        >>> losses = step.learn(batch, 0, rates(step.recipe, step.optimization, 0, batches=100))
     """
 
     def __init__(
@@ -84,16 +90,16 @@ class TrainStep:
         self.pending = 0
 
     def begin(self) -> None:
-        """Be ready to learn: after building, and whenever the network was used otherwise."""
+        """Set the training mode: call it before the first batch, and after any other use of the network."""
         set_training_mode(self.network, self.recipe.freeze, norms=self.recipe.freeze_norms)
 
     def learn(self, batch: Batch, number: int, rates: Rates) -> Losses:
-        """Add a batch's gradients, and take a step when there are enough; neither when they are no numbers.
+        """Add a batch's gradients, and take a step when there are enough; neither if they are not finite.
 
         Args:
-            batch: this process's part.
-            number: of the batch in the training; decides the side of a multi-scale batch.
-            rates: for this batch.
+            batch: this process's part of the batch.
+            number: number of the batch in the training; it determines the side of a multi-scale batch.
+            rates: the rates for this batch.
         """
         losses = self._differentiate(batch, number)
         if losses.finite:
@@ -105,58 +111,66 @@ class TrainStep:
     def _differentiate(self, batch: Batch, number: int) -> Losses:
         images, targets = self._on_device(batch, number)
         size = (images.shape[2], images.shape[3])
-        device = self.processes.device.type
-        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
-        with torch.autocast(device, half, enabled=self.precision != "fp32"):
+        with self._autocast():
             logits = self.network(images)
-        loss = detection_loss(
-            logits, targets, size, self.gains,
-            strides=self.network.strides, bins=self.network.bins, sum_over_processes=self.processes.sum,
-        )  # fmt: skip
-        total, lesson = loss.total, loss.items.new_zeros(1)
+        rest: dict[str, Any] = {
+            "strides": self.network.strides, "bins": self.network.bins, "sum_over_processes": self.processes.sum,
+        }  # fmt: skip
+        loss = detection_loss(logits, targets, size, self.gains, **rest)
+        total, distilled = loss.total, loss.items.new_zeros(1)
         if self.teacher is not None:
-            answers = self.teacher(_pixels(images))
-            taught = distillation_loss(
-                logits, answers, size, self.gains,
-                strides=self.network.strides, bins=self.network.bins, sum_over_processes=self.processes.sum,
-            )  # fmt: skip
-            total = total + self.recipe.teacher_gain * taught.total
-            lesson = self.recipe.teacher_gain * taught.items.sum().reshape(1)
-        boxes, classes, distributions, teacher = self.processes.sum(torch.cat((loss.items, lesson))).tolist()
+            distillation = distillation_loss(logits, self.teacher(_pixels(images)), size, self.gains, **rest)
+            total = total + self.recipe.teacher_gain * distillation.total
+            distilled = self.recipe.teacher_gain * distillation.items.sum().reshape(1)
+        boxes, classes, distributions, teacher = self.processes.sum(torch.cat((loss.items, distilled))).tolist()
         finite = bool(np.isfinite([boxes, classes, distributions, teacher]).all())
         if finite:
             self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         return Losses(boxes, classes, distributions, teacher, finite)
 
     def _step(self, rates: Rates) -> bool:
-        """One step of the optimiser with what has gathered since the last; false if that is not finite."""
+        """One optimiser step with the gradients since the last; false if they are not finite."""
         apply(self.optimizer, rates)
-        learning = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        gradients = [parameter.grad for parameter in learning if parameter.grad is not None]
+        trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
         self.processes.sum_in_place(gradients)
         self.scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(learning, self.recipe.clip or math.inf)
+        norm = nn.utils.clip_grad_norm_(trained, self.recipe.clip or math.inf)
         if math.isfinite(norm.item()):
             self.scaler.step(self.optimizer)
             self.average.update(self.network)
         elif self.precision != "fp16" or self.scaler.get_scale() < 1:
             return False
-        # In fp16 gradients overflow now and then: the step is left out, and the scale is lower from then on.
+        # In fp16 gradients overflow sometimes: the step is skipped, and the scale is lower from then on.
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.pending = 0
         return True
 
     def share_gradients(self) -> None:
-        """Move the gradients that wait for a step into the first process, which saves them."""
+        """Move the gradients that wait for a step to the first process, which saves them."""
         if self.processes.count > 1:
             gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
             self.processes.sum_in_place(gradients)
             for gradient in gradients if not self.processes.leads else ():
                 gradient.zero_()
 
+    def measure_norms(self, batches: Iterable[tuple[int, Batch]]) -> None:
+        """Give the average's batch norms statistics of the average's own weights; frozen norms stay.
+
+        Args:
+            batches: this process's parts, each with the batch's number in the training; as many in each process.
+        """
+        average = self.average.network
+        norms = learning_norms(self.network, average)
+        if norms:
+            with self._autocast():
+                measure_statistics(
+                    average, norms, (self._on_device(batch, number)[0] for number, batch in batches)
+                )
+
     def share_statistics(self) -> None:
-        """Make batch norms' statistics, which each process gathers from its own pictures, the mean of all."""
+        """Replace batch norms' statistics, which each process gathers from its own images, by the mean of all."""
         for network in (self.network, self.average.network):
             statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
             self.processes.sum_in_place(statistics)
@@ -164,14 +178,18 @@ class TrainStep:
                 for buffer in statistics:
                     buffer /= self.processes.count
 
+    def _autocast(self) -> AbstractContextManager[object]:
+        """Within it networks compute in the recipe's precision."""
+        half = torch.float16 if self.precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.processes.device.type, half, enabled=self.precision != "fp32")
+
     def _on_device(self, batch: Batch, number: int) -> tuple[Float[Tensor, "b 3 h w"], Targets]:
-        """Images from 0 to 1, resized where the recipe says so, and their targets."""
+        """Images from 0 to 1, resized for multi-scale training, and their targets."""
         device = self.processes.device
         pixels = batch.images.to(device, non_blocking=True)
-        # The pixels lie as "b h w 3"; seen as "b 3 h w" that is channels last, without a copy.
+        # Memory in the order "b h w 3", seen as "b 3 h w", is channels last without a copy.
         images = pixels.permute(0, 3, 1, 2).float() / 255
-        parts = (batch.targets.pictures, batch.targets.classes, batch.targets.boxes)
-        targets = Targets(*(part.to(device, non_blocking=True) for part in parts))
+        targets = batch.targets.map(lambda tensor: tensor.to(device, non_blocking=True))
         side = self._side(number)
         if side == self.recipe.size:
             return images, targets
@@ -180,7 +198,7 @@ class TrainStep:
         return images, Targets(targets.pictures, targets.classes, targets.boxes * factor)
 
     def _side(self, number: int) -> int:
-        """Side of the network's input for a batch: drawn from its number, so that all processes agree."""
+        """Side of the network's input for a batch, at random by its number, so that all processes agree."""
         if not self.recipe.multi_scale:
             return self.recipe.size
         random = np.random.default_rng((self.recipe.seed, SCALES, number))
@@ -189,10 +207,10 @@ class TrainStep:
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:
-    """What "auto" comes to on a device: bf16 where the hardware computes in it, else fp32.
+    """The precision for a device: "auto" means bf16 if the hardware computes in it, else fp32 (fp16 on cards).
 
     Raises:
-        OptionError: fp16 is asked for on a processor.
+        OptionError: fp16 on a processor.
     """
     if wanted == "fp16" and device.type == "cpu":
         raise OptionError("recipe: precision fp16 trains on graphics cards only; use bf16 or fp32")

@@ -1,10 +1,11 @@
-"""The loop: from a data set, a network and a recipe to weights that predict uses."""
+"""The training loop: from a data set, a network and a recipe to weights for ``lucidbox predict``."""
 
 import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,16 @@ from lucidbox.train.validation import Validator
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 
+MEASURED = 256
+"""Pictures, over all processes, on which the average's norms are measured after an epoch, if it has so many."""
+
 
 class TrainingError(LucidboxError):
-    """A training cannot go on; what was saved stays."""
+    """A training cannot continue; saved files stay."""
 
 
 class Trainer:
-    """A training, new or to be continued.
+    """A training, new or resumed.
 
     Example:
         >>> data = open_data("data.yaml")
@@ -55,14 +59,14 @@ class Trainer:
     Args:
         data: what to train on and validate with.
         network: of as many classes as the data; trained in place.
-        recipe: how.
+        recipe: how to train.
         folder: for the results; new or empty.
-        processes: those that train together; by default this one alone, on the processor.
-        callbacks: told how it goes.
-        logs: besides the CSV files: "tensorboard", "mlflow".
-        licence: of the weights that come out; written into them.
+        processes: the processes that train together; by default this one alone, on the processor.
+        callbacks: methods that are called as the training proceeds.
+        logs: logs besides the CSV files: "tensorboard", "mlflow".
+        licence: the licence of the trained weights, written into them.
         provenance: where the network's present weights come from, in words.
-        remember: kept in checkpoints, such as where the data is, for who resumes.
+        remember: further values to save in checkpoints, such as the path of the data.
 
     Raises:
         OptionError: network and data have different numbers of classes, a log is unknown or not installed, or the
@@ -118,7 +122,7 @@ class Trainer:
         self._saved = self._began = time.monotonic()
 
     def restore(self, kept: Checkpoint) -> None:
-        """Go on where a checkpoint ends, in its folder.
+        """Continue from a checkpoint, in its folder.
 
         Raises:
             OptionError: it is of another network, data set or number of processes; names the difference.
@@ -135,11 +139,11 @@ class Trainer:
             learner.scaler.load_state_dict(kept.notes["scaler"])
 
     def run(self) -> Outcome:
-        """Train to the end, or until told to stop (Ctrl-C, SIGTERM): then all is saved, and can be resumed.
+        """Train to the end, or until a signal (Ctrl-C, SIGTERM): then all is saved, and can be resumed.
 
         Raises:
-            TrainingError: a loss is no number; the batch is named and saved, the last checkpoint stays.
-            OutputError: something cannot be written, as on a full disk; the last checkpoint stays.
+            TrainingError: a loss is not finite; the batch is saved, the last checkpoint stays.
+            OutputError: a file cannot be written, as on a full disk; the last checkpoint stays.
         """
         chosen = self.learner.optimization
         self._say(
@@ -165,7 +169,7 @@ class Trainer:
         )
 
     def _open(self, stack: ExitStack) -> None:
-        """Make the folder, or go on in it. Where the first process fails, all do: none waits for it for ever."""
+        """Make or reopen the folder. If the first process fails, all fail, so that none waits for it forever."""
         self._began = time.monotonic() - self.progress.seconds
         failure: LucidboxError | None = None
         try:
@@ -174,21 +178,21 @@ class Trainer:
                     self.results.begin(self.recipe)
                 self._records = stack.enter_context(closing(self._open_records()))
                 if not self._resumed:
-                    self._save()  # whenever it is killed from now on, it can be resumed
+                    self._save()  # from now on it can be resumed, whenever it is killed
         except LucidboxError as error:
             failure = error
         if self.processes.any(failure is not None):
             raise failure or TrainingError("the first process cannot begin")
 
     def _train(self, asked: Interruption) -> str:
-        """Batch after batch; returns how it ended."""
+        """Train batch after batch; returns how it ended."""
         if self._tired():  # it ended so before it was resumed
             return "patience"
         if self.progress.batches == (self.progress.epochs + 1) * self.plan.batches:
-            self._end_epoch(EpochTimer())  # it was stopped while validating
+            self._end_epoch(EpochTimer())  # it was stopped during validation
         self.learner.begin()
         clock = EpochTimer()
-        for batch in self._batches():
+        for batch in self._batches(self.progress.batches, self.recipe.workers):
             clock.arrived()
             self._learn(batch)
             stop = self.processes.any(asked.wanted)
@@ -205,12 +209,13 @@ class Trainer:
             clock.waits()
         return "done"
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self, first: int, workers: int) -> Iterator[Batch]:
+        """This process's parts of the batches, from a batch of the training on."""
         recipe = self.recipe
         augmentation = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
         augmenter = Augmenter(self.samples, recipe.size, augmentation)
         on_card = self.processes.device.type == "cuda"
-        return load_batches(augmenter, self.plan, first=self.progress.batches, workers=recipe.workers, pin=on_card)
+        return load_batches(augmenter, self.plan, first=first, workers=workers, pin=on_card)
 
     def _learn(self, batch: Batch) -> None:
         for failure in batch.failures:
@@ -233,7 +238,7 @@ class Trainer:
             self.callbacks.batch(self.progress.batches, self.plan.batches * self.plan.epochs, losses)
 
     def _open_samples(self) -> Samples:
-        """The pictures, from a cache if the recipe allows one: made by the first process, found by the others."""
+        """The images, from a cache if the recipe allows one: made by the first process, used by all."""
         samples = self.data.samples(self.recipe.size)
         if not self.recipe.cache_gb:
             return samples
@@ -250,7 +255,7 @@ class Trainer:
         return Records(self.results.folder, self._notes["logs"], self.recipe.to_dict(), done, epochs)
 
     def _finish(self) -> None:
-        """The model that predict uses, and pictures of how it went."""
+        """Export the model, and draw curves and predictions."""
         if not self.validator.shown:  # a resumed training that had ended already
             self.validator(self.learner.average.network)
         if not self.processes.leads:
@@ -267,10 +272,11 @@ class Trainer:
         return rates(self.recipe, self.learner.optimization, number, self.plan.batches)
 
     def _end_epoch(self, clock: EpochTimer) -> None:
-        """Validate, log, save: weights first, so that a checkpoint never speaks of weights that are not there."""
+        """Validate, log, save: weights first, so that a checkpoint never refers to weights that are not there."""
         epoch = self.progress.batches // self.plan.batches
+        self._measure_norms()
         self.learner.share_statistics()
-        self._save()  # validating may fail; learning must not be lost by it
+        self._save()  # so that nothing is lost if validation fails
         due = epoch % self.recipe.validate_every == 0 or epoch == self.plan.epochs
         summary = self.validator(self.learner.average.network) if due else None
         ap, ap50 = (float(summary.stats[0]), float(summary.stats[1])) if summary else (math.nan, math.nan)
@@ -297,6 +303,13 @@ class Trainer:
         if self.processes.leads:
             self.callbacks.epoch(row)
 
+    def _measure_norms(self) -> None:
+        """Measure the average's norms on the epoch's last batches, made anew: the same ones after a resume."""
+        count = min(-(-MEASURED // self.recipe.batch), self.plan.batches)
+        first = self.progress.batches - count
+        batches = islice(self._batches(first, workers=0), count)
+        self.learner.measure_norms(enumerate(batches, first))
+
     def _save_weights(self, better: bool, ap: float, epoch: int) -> None:
         words = f"lucidbox train: {self.identity.data_summary}, {epoch} epochs from {self._origin.provenance}"
         if not math.isnan(ap):
@@ -305,10 +318,13 @@ class Trainer:
         self.results.save_weights(self.learner.average.network, origin, (LAST, BEST) if better else (LAST,))
 
     def _tired(self) -> bool:
-        """Whether it has been no better for so long that the recipe gives up."""
-        epoch = self.progress.epochs - 1
-        patience, best = self.recipe.patience, self.progress.best_epoch
-        return bool(patience) and best >= 0 and epoch - best >= patience and epoch + 1 < self.plan.epochs
+        """Whether it has been no better for so long that the recipe gives up.
+
+        Nothing is counted before the first AP above 0: a young network may learn for long until it finds anything.
+        """
+        if not self.recipe.patience or self.progress.best_ap <= 0 or self.progress.epochs >= self.plan.epochs:
+            return False
+        return self.progress.epochs - 1 - self.progress.best_epoch >= self.recipe.patience
 
     def _long_unsaved(self) -> bool:
         """Whether it is time to save within an epoch: the first process's clock decides for all."""
@@ -316,7 +332,7 @@ class Trainer:
         return self.recipe.checkpoint_minutes > 0 and self.processes.any(late and self.processes.leads)
 
     def _save(self) -> None:
-        """Keep all that is needed to go on."""
+        """Save the checkpoint with which the training can be resumed."""
         learner = self.learner
         self.progress.seconds = time.monotonic() - self._began
         self.progress.pending, self.progress.updates = learner.pending, learner.average.updates
@@ -335,7 +351,7 @@ class Trainer:
         )
 
     def _refuse(self, batch: Batch, losses: Losses) -> None:
-        """Stop at a loss that is no number.
+        """Stop at a loss that is not finite.
 
         Raises:
             TrainingError: always.

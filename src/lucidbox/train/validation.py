@@ -1,51 +1,54 @@
-"""COCO's average precision of a network in training, on the predict path."""
+"""COCO's average precision of a network in training, measured as ``lucidbox evaluate`` measures it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from lucidbox.core.boxes import xywh_to_xyxy, xyxy_to_xywh
+from lucidbox.core.boxes import xywh_to_xyxy
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import ImageError
 from lucidbox.datasets.training.data import TrainingData
 from lucidbox.datasets.truth import to_truth
 from lucidbox.detect.letterbox import parse_size
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import Predictor
 from lucidbox.engines.torch import TorchEngine
-from lucidbox.evaluate.predictions import Predictions
-from lucidbox.evaluate.summary import Summary, evaluate
-from lucidbox.formats.dataset import DataSet
+from lucidbox.evaluate import CocoEvaluator, Predictions, Summary, evaluate
 from lucidbox.model import Network
 from lucidbox.train.charts import prediction_sheet
 from lucidbox.train.processes import Processes
-from lucidbox.validate.inference import Numbered, answers, exact_detections
+from lucidbox.validate.batches import aspect_batches
+from lucidbox.validate.inference import LIMITS, Numbered, raw_predictions
 
 BATCH = 16
-"""Pictures of one inference: whatever trains, the same share a padded shape, and memory stays small."""
+"""Images of one inference. Fixed, so that every training pads the same images to the same shapes."""
 
 SHOWN_SCORE = 0.25
-"""Detections above it are drawn: validation itself keeps nearly all."""
+"""Detections of higher scores are drawn; validation itself keeps nearly all."""
 
 KEPT_FOR_SHEET = 16
-"""Pictures whose detections are kept, to be shown."""
+"""Number of images whose detections are kept to be drawn."""
 
 
 class Validator:
-    """Validates networks on one data set, each process a share of the pictures.
+    """Validates networks on one data set, each process a part of the images.
 
-    Pictures share a batch, and so a padded shape, with the neighbours that their aspect ratios give them,
-    whatever the number of processes: all of them together measure what one would.
+    Which images share a batch, and so a padded shape, does not depend on the number of processes: several
+    processes measure what one would.
 
     Args:
-        data: whose validation part is used.
+        data: the data set; its validation part is used.
         size: longer side of the network's input, pixels.
         precision: "fp32", "bf16" or "fp16".
-        processes: those that share the work.
+        processes: the processes that share the work.
 
     Attributes:
-        shown: detections of the first pictures, by number of the picture, from the last validation.
-        failures: pictures that this process could not read in it.
+        shown: detections of the first images in the last validation, by number of the image.
+        failures: images that this process could not read in it.
+
+    Example:
+        >>> validate = Validator(data, size=640, precision="fp32", processes=join())
+        >>> validate(network).stats[0]      # AP
     """
 
     def __init__(self, data: TrainingData, size: int, precision: str, processes: Processes) -> None:
@@ -58,54 +61,50 @@ class Validator:
         """COCO's numbers of a network, the same in every process; the network stays as it is.
 
         Raises:
-            EngineError: the network answers with what is no number.
+            EngineError: the network's output is not finite.
         """
-        engine = TorchEngine.of(network, self.precision, str(self.processes.device))
-        detector = Detector(engine, self.data.names, size=parse_size(self.size), batch=BATCH)
+        engine = TorchEngine(network, self.precision, device=str(self.processes.device))
+        predictor = Predictor(engine, self.data.names, size=parse_size(self.size))
         categories = self.data.val.category_ids
         self.shown, self.failures = {}, []
-        rows = [np.zeros((0, 7))]
-        for answer in answers(detector, self._groups()):
-            found = exact_detections(detector, answer)
-            picture = answer.image_id
+        evaluator = CocoEvaluator(self.truth)
+        for picture, raw in raw_predictions(predictor, self._groups()):
+            found = predictor.finish(raw, LIMITS)
             if picture < KEPT_FOR_SHEET:
                 self.shown[picture] = found
-            columns = (
-                np.full(len(found), self.data.val.image_ids[picture]), categories[found.classes],
-                xyxy_to_xywh(found.boxes.astype(np.float64)), found.scores.astype(np.float64),
-            )  # fmt: skip
-            rows.append(np.column_stack(columns))
-        table = self.processes.gather(np.concatenate(rows))
-        # Equal scores rank by row: the order must not depend on who found them.
+            evaluator.add(int(self.data.val.image_ids[picture]), found, categories)
+        return evaluate(self.truth, self._gathered(evaluator.predictions()))
+
+    def _gathered(self, mine: Predictions) -> Predictions:
+        """The predictions of all processes, in the order of images, whichever process had them."""
+        columns = (mine.image_ids, mine.category_ids, mine.boxes_xywh, mine.scores)
+        table = self.processes.gather(np.column_stack(columns))
+        # Equal scores rank by row, so the order must not depend on the processes.
         table = table[np.argsort(table[:, 0], kind="stable")]
         ids = table[:, :2].astype(np.int64)
-        return evaluate(self.truth, Predictions.from_arrays(ids[:, 0], ids[:, 1], table[:, 2:6], table[:, 6]))
+        return Predictions.from_arrays(ids[:, 0], ids[:, 1], table[:, 2:6], table[:, 6])
 
     def draw(self, path: Path) -> None:
-        """Draw truth and last detections of the first pictures, side by side; nothing before a validation."""
-        val = self.data.val
+        """Draw truth and last detections of the first images side by side; nothing before a validation."""
         if not self.shown:
             return
         numbers = sorted(self.shown)
         prediction_sheet(
             [self.data.read_val(number) for number in numbers],
-            [self._true(val, number) for number in numbers],
+            [self._true(number) for number in numbers],
             [self.shown[number][self.shown[number].scores > SHOWN_SCORE] for number in numbers],
             path,
         )
 
-    def _true(self, val: DataSet, number: int) -> Detections:
-        objects = val.objects(number)
+    def _true(self, number: int) -> Detections:
+        val, objects = self.data.val, self.data.val.objects(number)
         boxes = xywh_to_xyxy(val.boxes_xywh[objects]).astype(np.float32)
         return Detections(boxes, np.ones(len(boxes), np.float32), val.classes[objects], val.names)
 
     def _groups(self) -> Iterator[list[Numbered]]:
-        """This process's share of the pictures, by number, in groups of one inference."""
-        sizes = self.data.val.sizes
-        order = np.argsort(sizes[:, 1] / np.maximum(sizes[:, 0], 1), kind="stable")
-        starts = range(0, len(order), BATCH)
-        for start in list(starts)[self.processes.rank :: self.processes.count]:
-            numbers = order[start : start + BATCH].tolist()
+        """This process's part of the images, by number, in groups of one inference."""
+        batches = aspect_batches(self.data.val.sizes, BATCH)
+        for numbers in batches[self.processes.rank :: self.processes.count]:
             group: list[Numbered] = []
             for number in numbers:
                 try:

@@ -8,11 +8,13 @@ import numpy as np
 from lucidbox.core.array_types import Float
 from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
 from lucidbox.core.errors import OptionError
-from lucidbox.detect.nms import Candidates, Limits, select, suppress
+from lucidbox.detect.anchor_outcome import Reason, kept_of
+from lucidbox.detect.nms import Limits
+from lucidbox.detect.predictor import RawPrediction
 from lucidbox.evaluate.categories import map_classes
 from lucidbox.evaluate.evaluation import Matching
 from lucidbox.evaluate.operating import found_objects
-from lucidbox.validate.inference import LIMITS, Answer
+from lucidbox.validate.inference import LIMITS
 
 THRESHOLD = 0.5
 """IoU from which a box counts as being on an object."""
@@ -26,6 +28,16 @@ REASONS = {
     "no class": "the model does not have its class",
     "unread": "its picture could not be read",
 }
+
+
+_REASONS_OF = {
+    Reason.DETECTED: "taken",
+    Reason.SCORE: "score",
+    Reason.SUPPRESSED: "suppressed",
+    Reason.CANDIDATES: "crowded out",
+    Reason.MAX_DET: "crowded out",
+}
+"""What became of the best anchor's answer, as a key of :data:`REASONS`."""
 
 
 @dataclass(frozen=True)
@@ -83,68 +95,50 @@ def untraced(matching: Matching, row: int, reason: str) -> Missed:
 
 
 def explain_missed(
-    matching: Matching, rows: Sequence[int], answer: Answer, names: Sequence[str], limits: Limits = LIMITS
+    matching: Matching, rows: Sequence[int], raw: RawPrediction, names: Sequence[str], limits: Limits = LIMITS
 ) -> list[Missed]:
-    """Trace the missed truths of one picture through the network's answer.
+    """Trace the missed truths of one image through the network's answer.
 
     Args:
         matching: what was matched.
-        rows: rows of ``matching.truth``, all of ``answer``'s picture.
-        answer: the network's own answer for it.
+        rows: rows of ``matching.truth``, all of the answer's image.
+        raw: the network's own answer for it.
         names: the model's class names.
         limits: with which detections were made.
     """
     truth = matching.truth
     classes = map_classes(names, truth).categories
-    boxes = answer.frame.restore(answer.boxes).astype(np.float64)
-    kept = _kept(answer, limits)
+    boxes = raw.letterbox.restore(raw.boxes).astype(np.float64)
+    kept = kept_of(raw, limits)
     traced = []
     for row in rows:
-        mine = np.flatnonzero(classes == truth.categories[row])
-        if not len(mine):
+        same_class = np.flatnonzero(classes == truth.categories[row])
+        if not len(same_class):
             traced.append(untraced(matching, row, "no class"))
             continue
-        index = int(mine[0])
+        class_id = int(same_class[0])
         overlaps = pairwise_iou(xywh_to_xyxy(truth.boxes_xywh[row : row + 1]), boxes)[0]
-        anchor = _best_anchor(overlaps, answer.scores[:, index])
-        reason, suppressor = "localisation", None
-        if overlaps[anchor] >= THRESHOLD:
-            reason, suppressor = _fate(answer, anchor, index, kept, limits)
+        anchor = _best_anchor(overlaps, raw.scores[:, class_id])
+        outcome = kept.outcome(anchor, class_id) if overlaps[anchor] >= THRESHOLD else None
+        suppressor = outcome.suppressor if outcome else None
+        detections = kept.detections
         traced.append(
             replace(
-                untraced(matching, row, reason),
-                score=round(float(answer.scores[anchor, index]), 5),
+                untraced(matching, row, _REASONS_OF[outcome.reason] if outcome else "localisation"),
+                score=round(float(raw.scores[anchor, class_id]), 5),
                 iou=round(float(overlaps[anchor]), 4),
                 anchor_box=_rounded(boxes[anchor]),
-                suppressor=None if suppressor is None else _rounded(boxes[kept.anchors[suppressor]]),
-                suppressor_score=None if suppressor is None else round(float(kept.scores[suppressor]), 5),
+                suppressor=None if suppressor is None else _rounded(boxes[detections.anchors[suppressor]]),
+                suppressor_score=None if suppressor is None else round(float(detections.scores[suppressor]), 5),
             )
         )
     return traced
-
-
-def _kept(answer: Answer, limits: Limits) -> Candidates:
-    """The detections that were made of an answer, best score first."""
-    found = select(answer.scores, limits)
-    boxes = answer.boxes[found.anchors]
-    return found[suppress(boxes, found.scores, found.classes, limits.iou, limits.max_det, limits.agnostic)]
 
 
 def _best_anchor(overlaps: Float[np.ndarray, " a"], scores: Float[np.ndarray, " a"]) -> int:
     """The best score among anchors on the object, or else the anchor nearest to being on it."""
     on_it = overlaps >= THRESHOLD
     return int(np.where(on_it, scores, -1).argmax()) if on_it.any() else int(overlaps.argmax())
-
-
-def _fate(answer: Answer, anchor: int, index: int, kept: Candidates, limits: Limits) -> tuple[str, int | None]:
-    """What became of an anchor's answer for a class, and which row of ``kept`` suppressed it."""
-    if answer.scores[anchor, index] <= limits.conf:
-        return "score", None
-    if ((kept.anchors == anchor) & (kept.classes == index)).any():
-        return "taken", None
-    over = pairwise_iou(answer.boxes[anchor][None], answer.boxes[kept.anchors])[0] > limits.iou
-    rivals = np.flatnonzero(over & (limits.agnostic | (kept.classes == index)))
-    return ("suppressed", int(rivals[0])) if len(rivals) else ("crowded out", None)
 
 
 def _rounded(box: Float[np.ndarray, " 4"]) -> tuple[float, ...]:

@@ -6,18 +6,18 @@ thresholds keep nearly everything: the evaluator sorts it out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lucidbox.core.array_types import Float32, UInt8
+from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, ImageError, LucidboxError, OptionError
 from lucidbox.core.text import printable
-from lucidbox.detect.letterbox import Letterbox, batch_shape, fit_validation
+from lucidbox.detect.letterbox import batch_shape, fit_validation
 from lucidbox.detect.nms import Limits, select, suppress
-from lucidbox.detector.detector import Detector
+from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
 from lucidbox.images.headers import read_header
 from lucidbox.images.reading import read_image
@@ -32,23 +32,6 @@ CLASS_OFFSET = 7680
 
 Numbered = tuple[int, UInt8[np.ndarray, "h w 3"]]
 """A picture's id in the truth, and its pixels."""
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The network's own answer for one picture.
-
-    Attributes:
-        image_id: the picture's id in the truth.
-        frame: where the picture sits in the network's input.
-        boxes: xyxy of every anchor, pixels of the network's input.
-        scores: probability of each class at every anchor.
-    """
-
-    image_id: int
-    frame: Letterbox
-    boxes: Float32[np.ndarray, "a 4"]
-    scores: Float32[np.ndarray, "a c"]
 
 
 def files_of(truth: Truth, folder: Path) -> dict[int, Path]:
@@ -79,7 +62,7 @@ def read_files(
         files: by picture id.
         batch: pictures of a group. All of them are padded to one shape, which moves scores slightly: a
             published accuracy is reproduced exactly only with the batch it was measured with.
-        on_failure: told of each picture that cannot be read.
+        on_failure: called with the error of each image that cannot be read.
 
     Raises:
         OptionError: the batch is less than 1.
@@ -109,8 +92,8 @@ def read_stream(
     Args:
         pictures: the stream.
         truth: whose pictures are sought.
-        on_failure: told of each picture that cannot be read.
-        say: told at the end how many pictures of the stream the truth lacks, and how many of the truth's
+        on_failure: called with the error of each image that cannot be read.
+        say: called at the end with how many pictures of the stream the truth lacks, and how many of the truth's
             never came.
 
     Raises:
@@ -137,12 +120,8 @@ def read_stream(
         say(f"{absent} of {len(known)} pictures of {truth.source} did not come; their objects count as missed")
 
 
-def answers(detector: Detector, groups: Iterable[list[Numbered]]) -> Iterator[Answer]:
-    """The network's answer for every picture, fitted as the reference fits it for validation.
-
-    Args:
-        detector: its size must be square.
-        groups: pictures that share one inference.
+def validation_predictor(detector: Detector) -> Predictor:
+    """A detector's predictor, if its model takes what validation needs.
 
     Raises:
         OptionError: the detector's size is not square, or its model is fixed to a shape or to limits.
@@ -154,33 +133,37 @@ def answers(detector: Detector, groups: Iterable[list[Numbered]]) -> Iterator[An
         )
     if detector.size[0] != detector.size[1]:
         raise OptionError(f"size {detector.size} is not square; validation takes one number")
-    longest = detector.size[0]
+    return detector.predictor
+
+
+def raw_predictions(predictor: Predictor, groups: Iterable[list[Numbered]]) -> Iterator[tuple[int, RawPrediction]]:
+    """The id of every image and the network's answer for it, fitted as the reference fits it for validation.
+
+    Args:
+        predictor: of square size; see :func:`validation_predictor`.
+        groups: images that share one inference.
+    """
+    longest = predictor.size[0]
     for group in groups:
         sizes = [(image.shape[0], image.shape[1]) for _, image in group]
         shape = batch_shape(sizes, longest)
-        frames = [fit_validation(size, longest, shape) for size in sizes]
-        predicted = detector.infer([image for _, image in group], frames)
-        for row, (image_id, _) in enumerate(group):
-            yield Answer(image_id, frames[row], predicted.boxes[row], predicted.scores[row])
+        letterboxes = [fit_validation(size, longest, shape) for size in sizes]
+        answers = predictor.infer([image for _, image in group], letterboxes)
+        yield from zip((image_id for image_id, _ in group), answers, strict=True)
 
 
-def exact_detections(detector: Detector, answer: Answer) -> Detections:
-    """Boxes as validation wants them, in the picture's own pixels."""
-    return detector.finish(answer.boxes, answer.scores, answer.frame, LIMITS)
-
-
-def class_offset_detections(detector: Detector, answer: Answer, limits: Limits = LIMITS) -> Detections:
+def class_offset_detections(predictor: Predictor, raw: RawPrediction, limits: Limits = LIMITS) -> Detections:
     """What suppression by shifted boxes gives, to show how far it is from the exact one.
 
     Boxes of class c are moved by c · 7680 pixels, so that one run over all of them never compares two classes;
     in float32 the sum rounds boxes by up to 0.03 px.
     """
-    found = select(answer.scores, limits)
-    boxes = answer.boxes[found.anchors]
+    found = select(raw.scores, limits)
+    boxes = raw.boxes[found.anchors]
     shifted = boxes + (found.classes * CLASS_OFFSET).astype(np.float32)[:, None]
     kept = suppress(shifted, found.scores, found.classes, limits.iou, limits.max_det, agnostic=True)
-    restored = answer.frame.restore(boxes[kept])
-    return Detections(restored, found.scores[kept], found.classes[kept], detector.names)
+    restored = raw.letterbox.restore(boxes[kept])
+    return Detections(restored, found.scores[kept], found.classes[kept], predictor.names)
 
 
 def _aspect_ratio(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""Do two artefacts of one network find the same? Both walk the one path over the same pictures, side by side.
+"""Compares two model files of one network: both run over the same images, and their boxes are matched.
 
 Knows: how to give both the same letterbox and the same limits, whatever their graphs are fixed to, and how to
 match their boxes. Does not know: files of data sets, printing, exit codes.
@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.detections import Detections, match_detections
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, OptionError
+from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits
-from lucidbox.detector import model_cache
-from lucidbox.detector.detector import Detector
+from lucidbox.detector import Detector
 from lucidbox.evaluate import CocoEvaluator
+from lucidbox.model_files import ModelFile, look_at
+from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.validate.inference import LIMITS
 
 
@@ -167,13 +169,15 @@ def load_pair(
         size: of the network's input; where a graph is fixed to one, that.
         conf: confidence threshold; where a graph suppresses, at least its own, which is also the default.
         threads: most threads of each engine.
-        say: told in a few words when something takes seconds.
+        say: called with a short message before something that takes seconds.
 
     Raises:
         WeightsError, EngineError: one of them cannot be run.
         OptionError: they are fixed to different sizes or limits, or have different classes.
     """
-    graphs = [_graph(path, engine) for path, engine in zip(paths, engines, strict=True)]
+    files = [look_at(path) for path in paths]
+    names = [_engine_name(file, engine) for file, engine in zip(files, engines, strict=True)]
+    graphs = [_graph_info(file, name) for file, name in zip(files, names, strict=True)]
     sizes = {graph.shape[1:] for graph in graphs if graph and graph.shape}
     inside = {graph.suppression for graph in graphs if graph and graph.suppression}
     for what, found in (("sizes", sizes), ("limits of suppression", inside)):
@@ -185,8 +189,8 @@ def load_pair(
     fixed = next(iter(sizes), None)
     first, second = (
         Detector.load(
-            path,
-            engine=_engine(path, engine),
+            file,
+            engine=name,
             precision=precision,
             size=fixed if fixed and size is None else size,
             square=fixed is not None,
@@ -194,9 +198,8 @@ def load_pair(
             say=say,
             **limits,
         )
-        for path, engine in zip(paths, engines, strict=True)
+        for file, name in zip(files, names, strict=True)
     )
-    second.limits = first.limits  # models may state thresholds of their own
     if first.names != second.names:
         raise OptionError(f"{paths[0]} and {paths[1]} have different classes; nothing can be compared")
     if first.size != second.size:
@@ -226,31 +229,27 @@ def compare_detectors(
     """
     collector = Collector(pair[0].limits, margin)
     suppressed = any(detector.info and detector.info.suppression for detector in pair)
-    for number, pixels in pictures:
-        found = []
+    for number, image in pictures:
+        answers = []
         for side, detector in enumerate(pair):
-            frame = detector.frame(pixels)
-            answer = detector.infer([pixels], [frame])
-            boxes, scores = answer.boxes[0], answer.scores[0]
-            found.append(detector.finish(boxes, scores, frame, detector.limits))
+            (raw,) = detector.predictor.infer([image])
+            # Models may state thresholds of their own: those of the first count for both.
+            answers.append(detector.predictor.finish(raw, pair[0].limits))
             if evaluators:
-                counted = found[-1] if suppressed else detector.finish(boxes, scores, frame, LIMITS)
+                counted = answers[-1] if suppressed else detector.predictor.finish(raw, LIMITS)
                 evaluators[side].add(number, counted)
-        collector.add(*found)
+        collector.add(*answers)
     return collector.parity(evaluators and (_ap(evaluators[0]), _ap(evaluators[1])))
 
 
-def _engine(path: Path, wanted: str) -> str:
-    """Weights are run as the network itself: through the door it would be compared with its own export."""
-    is_network = model_cache.form_of(path) == "weights" and find_spec("torch") is not None
-    return "torch" if wanted == "auto" and is_network else wanted
+def _engine_name(file: ModelFile, wanted: str) -> str:
+    """Weights run as the network itself where torch is installed, so that a graph is compared with it."""
+    return "torch" if wanted == "auto" and not file.is_graph and find_spec("torch") is not None else wanted
 
 
-def _graph(path: Path, engine: str) -> model_cache.ModelInfo | None:
-    """What an artefact says of itself; None where the network is run and not a graph."""
-    form = model_cache.form_of(path)
-    is_network = form == "weights" or (engine == "torch" and form != "torchscript")
-    return None if is_network else model_cache.read_info(path)
+def _graph_info(file: ModelFile, engine: str) -> ModelInfo | None:
+    """What a graph states about itself; None where the network is run and not a graph."""
+    return None if engine == "torch" and file.format != "torchscript" else file.info
 
 
 def _ap(evaluator: CocoEvaluator) -> float:

@@ -1,7 +1,7 @@
 """Weights files: published ``.pt``, the notebook series' checkpoints, our safetensors, our ONNX.
 
-Reading never runs anything that a file holds, and torch is imported only once a network is made or its
-shapes are needed.
+Reading never runs code of a file, and torch is imported only when a network is made or its shapes are needed.
+Public modules besides the names below: ``keys`` (names of tensors), ``licence_text``, ``onnx_file``.
 
 Example:
     >>> weights = read(Path("yolo11n.pt"))
@@ -18,16 +18,6 @@ from lucidbox.weights.reading import read
 from lucidbox.weights.store import write
 
 __all__ = [
-    "Description",
-    "NOT_STATED",
-    "Weights",
-    "describe",
-    "from_network",
-    "halved",
-    "network",
-    "read",
-    "read_names",
-    "renamed",
-    "to_metadata",
-    "write",
-]
+    "NOT_STATED", "Description", "Weights", "describe", "from_network", "halved", "keys", "licence_text",
+    "network", "onnx_file", "read", "read_names", "renamed", "to_metadata", "write",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Class names, from whatever a file or a user gives them in."""
+"""Class names from weights files and from users' files, checked."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from lucidbox.core.errors import WeightsError
 from lucidbox.weights.licence_text import one_line
 
 MOST_NAMES = 100_000
-LONGEST_NAME = 200
+_LONGEST_NAME = 200
 """Characters in a class name: it is drawn beside a box."""
 
 
@@ -15,7 +15,7 @@ def checked_names(names: object) -> tuple[str, ...]:
     """Class names from a list, or from a dict with the class ids 0, 1, 2, ... as keys; each on one line.
 
     Raises:
-        WeightsError: they are something else, or a name is empty.
+        WeightsError: they are of another type, or a name is empty.
     """
     if isinstance(names, (dict, list, tuple)) and len(names) > MOST_NAMES:
         raise WeightsError(f"{len(names)} class names; at most {MOST_NAMES} are read")
@@ -26,8 +26,8 @@ def checked_names(names: object) -> tuple[str, ...]:
         names = [by_id[str(number)] for number in range(len(names))]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise WeightsError("class names must be a list of texts, or class ids with texts")
-    if any(len(name) > LONGEST_NAME for name in names):
-        raise WeightsError(f"a class name has more than {LONGEST_NAME} characters")
+    if any(len(name) > _LONGEST_NAME for name in names):
+        raise WeightsError(f"a class name has more than {_LONGEST_NAME} characters")
     lines = tuple(one_line(name) for name in names)
     if not all(lines):
         raise WeightsError(f"class {lines.index('')} has an empty name")
@@ -35,10 +35,10 @@ def checked_names(names: object) -> tuple[str, ...]:
 
 
 def read_names(path: str | Path) -> tuple[str, ...]:
-    """Class names from a text file with one name a line, or a JSON list or object.
+    """Class names from a text file with one name on each line, or from a JSON list or object.
 
     Raises:
-        WeightsError: the file cannot be read or holds no names.
+        WeightsError: the file cannot be read or has no names.
     """
     path = Path(path)
     try:

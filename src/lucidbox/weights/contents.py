@@ -1,4 +1,4 @@
-"""What a weights file holds, whatever its form."""
+"""The content of a weights file of any format."""
 
 import json
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ import numpy as np
 from lucidbox.core.array_types import Shaped
 from lucidbox.core.errors import WeightsError
 from lucidbox.core.version import __version__
-from lucidbox.model_files.file_format import DEFAULT_CONF, conf_of
+from lucidbox.model_files.metadata import DEFAULT_CONF, conf_of
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.licence_text import NOT_STATED, one_line
 
 DEFAULT_SIZE = 640
-STRIDE = 32
+_STRIDE = 32
 """Input pixels per cell of the coarsest level, the same in every architecture of ours."""
 
 LARGEST_SIZE = 8192
 
 LARGEST_OPTION = 4096
-"""Most base channels that a file is believed to state; more would be a network of terabytes."""
+"""Most base channels that a file may state; more would be a network of terabytes."""
 
 Tensors = dict[str, Shaped[np.ndarray, "..."]]
 """Arrays by name."""
@@ -28,7 +28,7 @@ Tensors = dict[str, Shaped[np.ndarray, "..."]]
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """A network's numbers, and what is known about them.
+    """A network's tensors, and what is known about them.
 
     Attributes:
         architecture: a name that :func:`lucidbox.model.build` knows.
@@ -37,9 +37,13 @@ class Weights:
         licence: as the source states it, word for word, or :data:`~lucidbox.weights.licence_text.NOT_STATED`.
         provenance: where they come from, in words.
         source_sha256: hash of the file that they were first read from; empty for a network made here.
-        size: longer side of the pictures the network is meant for, pixels, a multiple of 32.
+        size: longer side of the images the network is meant for, pixels, a multiple of 32.
         options: further options of ``build``.
-        conf: the score above which its boxes are worth showing, unless a user says otherwise.
+        conf: the default score threshold for its boxes.
+
+    Example:
+        >>> weights = read("yolo11n.pt")
+        >>> write(renamed(weights, names), Path("mine.safetensors"))
     """
 
     architecture: str
@@ -55,7 +59,7 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class WeightsSource:
-    """What a file holds before its network is recognised: tensors by the file's names.
+    """A file's content before its network is recognised: tensors by the file's names.
 
     Attributes:
         tensors: every tensor of the network's state, by the file's names.
@@ -73,12 +77,12 @@ class WeightsSource:
 
 
 def to_metadata(weights: Weights) -> dict[str, str]:
-    """Everything but the tensors, as the text that our safetensors and ONNX files carry."""
+    """Everything but the tensors, as the metadata of our safetensors and ONNX files."""
     return {
         "architecture": weights.architecture,
         "options": json.dumps(weights.options, sort_keys=True),
         "names": json.dumps(weights.names, ensure_ascii=False),
-        "stride": str(STRIDE),
+        "stride": str(_STRIDE),
         "size": str(weights.size),
         "conf": str(weights.conf),
         "licence": weights.licence,
@@ -111,7 +115,7 @@ def from_metadata(metadata: Mapping[str, str], tensors: Tensors) -> Weights:
         raise WeightsError(f"its metadata lack {error.args[0]!r}; convert it again from its source") from None
     except (ValueError, RecursionError):
         raise WeightsError("its metadata are malformed; convert it again from its source") from None
-    if stated != (str(weights.size), str(STRIDE)):
+    if stated != (str(weights.size), str(_STRIDE)):
         raise WeightsError(
             f"its metadata state size {stated[0]} and stride {stated[1]}; no network of ours has these"
         )
@@ -128,6 +132,6 @@ def _options(text: str) -> dict[str, int]:
 
 
 def usable_size(size: object) -> int:
-    """A picture size that a file states, or the default where it is none that the network can take."""
-    fits = type(size) is int and STRIDE <= size <= LARGEST_SIZE and size % STRIDE == 0
+    """The image size that a file states, or the default if no network of ours can take it."""
+    fits = type(size) is int and _STRIDE <= size <= LARGEST_SIZE and size % _STRIDE == 0
     return int(size) if fits else DEFAULT_SIZE  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""What there is to say about weights."""
+"""Facts about weights, for ``lucidbox weights show``."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,17 +16,20 @@ class Description:
         options: further options of ``build``.
         classes: number of classes.
         names: their names, by class id.
-        size: longer side of the pictures that the network is meant for, pixels.
+        size: longer side of the images that the network is meant for, pixels.
         strides: input pixels per cell of each output level.
-        parameters: numbers of the network, as published: the fixed ones of its decoder are counted.
+        parameters: number of parameters, as published: the fixed ones of the decoder are counted.
         fixed_parameters: how many of them are fixed, not learned.
-        gflops: billions of floating-point operations for a 640×640 picture.
-        tensors: how many arrays the state has.
+        gflops: billions of floating-point operations for a 640×640 image.
+        tensors: number of arrays in the state.
         types: number of arrays of each number type.
         conf: the score above which its boxes are worth showing.
         licence: as the file states it.
         provenance: where the weights come from.
         source_sha256: hash of the file they were first read from.
+
+    Example:
+        >>> describe(read("yolo11n.pt")).gflops
     """
 
     architecture: str
@@ -52,20 +55,14 @@ def describe(weights: Weights) -> Description:
 
     empty = empty_network(kind_of(weights))
     count = parameters(empty)
+    stated = ("architecture", "options", "names", "size", "conf", "licence", "provenance", "source_sha256")
     return Description(
-        architecture=weights.architecture,
-        options=weights.options,
+        **{name: getattr(weights, name) for name in stated},
         classes=len(weights.names),
-        names=weights.names,
-        size=weights.size,
         strides=empty.strides,
         parameters=count.published,
         fixed_parameters=count.fixed,
         gflops=gflops(empty, DEFAULT_SIZE),
         tensors=len(weights.tensors),
         types=dict(Counter(str(array.dtype) for array in weights.tensors.values())),
-        conf=weights.conf,
-        licence=weights.licence,
-        provenance=weights.provenance,
-        source_sha256=weights.source_sha256,
     )

@@ -1,13 +1,12 @@
 """Our names of YOLO11's tensors and the published ones, as one table. No torch here.
 
-A row says that our module ``neck.top_down_p4.repeats.0.first`` is published as ``model.13.m.0.cv1``;
-what follows (``conv.weight``, ``bn.running_mean``, ...) is the same in both. The table holds the
-modules of every size, so a network has some of its rows, and one published key has one own key
-in all sizes.
+A row says that our module ``neck.top_down_p4.repeats.0.first`` is published as ``model.13.m.0.cv1``; the rest of
+a name (``conv.weight``, ``bn.running_mean``, ...) is the same in both. The table has the modules of all sizes, so
+a network has only some of its rows, and a published key has the same own key in all sizes.
 
-Published files also hold ``model.23.dfl.conv.weight``: the numbers 0 to 15, by which the decoder weighs
-a distribution. They are no weights and never trained, so our networks have no tensor for them: a
-reader checks them with :func:`check_distribution` and drops them, a writer adds them.
+Published files also contain ``model.23.dfl.conv.weight``: the numbers 0 to 15, with which the decoder weights a
+distribution. They are never trained, so our networks have no tensor for them: a reader checks them with
+:func:`check_distribution` and drops them, a writer adds them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,29 +19,13 @@ from lucidbox.core.errors import WeightsError
 DISTRIBUTION_KEY = "model.23.dfl.conv.weight"
 """Published name of the fixed numbers 0 to 15, of shape 1, 16, 1, 1."""
 
-LAYERS = MappingProxyType(
-    {
-        0: "backbone.stem",
-        1: "backbone.down_p2",
-        2: "backbone.mix_p2",
-        3: "backbone.down_p3",
-        4: "backbone.mix_p3",
-        5: "backbone.down_p4",
-        6: "backbone.mix_p4",
-        7: "backbone.down_p5",
-        8: "backbone.mix_p5",
-        9: "backbone.pool_p5",
-        10: "backbone.attend_p5",
-        13: "neck.top_down_p4",
-        16: "neck.top_down_p3",
-        17: "neck.down_p4",
-        19: "neck.bottom_up_p4",
-        20: "neck.down_p5",
-        22: "neck.bottom_up_p5",
-        23: "head",
-    }
-)
-"""Our module of each published layer number. The numbers left out have no tensors (doubling, joining)."""
+LAYERS = MappingProxyType({
+    0: "backbone.stem", 1: "backbone.down_p2", 2: "backbone.mix_p2", 3: "backbone.down_p3", 4: "backbone.mix_p3",
+    5: "backbone.down_p4", 6: "backbone.mix_p4", 7: "backbone.down_p5", 8: "backbone.mix_p5",
+    9: "backbone.pool_p5", 10: "backbone.attend_p5", 13: "neck.top_down_p4", 16: "neck.top_down_p3",
+    17: "neck.down_p4", 19: "neck.bottom_up_p4", 20: "neck.down_p5", 22: "neck.bottom_up_p5", 23: "head",
+})  # fmt: skip
+"""Our module for each published layer number. Layers without tensors (doubling, joining) are left out."""
 
 # Our name and the published name of the convolution units inside a layer; # is a number, the same in both.
 _UNIT = (("", ""),)
@@ -75,26 +58,10 @@ _HEAD = (
 )
 _PREDICTIONS = (("box_branches.#.predict", "cv2.#.2"), ("class_branches.#.predict", "cv3.#.2"))
 
-_ROWS = {
-    0: _UNIT,
-    1: _UNIT,
-    3: _UNIT,
-    5: _UNIT,
-    7: _UNIT,
-    17: _UNIT,
-    20: _UNIT,
-    9: _SPPF,
-    10: _C2PSA,
-    23: _HEAD,
-}
+_ROWS = dict.fromkeys((0, 1, 3, 5, 7, 17, 20), _UNIT) | {9: _SPPF, 10: _C2PSA, 23: _HEAD}
 _UNIT_TENSORS = (
-    "conv.weight",
-    "bn.weight",
-    "bn.bias",
-    "bn.running_mean",
-    "bn.running_var",
-    "bn.num_batches_tracked",
-)
+    "conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked",
+)  # fmt: skip
 _PREDICTION_TENSORS = ("weight", "bias")
 
 
@@ -124,14 +91,14 @@ def from_published(key: str) -> str:
 
 
 def check_distribution(key: str, numbers: Sequence[float]) -> None:
-    """Check that a file's fixed DFL numbers are the 0, 1, 2, ... that our decoder counts with.
+    """Check that a file's fixed DFL numbers are the 0, 1, 2, ... that our decoder uses.
 
     Args:
         key: the tensor's name, for the message.
         numbers: its values, flattened.
 
     Raises:
-        WeightsError: they are others.
+        WeightsError: they are not.
     """
     if list(numbers) != list(range(len(numbers))):
         raise WeightsError(
@@ -156,7 +123,7 @@ def _own_by_published() -> dict[str, str]:
 
 
 def _expand(rows: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
-    """Rows with every # replaced by 0, 1 and 2: no list of a YOLO11 is longer."""
+    """Rows with every # replaced by 0, 1 and 2: no list of modules in YOLO11 is longer."""
     for own, published in rows:
         for numbers in product("012", repeat=own.count("#")):
             yield _fill(own, numbers), _fill(published, numbers)

@@ -1,4 +1,4 @@
-"""What a file states about itself in words, made fit for one line of a terminal."""
+"""Texts that a file states about itself, made safe for one line of a terminal."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ NOT_STATED = "not stated in the file"
 """Licence of weights whose file says nothing about it."""
 
 LONGEST = 300
-"""Characters kept of a statement."""
+"""Longest text that is kept, in characters; the rest is cut off."""
 
 # Control characters (a terminal would obey them), half surrogate pairs, line and paragraph separators.
 _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -21,7 +21,7 @@ def one_line(text: str) -> str:
 
 
 def licence_of(*places: Mapping[Any, Any]) -> str:
-    """The licence that a file states, word for word, from the first place that has one; nothing is guessed."""
+    """The licence that a file states, word for word, from the first mapping that has one; nothing is guessed."""
     for place in places:
         for key in ("license", "licence"):
             if text := _statement(place.get(key)):
@@ -29,9 +29,9 @@ def licence_of(*places: Mapping[Any, Any]) -> str:
     return NOT_STATED
 
 
-def stated(about: Mapping[Any, Any], **forms: str) -> list[str]:
-    """Those of the keys that have a text, put into their form: ``version="version {}"`` → "version 8.3"."""
-    return [form.format(text) for key, form in forms.items() if (text := _statement(about.get(key)))]
+def stated(about: Mapping[Any, Any], **templates: str) -> list[str]:
+    """The keys that have a text, put into their templates: ``version="version {}"`` → "version 8.3"."""
+    return [template.format(text) for key, template in templates.items() if (text := _statement(about.get(key)))]
 
 
 def _statement(value: Any) -> str:

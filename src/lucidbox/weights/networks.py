@@ -1,4 +1,4 @@
-"""Weights → a torch network, and back."""
+"""From weights to a torch network, and back."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def network(weights: Weights) -> "Network":
-    """The network that weights are of: float32, in evaluation mode, on the processor.
+    """A network with these weights: float32, in evaluation mode, on the processor.
 
     Raises:
         WeightsError: the tensors are not those of the network that the weights state.
@@ -29,7 +29,7 @@ def network(weights: Weights) -> "Network":
     weights = checked(weights, kind_of(weights))
     made = empty_network(kind_of(weights))
     state = {
-        # The copy that astype makes is the network's own: training it leaves the weights as they are.
+        # astype makes a copy, so training the network does not change the weights.
         name: torch.from_numpy(array.astype(np.float32 if array.dtype.kind == "f" else np.int64))
         for name, array in weights.tensors.items()
     }
@@ -45,14 +45,14 @@ def from_network(
     provenance: str = "",
     size: int = DEFAULT_SIZE,
 ) -> Weights:
-    """A copy of a network's numbers, bfloat16 as the equal float32.
+    """A copy of a network's tensors, bfloat16 as the equal float32.
 
     Args:
         network: not fused.
         names: a name for each of its classes.
-        licence: under which the weights may be used.
+        licence: the licence of the weights.
         provenance: where they come from, in words.
-        size: longer side of the pictures it is meant for, a multiple of 32.
+        size: longer side of the images it is meant for, a multiple of 32.
 
     Raises:
         WeightsError: wrong number of names, a fused network, or numbers that are not finite.
@@ -81,12 +81,12 @@ def renamed(weights: Weights, names: Sequence[str]) -> Weights:
 
 
 def halved(weights: Weights) -> Weights:
-    """The same weights with kernels in half the bytes (float16); norms and biases, which are few, keep theirs.
+    """The same weights with kernels in float16; norms and biases, which are few, keep their type.
 
     Raises:
         WeightsError: a number is too large for float16.
     """
-    with np.errstate(over="ignore"):  # it is asked for below
+    with np.errstate(over="ignore"):  # checked below
         tensors = {
             name: array.astype(np.float16) if array.dtype.kind == "f" and array.ndim > 1 else array
             for name, array in weights.tensors.items()

@@ -18,10 +18,10 @@ NAME_KEYS = ("names", "class_names", "classes")
 
 
 def read_state_dict(checkpoint: Any, file_name: str) -> WeightsSource:
-    """What a checkpoint with a plain state dict holds, bare or under one of :data:`PLACES`.
+    """The content of a checkpoint that is a state dict, or has one under a key of :data:`PLACES`.
 
     Raises:
-        WeightsError: it holds no state dict.
+        WeightsError: it has no state dict.
     """
     about: Mapping[Any, Any] = checkpoint if isinstance(checkpoint, dict) else {}
     places = [about, *(about[key] for key in PLACES if key in about)]

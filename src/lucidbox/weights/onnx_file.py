@@ -1,7 +1,7 @@
 """Our exported ONNX files read back as weights.
 
-The export folds each batch norm into its convolution, and the division by 255 into the first one. Here a
-convolution gets back a norm that adds the folded bias and does nothing else.
+The export folds each batch norm into its convolution, and the division by 255 into the first one. Here each
+convolution gets a norm again, which only adds the folded bias.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from lucidbox.weights.contents import Tensors, Weights, from_metadata
 from lucidbox.weights.recognise import NetworkKind, checked, empty_network, kind_of
 
 FIRST = "backbone.stem.conv.weight"
-"""The convolution that takes the picture, in every architecture of ours."""
+"""The convolution that takes the image, in every architecture of ours."""
 
 PIXEL_SCALE = 255
 
@@ -46,7 +46,7 @@ def read_onnx(content: bytes) -> Weights:
 
 
 def _initializers(constants: Iterable[Any]) -> Tensors:
-    """The graph's constants by our names: the exporter puts the names of wrapping modules before them."""
+    """The graph's constants by our names: without the names of wrapping modules, which the exporter prepends."""
     from onnx import TensorProto, numpy_helper
 
     arrays: Tensors = {}
@@ -63,27 +63,27 @@ def _initializers(constants: Iterable[Any]) -> Tensors:
 
 
 def _text(value: str | bytes) -> str:
-    """A text of the file; protobuf gives one that is not UTF-8 as bytes."""
+    """A text of the file; protobuf returns a text that is not UTF-8 as bytes."""
     if isinstance(value, bytes):
         raise WeightsError("damaged: a text in it is not UTF-8; fetch or copy the file again")
     return value
 
 
 def _unfolded(folded: Tensors, kind: NetworkKind) -> Tensors:
-    """Tensors of the network as it was before folding. What is missing here is left for the check to find."""
+    """Tensors of the network as it was before folding. Missing tensors are found by the check that follows."""
     from torch import nn
 
     network = empty_network(kind)
     norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     tensors = {name: folded[name] for name in network.state_dict() if name in folded}
     if FIRST in tensors:
-        with np.errstate(over="ignore", invalid="ignore"):  # the check will name what is not finite
+        with np.errstate(over="ignore", invalid="ignore"):  # the check that follows names what is not finite
             tensors[FIRST] = (tensors[FIRST].astype(np.float64) * PIXEL_SCALE).astype(np.float32)
     for name, norm in norms.items():
         bias = folded.get(name.removesuffix("bn") + "conv.bias")
         if bias is not None:
             tensors |= {f"{name}.{part}": array for part, array in _plain_norm(bias, norm.eps).items()}
-    # Counted with by our decoder, so no graph holds them; the notebook's checkpoints do.
+    # Our decoder computes these numbers, so no graph contains them; the notebook's checkpoints do.
     for name in network.state_dict():
         if name.endswith(".dfl.project"):
             tensors[name] = np.arange(network.bins, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Published checkpoints: a whole module pickled. Its tensors, class names and licence, found in records."""
+"""Published checkpoints, which are whole pickled modules: their tensors, class names and licence."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,29 +9,29 @@ from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.contents import Tensors, WeightsSource, usable_size
 from lucidbox.weights.licence_text import licence_of, stated
-from lucidbox.weights.safe_pickle.globals import Record
+from lucidbox.weights.safe_pickle import Record
 
 DEEPEST = 32
-"""Most modules inside each other. A YOLO11 has some eight; a module made to hold itself has no end."""
+"""Most levels of nested modules. YOLO11 has about eight; a module that contains itself has no end."""
 
 MOST_MODULES = 5_000
-"""Most modules looked at, and entries of one. A YOLO11x has 780 modules; shared ones can be made countless."""
+"""Most modules, and most entries of one. YOLO11x has 780 modules; a malicious file can repeat one endlessly."""
 
 MOST_ENTRIES = 20_000
-"""Most parameters, buffers and inner modules looked at in all. A YOLO11x has some 4,000; modules can share
-theirs, so that a small file would name millions."""
+"""Most parameters, buffers and inner modules in all. YOLO11x has about 4,000; modules can share theirs, so that a
+small file would name millions."""
 
-LONGEST_NAME = 100
+_LONGEST_NAME = 100
 """Most characters in one module's or tensor's own name."""
 
-STRIDES = [8, 16, 32]
+_STRIDES = [8, 16, 32]
 
 GROUPS = ("_parameters", "_buffers", "_modules")
-"""What a torch module keeps by name."""
+"""The attributes in which a torch module keeps its parts by name."""
 
 
 def module_of(checkpoint: Any) -> Record | None:
-    """The pickled network of a checkpoint, if there is one: its running average before the model itself."""
+    """The pickled network of a checkpoint, if there is one: the averaged one rather than the model itself."""
     if isinstance(checkpoint, Record):
         return checkpoint
     if isinstance(checkpoint, dict):
@@ -43,10 +43,10 @@ def module_of(checkpoint: Any) -> Record | None:
 
 
 def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSource:
-    """What a published checkpoint holds.
+    """The content of a published checkpoint.
 
     Args:
-        checkpoint: the whole of it.
+        checkpoint: the whole checkpoint.
         module: its network, from :func:`module_of`.
         file_name: for the provenance.
 
@@ -60,20 +60,21 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSourc
         what = repr(task[:40]) if isinstance(task, str) else f"of type {_kind(task)}"
         raise WeightsError(f"a network for the task {what}; lucidbox reads detectors")
     strides = attributes.get("stride")
-    if isinstance(strides, np.ndarray) and (strides.size != len(STRIDES) or strides.ravel().tolist() != STRIDES):
-        raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {STRIDES}")
-    names = attributes.get("names")
+    if isinstance(strides, np.ndarray) and (strides.size != len(_STRIDES) or strides.ravel().tolist() != _STRIDES):
+        raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {_STRIDES}")
+    names, arguments = attributes.get("names"), about.get("train_args")
+    details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
     return WeightsSource(
         tensors=state_dict(module),
         names=None if names is None else checked_names(names),
         licence=licence_of(about, attributes),
-        provenance=_provenance(about, module, file_name),
-        size=usable_size(_training_size(about)),
+        provenance=f"published checkpoint {file_name} ({', '.join(details)})",
+        size=usable_size(arguments.get("imgsz") if isinstance(arguments, dict) else None),
     )
 
 
 def state_dict(module: Record) -> Tensors:
-    """Every tensor of a recorded module, named as torch's ``state_dict`` names it, in its order.
+    """Every tensor of a recorded module, with the names and the order of torch's ``state_dict``.
 
     Raises:
         WeightsError: the records are not those of torch modules.
@@ -135,18 +136,8 @@ def _group(attributes: Mapping[str, Any], group: str, prefix: str) -> dict[str, 
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_NAME
+    return isinstance(value, str) and len(value) <= _LONGEST_NAME
 
 
 def _kind(value: Any) -> str:
     return value.name if isinstance(value, Record) else type(value).__name__
-
-
-def _training_size(about: Mapping[Any, Any]) -> Any:
-    arguments = about.get("train_args")
-    return arguments.get("imgsz") if isinstance(arguments, dict) else None
-
-
-def _provenance(about: Mapping[Any, Any], module: Record, file_name: str) -> str:
-    details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
-    return f"published checkpoint {file_name} ({', '.join(details)})"

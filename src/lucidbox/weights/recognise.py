@@ -1,4 +1,4 @@
-"""Which network a file's tensors belong to, and whether they are all there and sound."""
+"""Find out which network a file's tensors belong to, and check that all are present and valid."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -17,19 +17,18 @@ if TYPE_CHECKING:
     from lucidbox.model import Network
 
 MOST_NAMED = 3
-"""Tensors named in one message; of more, the number is told."""
+"""Most tensors named in one message."""
 
 DISTRIBUTION_SHAPE = (1, 16, 1, 1)
 """Shape of the published fixed numbers."""
-
 
 MOST_BINS = 1024
 """Most fixed numbers that are compared; a network of ours has 16."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """What a network expects of one tensor."""
+class TensorSpec:
+    """The shape and the type that a network requires of one tensor."""
 
     shape: tuple[int, ...]
     is_floating: bool
@@ -37,7 +36,7 @@ class Form:
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """A network as its tensors tell it: what :func:`lucidbox.model.build` needs to make another."""
+    """The arguments with which :func:`lucidbox.model.build` makes a network."""
 
     architecture: str
     classes: int
@@ -48,17 +47,17 @@ class NetworkKind:
 
 
 def recognise(source: WeightsSource, source_sha256: str) -> Weights:
-    """The weights that a file's tensors are.
+    """The weights in a file.
 
     Raises:
-        WeightsError: they are of no network of ours, tensors are missing, left over or misshapen, numbers are
-            not finite, or there are more or fewer class names than classes.
+        WeightsError: they are of no network of ours, tensors are missing, left over or of wrong shape, numbers
+            are not finite, or there are more or fewer class names than classes.
     """
     is_published = any(name.startswith("model.") for name in source.tensors)
     tensors = _from_published(source.tensors) if is_published else source.tensors
     is_notebook = any(name.startswith("backbone.stage1.") for name in tensors)
     kind = _notebook(tensors) if is_notebook else _yolo11(tensors)
-    if kind.classes > MOST_NAMES:  # an array of bytes could claim that many for next to nothing
+    if kind.classes > MOST_NAMES:  # a small file can claim very many
         raise WeightsError(f"a network of {kind.classes} classes; at most {MOST_NAMES} are read")
     placeholders = tuple(f"class_{number}" for number in range(kind.classes))
     return checked(
@@ -78,7 +77,7 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
 
 
 def kind_of(weights: Weights) -> NetworkKind:
-    """The network that weights state, which their tensors may contradict."""
+    """The network that weights state; their tensors may be of another."""
     return NetworkKind(weights.architecture, len(weights.names), tuple(sorted(weights.options.items())))
 
 
@@ -88,7 +87,7 @@ def checked(weights: Weights, kind: NetworkKind, spell: Callable[[str], str] = s
     Args:
         weights: any.
         kind: the network that the tensors should be of.
-        spell: gives the file's name for one of our tensors, for messages.
+        spell: gives the file's name of one of our tensors, for messages.
 
     Raises:
         WeightsError: as for :func:`recognise`.
@@ -97,28 +96,27 @@ def checked(weights: Weights, kind: NetworkKind, spell: Callable[[str], str] = s
         raise WeightsError(
             f"{len(weights.names)} class names for {kind.classes} classes; the numbers must be equal"
         )
-    forms = expected(kind)
-    found = weights.tensors
-    _refuse_any(f"these tensors of a {kind} are missing", (spell(name) for name in forms if name not in found))
-    _refuse_any(f"these tensors do not belong to a {kind}", (name for name in found if name not in forms))
-    for name, form in forms.items():
-        _check_tensor(spell(name), found[name], form, kind)
-    return replace(weights, tensors={name: found[name] for name in forms})
+    specs, tensors = expected(kind), weights.tensors
+    _refuse_any(f"these tensors of a {kind} are missing", (spell(name) for name in specs if name not in tensors))
+    _refuse_any(f"these tensors do not belong to a {kind}", (name for name in tensors if name not in specs))
+    for name, spec in specs.items():
+        _check_tensor(spell(name), tensors[name], spec, kind)
+    return replace(weights, tensors={name: tensors[name] for name in specs})
 
 
 @lru_cache(maxsize=16)
-def expected(kind: NetworkKind) -> dict[str, Form]:
+def expected(kind: NetworkKind) -> dict[str, TensorSpec]:
     """Shape and type of every tensor of a network's state, in its order.
 
     Raises:
         WeightsError: there is no such network.
     """
     state = empty_network(kind).state_dict()
-    return {name: Form(tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in state.items()}
+    return {name: TensorSpec(tuple(tensor.shape), tensor.is_floating_point()) for name, tensor in state.items()}
 
 
 def empty_network(kind: NetworkKind) -> "Network":
-    """A network whose tensors have shapes and no numbers (torch's meta device).
+    """A network whose tensors have shapes but no values (torch's meta device).
 
     Raises:
         WeightsError: there is no such network.
@@ -134,13 +132,13 @@ def empty_network(kind: NetworkKind) -> "Network":
         raise WeightsError(str(error)) from None
 
 
-def _check_tensor(name: str, array: Shaped[np.ndarray, "..."], form: Form, kind: NetworkKind) -> None:
-    if array.shape != form.shape:
-        raise WeightsError(f"tensor {name} has shape {list(array.shape)}; a {kind} needs {list(form.shape)}")
-    if (array.dtype.kind == "f") != form.is_floating:
-        wanted = "floating-point" if form.is_floating else "whole"
+def _check_tensor(name: str, array: Shaped[np.ndarray, "..."], spec: TensorSpec, kind: NetworkKind) -> None:
+    if array.shape != spec.shape:
+        raise WeightsError(f"tensor {name} has shape {list(array.shape)}; a {kind} needs {list(spec.shape)}")
+    if (array.dtype.kind == "f") != spec.is_floating:
+        wanted = "floating-point" if spec.is_floating else "whole"
         raise WeightsError(f"tensor {name} is of type {array.dtype}; it should hold {wanted} numbers")
-    if form.is_floating and not np.isfinite(array).all():
+    if spec.is_floating and not np.isfinite(array).all():
         raise WeightsError(
             f"tensor {name} holds NaN or infinite numbers; the file is damaged or its training failed"
         )
@@ -171,7 +169,7 @@ _STEM = "backbone.stem.conv.weight"
 
 
 def _yolo11(tensors: Tensors) -> NetworkKind:
-    """The size whose first convolution and depth are the file's; two sizes differ in depth alone."""
+    """The size with the file's first convolution and depth; two sizes differ in depth alone."""
     from lucidbox.model.yolo11 import SIZES
 
     channels = _first_axis(tensors, _STEM)
@@ -188,7 +186,7 @@ def _yolo11(tensors: Tensors) -> NetworkKind:
 def _notebook(tensors: Tensors) -> NetworkKind:
     for name, array in tensors.items():
         if name.endswith(".dfl.project"):
-            if array.size > MOST_BINS:  # before it becomes a list, which takes many times the memory
+            if array.size > MOST_BINS:  # before it is made a list, which needs many times the memory
                 raise WeightsError(f"tensor {name} has shape {list(array.shape)}, which no network has")
             keys.check_distribution(name, array.ravel().tolist())
     classes = _first_axis(tensors, "head_p3.cls_branch.2.weight")
@@ -207,7 +205,7 @@ def _first_axis(tensors: Tensors, name: str) -> int:
             f"no network of ours: it lacks the tensor {name}. lucidbox reads YOLO11 detectors as published, "
             "checkpoints of the notebook series, and its own files"
         )
-    # An array without numbers could claim any length in a small file.
+    # An array without numbers can claim any length in a small file.
     if array.ndim == 0 or array.size == 0:
         raise WeightsError(f"tensor {name} has shape {list(array.shape)}, which no network has")
     return int(array.shape[0])

@@ -1,4 +1,4 @@
-"""Our own form: safetensors (https://github.com/huggingface/safetensors) with metadata."""
+"""Our own format: safetensors (https://github.com/huggingface/safetensors) with metadata."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from lucidbox.core.filesystem import atomic_write
 from lucidbox.weights.contents import Weights, WeightsSource, from_metadata, to_metadata
 from lucidbox.weights.licence_text import licence_of
 from lucidbox.weights.recognise import checked, kind_of, recognise
-from lucidbox.weights.safe_pickle.storages import bfloat16_to_float32
+from lucidbox.weights.safe_pickle import bfloat16_to_float32
 
-FORMAT = "lucidbox"
+_FORMAT = "lucidbox"
 FORMAT_VERSION = "1"
 
 _TYPES = {
@@ -25,7 +25,7 @@ _LENGTH_BYTES = 8
 
 
 def write(weights: Weights, path: Path) -> None:
-    """Write weights, whole or not at all.
+    """Write weights; if that fails, there is no file, or the old one.
 
     Raises:
         WeightsError: the tensors are not those of the network that the weights state.
@@ -38,10 +38,10 @@ def to_bytes(weights: Weights) -> bytes:
     """The file's content."""
     from safetensors.numpy import save
 
-    metadata = {"format": FORMAT, "format_version": FORMAT_VERSION, **to_metadata(weights)}
+    metadata = {"format": _FORMAT, "format_version": FORMAT_VERSION, **to_metadata(weights)}
     tensors = {name: np.asarray(array, order="C") for name, array in weights.tensors.items()}
     content: bytes = save(tensors, metadata=metadata)
-    # The package writes metadata in a random order; sorted, the same weights always give the same bytes.
+    # The package writes metadata in random order; sorted, the same weights always give the same bytes.
     header = _header(content)
     header["__metadata__"] = dict(sorted(metadata.items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
@@ -50,7 +50,7 @@ def to_bytes(weights: Weights) -> bytes:
 
 
 def read_safetensors(content: bytes, sha256: str, file_name: str) -> Weights:
-    """Weights from the content of a safetensors file of ours, or of a state dict's.
+    """Weights from the content of a safetensors file, ours or a plain state dict.
 
     Raises:
         WeightsError: the content is damaged, or of no network of ours.
@@ -63,7 +63,7 @@ def read_safetensors(content: bytes, sha256: str, file_name: str) -> Weights:
         raise WeightsError(f"truncated or damaged safetensors ({error}); fetch or copy the file again") from None
     tensors = {name: _array(name, part) for name, part in parts}
     metadata = _header(content).get("__metadata__") or {}
-    if metadata.get("format") != FORMAT:
+    if metadata.get("format") != _FORMAT:
         provenance = f"safetensors {file_name}"
         return recognise(WeightsSource(tensors, None, licence_of(metadata), provenance), sha256)
     if metadata.get("format_version") != FORMAT_VERSION:
@@ -82,7 +82,7 @@ def _array(name: str, part: Mapping[str, object]) -> Shaped[np.ndarray, "..."]:
     flat = np.frombuffer(part["data"], _TYPES[dtype])  # type: ignore[call-overload]
     try:
         shaped = flat.reshape(part["shape"])
-    except ValueError:  # an array without numbers can claim any lengths
+    except ValueError:  # an array without numbers can claim any shape
         raise WeightsError(f"tensor {name[:200]} has the shape {part['shape']}, which no network has") from None
     array = shaped.astype(np.dtype(_TYPES[dtype]).newbyteorder("="), copy=False)
     return bfloat16_to_float32(array) if dtype == "BF16" else array
@@ -93,6 +93,6 @@ def _header_end(content: bytes) -> int:
 
 
 def _header(content: bytes) -> dict[str, dict[str, str]]:
-    """The JSON at the start: each tensor's place, and the metadata."""
+    """The JSON at the start: each tensor's position, and the metadata."""
     header: dict[str, dict[str, str]] = json.loads(content[_LENGTH_BYTES : _header_end(content)])
     return header

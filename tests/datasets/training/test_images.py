@@ -17,7 +17,7 @@ from lucidbox.datasets import read_dataset
 from lucidbox.datasets.training.images import FilePictures, PictureSamples
 from lucidbox.detect.letterbox import fit_validation, loaded_size
 from lucidbox.images.reading import read_image
-from lucidbox.save.results import save_image
+from lucidbox.save.encode import save_image
 
 OBJECTS = [
     annotation(1),
@@ -161,8 +161,8 @@ def test_pictures_in_memory_stay_as_they_are(dataset):
     assert Held.images[0].flags.writeable
 
 
-def test_boxes_equal_those_of_the_columns(shared):
-    part = read_dataset(shared("data/coco-val-150")).part()
+def test_boxes_equal_those_of_the_columns(coco_folder):
+    part = read_dataset(coco_folder).part()
     samples = PictureSamples(part, 320)
     corners = xywh_to_xyxy(part.boxes_xywh)
     for index in range(0, len(part), 10):
@@ -173,6 +173,7 @@ def test_boxes_equal_those_of_the_columns(shared):
         assert sample.classes.tolist() == part.classes[rows].tolist()
 
 
+@pytest.mark.thorough
 def test_no_file_of_these_imports_torch():
     script = """
 import sys

@@ -10,9 +10,9 @@ from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import Predictions, Protocol, Truth, evaluate
 from lucidbox.evaluate.analysis.confusion import confusion
 from lucidbox.evaluate.analysis.errors import explain_errors
-from lucidbox.evaluate.analysis.intervals import _draws, _lanes, bootstrap, compare_paired, resampled
+from lucidbox.evaluate.analysis.intervals import _draws, _resampling_inputs, bootstrap, compare_paired, resampled
 from lucidbox.evaluate.analysis.plots import class_bars, confusion_matrix, save_plots
-from lucidbox.evaluate.analysis.variants import explain_gap
+from lucidbox.evaluate.analysis.variants import metric_variants
 
 
 def one_picture(truths, found):
@@ -116,13 +116,15 @@ def test_a_resample_is_the_evaluation_of_copied_pictures(seed):
     )  # fmt: skip
     weights = np.bincount(drawn, minlength=12)
     expected = evaluate(copied_truth, copied).stats[:3]
-    assert resampled(matching, _lanes(matching), weights) == pytest.approx(expected, abs=1e-12)
+    assert resampled(matching, _resampling_inputs(matching), weights) == pytest.approx(expected, abs=1e-12)
 
 
 def test_every_picture_once_is_the_evaluation_itself():
     summary = evaluate(*crowded_problem(5))
-    lanes = _lanes(summary.matching)
-    assert resampled(summary.matching, lanes, np.ones(12, np.int64)) == pytest.approx(summary.stats[:3], abs=1e-12)
+    inputs = _resampling_inputs(summary.matching)
+    assert resampled(summary.matching, inputs, np.ones(12, np.int64)) == pytest.approx(
+        summary.stats[:3], abs=1e-12
+    )
 
 
 def test_intervals_hold_the_number_and_repeat_bit_for_bit():
@@ -163,7 +165,7 @@ def test_what_cannot_be_resampled_or_compared():
 @pytest.fixture(scope="module")
 def deviations():
     truth, predictions = crowded_problem(0)
-    return {one.name: one.numbers for one in explain_gap(truth, predictions)}
+    return {one.name: one.numbers for one in metric_variants(truth, predictions)}
 
 
 def test_deviations_start_from_cocos_own(deviations):
@@ -181,8 +183,8 @@ def test_deviations_of_chosen_classes_are_those_of_a_set_without_the_others():
         truth.boxes_xywh[truth.categories == 1], areas=truth.areas[truth.categories == 1],
         crowds=truth.crowds[truth.categories == 1], pictures=truth.image_ids, categories={1: "b"},
     )  # fmt: skip
-    chosen = {one.name: one.measured for one in explain_gap(truth, predictions, classes=(1,))}
-    alone = {one.name: one.measured for one in explain_gap(only, predictions[predictions.category_ids == 1])}
+    chosen = {one.name: one.measured for one in metric_variants(truth, predictions, classes=(1,))}
+    alone = {one.name: one.measured for one in metric_variants(only, predictions[predictions.category_ids == 1])}
     # Ids are numbered anew, and the best hundred of a picture are those of all classes.
     for name in chosen.keys() - {"annotation id 0 never found", "100 detections a picture over all classes"}:
         assert chosen[name] == pytest.approx(alone[name]), name
@@ -191,7 +193,7 @@ def test_deviations_of_chosen_classes_are_those_of_a_set_without_the_others():
 def test_the_exact_area_and_trapezoids_by_hand():
     # Two truths, the first found at precision 1, the second never: the curve is 1 up to recall 1/2, then 0.
     truth, found = one_picture([(0, HERE), (0, THERE)], [(0, HERE, 0.9)])
-    numbers = {one.name: one.numbers[1] for one in explain_gap(truth, found)}
+    numbers = {one.name: one.numbers[1] for one in metric_variants(truth, found)}
     assert numbers["COCO's protocol, as pycocotools"] == pytest.approx(51 / 101)
     assert numbers["exact area under the curve"] == pytest.approx(0.5)
     assert numbers["11 recall points"] == pytest.approx(6 / 11)
@@ -204,7 +206,7 @@ def test_pycocotools_loses_the_annotation_of_id_0():
     truth, predictions = crowded_problem(0)
     truth = replace(truth, annotation_ids=np.arange(len(truth)))
     stats = pycocotools_evaluation(truth, predictions).stats
-    shown = {one.name: one.numbers for one in explain_gap(truth, predictions)}
+    shown = {one.name: one.numbers for one in metric_variants(truth, predictions)}
     assert shown["annotation id 0 never found"] == pytest.approx(stats[:6], abs=1e-9)
     summary = evaluate(truth, predictions)
     assert summary.stats[0] > stats[0]
@@ -215,7 +217,7 @@ def test_a_detection_without_second_choice_by_hand():
     # Both detections overlap the first truth most; the second could have had the other truth.
     truths = [(0, [0, 0, 40, 40]), (0, [10, 0, 40, 40])]
     found = [(0, [0, 0, 40, 40], 0.9), (0, [4, 0, 40, 40], 0.8)]
-    numbers = {one.name: one.numbers[1] for one in explain_gap(*one_picture(truths, found))}
+    numbers = {one.name: one.numbers[1] for one in metric_variants(*one_picture(truths, found))}
     assert numbers["COCO's protocol, as pycocotools"] == pytest.approx(1)
     assert numbers["best truth only, no second choice"] == pytest.approx(51 / 101)
 

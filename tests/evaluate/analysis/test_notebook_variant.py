@@ -31,16 +31,16 @@ def arrays_of(case: dict) -> tuple[Truth, Predictions]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_equal_to_what_the_notebook_computed(shared, name):
-    case = json.loads(shared(f"golden/notebook/evaluator-{name}.json").read_text())
+def test_equal_to_what_the_notebook_computed(golden_file, name):
+    case = json.loads(golden_file(f"notebook/evaluator-{name}.json").read_text())
     truth, predictions = arrays_of(case)
     assert evaluate_notebook_rule(truth, predictions).to_dict() == pytest.approx(case["notebook"], abs=1e-6)
     stats = evaluate(truth, predictions)
     assert dict(zip(stats.stat_names, stats.stats, strict=True)) == pytest.approx(case["pycocotools"], abs=1e-6)
 
 
-def test_crowds_and_the_detection_limit_make_the_difference(shared):
-    case = json.loads(shared("golden/notebook/evaluator-crowd-and-many.json").read_text())
+def test_crowds_and_the_detection_limit_make_the_difference(golden_file):
+    case = json.loads(golden_file("notebook/evaluator-crowd-and-many.json").read_text())
     truth, predictions = arrays_of(case)
     assert evaluate(truth, predictions).stats[0] - evaluate_notebook_rule(truth, predictions).mean > 0.01
 

@@ -282,9 +282,9 @@ def test_unknown_part_is_refused(tmp_path):
         reading.part("val")
 
 
-def test_real_data_has_no_problems(shared):
-    reading = read_dataset(shared("data/coco-val-150"))
-    document = json.loads(shared("data/coco-val-150/instances.json").read_text())
+def test_real_data_has_no_problems(coco_folder):
+    reading = read_dataset(coco_folder)
+    document = json.loads((coco_folder / "instances.json").read_text())
     part = reading.part()
     assert reading.problems == ()
     assert len(part) == len(document["images"])

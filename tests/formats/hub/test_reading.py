@@ -531,6 +531,7 @@ def test_name_revision_and_configuration(monkeypatch, coco):
     ]
 
 
+@pytest.mark.thorough
 def test_opening_imports_no_torch_and_telemetry_is_off(coco, tmp_path):
     script = """
 import sys

@@ -10,11 +10,6 @@ from lucidbox.datasets.training.data import TrainingData, describe_data, identit
 from lucidbox.datasets.training.images import PictureSamples
 
 __all__ = [
-    "CachedSamples",
-    "PictureSamples",
-    "TrainingData",
-    "build_cache",
-    "describe_data",
-    "identity",
-    "open_data",
-]
+    "CachedSamples", "PictureSamples", "TrainingData", "build_cache", "describe_data", "identity", "open_data",
+    "cache", "data",
+]  # fmt: skip

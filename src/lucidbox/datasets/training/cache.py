@@ -20,7 +20,7 @@ from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import output_error
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.datasets.training.cache_files import (
-    FORMAT,
+    CACHE_FORMAT,
     UNREADABLE,
     CacheFiles,
     alone_in,
@@ -137,7 +137,7 @@ def _identity(samples: PictureSamples, count: int) -> str:
     """A name for all that the pixels of the first so many pictures depend on, decoders included."""
     import PIL
 
-    origin = (FORMAT, cv2.__version__, PIL.__version__, samples.size, count)
+    origin = (CACHE_FORMAT, cv2.__version__, PIL.__version__, samples.size, count)
     total = hashlib.sha256(("\0".join(map(str, origin)) + "\1").encode())
     for index in range(count):
         height, width = samples.shapes[index]

@@ -24,7 +24,7 @@ from lucidbox.core.parallel import in_threads
 from lucidbox.core.progress import Progress
 from lucidbox.datasets.training.images import PictureSamples
 
-FORMAT = 1
+CACHE_FORMAT = 1
 UNREADABLE = -1
 """In place of a checksum: the picture could not be read when the cache was made."""
 

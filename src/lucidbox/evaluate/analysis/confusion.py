@@ -1,4 +1,4 @@
-"""Which class is taken for which: the confusion matrix at a score threshold."""
+"""Confusion matrix at a score threshold: how often each class was detected as each other."""
 
 from dataclasses import dataclass, replace
 
@@ -13,15 +13,19 @@ from lucidbox.evaluate.protocol import NO_LIMIT, Protocol
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """Counts of what truths were taken for; crowds and detections on them are left out.
+    """How often truths of each class were detected as each class; crowds and detections on them are left out.
 
     Attributes:
-        counts: rows are the truth's class, columns the detection's; the last row is background (nothing was
-            there), the last column missed (nothing was said).
+        counts: rows are the truth's class, columns the detection's; the last row is background (no truth was
+            there), the last column missed (no detection was there).
         names: class names, without the last row and column.
         category_ids: their ids in the annotations.
-        score: only detections that score at least this were looked at.
-        iou: overlap at which a detection stands for a truth.
+        score: only detections that score at least this are counted.
+        iou: least IoU of a detection and its truth.
+
+    Example:
+        >>> result = confusion(evaluate(truth, predictions).matching, score=0.3)
+        >>> result.counts[0, -1]      # missed objects of the first class
     """
 
     counts: Int[np.ndarray, "k1 k1"]
@@ -32,14 +36,14 @@ class Confusion:
 
 
 def confusion(matching: Matching, score: float = 0.25, iou: float = 0.5) -> Confusion:
-    """Count which class is taken for which.
+    """Count which class was detected as which.
 
-    Detections find truths of their own class first, best score first, as in the evaluation; what is left over
-    is then paired without regard to class.
+    Detections are matched with truths of their own class first, best score first, as in the evaluation; what is
+    left over is then matched without regard to class.
 
     Args:
-        matching: matches of an evaluation with classes told apart.
-        score: score threshold, by default the one of predict.
+        matching: matches of an evaluation that is not class-agnostic.
+        score: score threshold, by default that of ``lucidbox predict``.
         iou: IoU threshold.
     """
     truth, sure = matching.truth, matching.predictions[matching.predictions.scores >= score]
@@ -54,17 +58,17 @@ def confusion(matching: Matching, score: float = 0.25, iou: float = 0.5) -> Conf
     left_found = outcomes_at(own).counted
     left_found[matched_found] = False
     rest_truth = truth[np.sort(own.objects.rows[left_truth])]
-    rest_found = sure[np.sort(own.field.ranking.detections[left_found])]
+    rest_found = sure[np.sort(own.ranking.detections[left_found])]
     rest = match_all(rest_truth, rest_found, replace(rules, class_agnostic=True))
     truth_class, found_class = _classes(own, rest)
     some_truths, some_found = _matched(rest)
     np.add.at(counts, (truth_class[some_truths], found_class[some_found]), 1)
-    lone = ~rest.objects.crowds
-    lone[some_truths] = False
-    stray = outcomes_at(rest).counted
-    stray[some_found] = False
-    counts[:-1, -1] += np.bincount(truth_class[lone], minlength=names)
-    counts[-1, :-1] += np.bincount(found_class[stray], minlength=names)
+    missed = ~rest.objects.crowds
+    missed[some_truths] = False
+    background = outcomes_at(rest).counted
+    background[some_found] = False
+    counts[:-1, -1] += np.bincount(truth_class[missed], minlength=names)
+    counts[-1, :-1] += np.bincount(found_class[background], minlength=names)
     return Confusion(counts, own.class_names, own.category_ids, score, iou)
 
 
@@ -78,5 +82,5 @@ def _classes(own: Matching, rest: Matching) -> tuple[Int[np.ndarray, " t"], Int[
     """Class of each leftover truth and, by position, of each leftover detection."""
     ids = np.array(own.category_ids, np.int64)
     truths = rest.truth.category_ids[rest.truth.categories[rest.objects.rows]]
-    found = rest.predictions.category_ids[rest.field.ranking.detections]
+    found = rest.predictions.category_ids[rest.ranking.detections]
     return np.searchsorted(ids, truths), np.searchsorted(ids, found)

@@ -1,8 +1,8 @@
-"""The simplified rule of the seed notebook, kept so that its difference from COCO's can be shown.
+"""The average precision that the seed notebook computes, kept so that its difference from COCO's can be shown.
 
-Against COCO's protocol it takes crowds for ordinary objects, keeps any number of detections per picture, tells
-no sizes apart, and calls the mean 0 where there is nothing to measure. (It also adds 1e-7 to unions and counts,
-which shows in no digit that it prints and is left out here.)
+Unlike COCO's protocol it treats crowds as ordinary objects, keeps any number of detections per image, measures
+all sizes as one, and gives 0 where there is nothing to measure. (It also adds 1e-7 to unions and counts, which
+changes no digit that it prints and is left out here.)
 """
 
 from dataclasses import dataclass, replace
@@ -32,11 +32,11 @@ class NotebookResult:
     mean: float
 
     def to_dict(self) -> dict[str, float]:
-        """The notebook's own keys: ``AP@0.50`` and so on, then three means; a threshold not asked for is 0."""
+        """The notebook's own keys: ``AP@0.50`` and so on, then three means, 0 where a threshold is absent."""
         result = {f"AP@{threshold:.2f}": value for threshold, value in self.by_threshold.items()}
         result["mAP@0.5:0.95"] = self.mean
         near = {round(threshold, 6): value for threshold, value in self.by_threshold.items()}
-        return result | {f"mAP@{one}": near.get(one, 0.0) for one in (0.5, 0.75)}
+        return result | {f"mAP@{iou}": near.get(iou, 0.0) for iou in (0.5, 0.75)}
 
 
 def evaluate_notebook_rule(
@@ -54,15 +54,14 @@ def evaluate_notebook_rule(
         classes: category ids to evaluate; None means all.
 
     Raises:
-        DataError: a detection is on a picture or of a category that the truth does not have.
+        DataError: a detection is on an image or of a category that the truth does not have.
     """
-    ordinary = without_crowd_flags(truth)
     rules = replace(NOTEBOOK_RULE, iou_thresholds=iou_thresholds, classes=classes)
-    curves = evaluate(ordinary, predictions, rules).curves
-    means = [max(mean_of_measured(one), 0.0) for one in curves.precision]
+    curves = evaluate(without_crowd_flags(truth), predictions, rules).curves
+    means = [max(mean_of_measured(precision), 0.0) for precision in curves.precision]
     return NotebookResult(dict(zip(iou_thresholds, means, strict=True)), float(np.mean(means)))
 
 
 def without_crowd_flags(truth: Truth) -> Truth:
-    """The same objects, crowds among them taken for single ones."""
+    """The same objects, none of them marked as a crowd."""
     return replace(truth, crowds=np.zeros_like(truth.crowds))

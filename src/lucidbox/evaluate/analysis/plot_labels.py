@@ -1,4 +1,4 @@
-"""Class names as matplotlib can draw them, whatever they hold: long ones, signs of its formulas, any script."""
+"""Class names as texts that matplotlib can draw: shortened, without formula signs, in any script."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class PlotLabels:
 
     Attributes:
         texts: what to show.
-        fonts: families that have all their letters between them.
-        width: of the longest text, in letters.
+        fonts: font families that together have all their letters.
+        width: letters of the longest text.
     """
 
     texts: tuple[str, ...]
@@ -27,9 +27,12 @@ class PlotLabels:
 
 
 def labels_of(names: Sequence[str], ids: Sequence[int]) -> PlotLabels:
-    """Names made drawable; a name whose letters no installed font has becomes the category's number."""
-    short = [_shortened(printable(name)) for name in names]
-    wanted = {letter for name in short for letter in name} - _letters_of(_own_file())
+    """Texts for names; a name with letters that no installed font has is replaced by the category's number."""
+    from matplotlib.font_manager import findfont
+
+    printables = map(printable, names)
+    short = [name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…" for name in printables]
+    wanted = {letter for name in short for letter in name} - _letters_of(str(findfont(_OWN_FONT)))
     fonts, lacking = _fonts_for(wanted)
     shown = [
         f"#{number}" if not name or lacking & set(name) else name for name, number in zip(short, ids, strict=True)
@@ -37,10 +40,6 @@ def labels_of(names: Sequence[str], ids: Sequence[int]) -> PlotLabels:
     # A dollar sign would start a formula.
     texts = tuple(name.replace("$", r"\$") for name in shown)
     return PlotLabels(texts, (_OWN_FONT, *fonts), max(map(_width, shown), default=0))
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
 def _width(text: str) -> int:
@@ -54,21 +53,15 @@ def _fonts_for(letters: set[str]) -> tuple[list[str], set[str]]:
 
     fonts: list[str] = []
     for entry in fontManager.ttflist if letters else ():
-        # The font of last resort has a box for every character there is.
+        # The font of last resort has a box for every character.
         if "last resort" in entry.name.lower():
             continue
-        if found := letters & _letters_of(entry.fname):
+        if known := letters & _letters_of(entry.fname):
             fonts.append(entry.name)
-            letters = letters - found
+            letters = letters - known
         if not letters:
             break
     return fonts, letters
-
-
-def _own_file() -> str:
-    from matplotlib.font_manager import findfont
-
-    return str(findfont(_OWN_FONT))
 
 
 @lru_cache(maxsize=512)

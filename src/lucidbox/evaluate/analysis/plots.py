@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: curves, confusion matrix, classes, scores. Needs the extra ``plots``."""
+"""Plots of an evaluation: curves, confusion matrix, classes, scores. Needs the extra ``plots``."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 INK, GREY, PALE = "#1f2933", "#7b8794", "#cbd2d9"
 BLUE, ORANGE = "#2f6fb3", "#d9822b"
-# Over the thin lines of many classes a legend needs a ground of its own.
+# A legend over the thin lines of many classes needs a background.
 LEGEND: dict[str, Any] = {"framealpha": 0.92, "edgecolor": "none", "facecolor": "white"}
-# More class names than this cannot be read beside a matrix of handy size: the worst confused are shown.
+# More class names than this are too small to read: the most confused classes are shown.
 _MOST_CLASSES_IN_MATRIX = 30
-_LETTER = 0.075  # inches that a letter of a tick's label takes
+_LETTER = 0.075  # inches for each letter of a tick's label
 
 
 def save_plots(summary: Summary, folder: str | Path, score: float = 0.25) -> list[Path]:
-    """Draw all pictures into a folder; files of the same names are replaced.
+    """Save all plots as PNG files in a folder; files of the same names are replaced.
 
     Args:
         summary: an evaluation.
-        folder: is made if need be.
+        folder: is made if it does not exist.
         score: score threshold of the confusion matrix.
 
     Raises:
@@ -60,7 +60,7 @@ def save_plots(summary: Summary, folder: str | Path, score: float = 0.25) -> lis
 
 
 def precision_recall(summary: Summary) -> "Figure":
-    """Mean precision over recall at IoU 0.5, 0.75 and over all thresholds, thin lines for single classes."""
+    """Mean precision over recall at IoU 0.5, 0.75 and over all thresholds, with thin lines for single classes."""
     figure, axes = _figure(7.2, 5.4)
     thresholds, points = summary.protocol.iou_thresholds, np.array(summary.protocol.recall_points)
     curves = summary.curves.precision[:, :, :, 0, -1]
@@ -87,8 +87,8 @@ def f1_curves(summary: Summary) -> "Figure":
     """F1 over the score threshold: every class, and the mean with its best threshold."""
     figure, axes = _figure(7.2, 5.4)
     measured = [sweep for sweep in sweeps(summary.matching) if sweep.positives]
-    highest = float(np.max(summary.matching.field.ranking.scores, initial=1.0))
-    grid = np.linspace(min(0.0, float(np.min(summary.matching.field.ranking.scores, initial=0.0))), highest, 1001)
+    scores = summary.matching.ranking.scores
+    grid = np.linspace(np.min(scores, initial=0.0), np.max(scores, initial=1.0), 1001)
     curves = np.array([_at_thresholds(sweep, grid) for sweep in measured]).reshape(-1, len(grid))
     for curve in curves:
         axes.plot(grid, curve, color=PALE, linewidth=0.6, alpha=0.6)
@@ -113,42 +113,37 @@ def f1_curves(summary: Summary) -> "Figure":
 
 def class_bars(summary: Summary) -> "Figure":
     """AP of every class that has truths, best first, with AP50 behind it."""
-    classes = sorted((one for one in summary.per_class if one.truths), key=lambda one: -one.AP)
-    labels = labels_of([one.name for one in classes], [one.category_id for one in classes])
-    figure, axes = _figure(6.2 + _LETTER * labels.width, max(3.2, 1.7 + 0.2 * len(classes)))
-    rows = np.arange(len(classes))
-    has_50 = any(one.AP50 >= 0 for one in classes)
-    if has_50:
-        axes.barh(rows, [one.AP50 for one in classes], color=PALE, height=0.74, label="AP50")
-    axes.barh(rows, [one.AP for one in classes], color=BLUE, height=0.74, label="AP")
-    for row, one in enumerate(classes):
+    results = sorted((result for result in summary.per_class if result.truths), key=lambda result: -result.AP)
+    labels = labels_of([result.name for result in results], [result.category_id for result in results])
+    figure, axes = _figure(6.2 + _LETTER * labels.width, max(3.2, 1.7 + 0.2 * len(results)))
+    rows = np.arange(len(results))
+    if any(result.AP50 >= 0 for result in results):
+        axes.barh(rows, [result.AP50 for result in results], color=PALE, height=0.74, label="AP50")
+    axes.barh(rows, [result.AP for result in results], color=BLUE, height=0.74, label="AP")
+    for row, result in enumerate(results):
         axes.text(
-            max(one.AP, one.AP50) + 0.008,
-            row,
-            f"{one.AP:.2f}  ({one.truths})",
-            va="center",
-            fontsize=7,
-            color=GREY,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-        )
+            max(result.AP, result.AP50) + 0.008, row, f"{result.AP:.2f}  ({result.truths})",
+            va="center", fontsize=7, color=GREY, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
     axes.set_yticks(rows, labels.texts, fontsize=8, fontfamily=labels.fonts)
     mean = f"mean AP {summary.stats[0]:.3f}"
     axes.axvline(summary.stats[0], color=ORANGE, linewidth=1.2, zorder=0, label=mean)
-    axes.set(xlim=(0, 1.12), ylim=(len(classes) - 0.4, -0.6))
+    axes.set(xlim=(0, 1.12), ylim=(len(results) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0)
     _title(axes, "AP by class", "AP, and in brackets the number of truths")
-    # Outside: with one class or two there is no room beside the bars.
+    # Outside the axes: with one or two classes there is no room beside the bars.
     figure.legend(frameon=False, loc="outside lower right", ncols=3)
     return figure
 
 
 def score_histogram(summary: Summary) -> "Figure":
-    """How right and wrong detections are spread over scores."""
+    """Histogram of the scores of right and of wrong detections."""
     figure, axes = _figure(7.2, 4.6)
-    scores, fate = summary.matching.field.ranking.scores, outcomes_at(summary.matching)
+    scores, outcomes = summary.matching.ranking.scores, outcomes_at(summary.matching)
     low, high = float(np.min(scores, initial=0.0)), float(np.max(scores, initial=1.0))
     bins = np.linspace(min(low, 0.0), max(high, low + 1e-6), 51)
-    wrong, right = (np.histogram(scores[one], bins)[0] for one in (fate.counted & ~fate.true, fate.true))
+    wrong = np.histogram(scores[outcomes.counted & ~outcomes.true], bins)[0]
+    right = np.histogram(scores[outcomes.true], bins)[0]
     axes.stairs(wrong, bins, fill=True, color=ORANGE, alpha=0.45, label=f"wrong: {wrong.sum():,}")
     axes.stairs(right, bins, fill=True, color=BLUE, alpha=0.6, label=f"right: {right.sum():,}")
     axes.set_yscale("symlog", linthresh=1)
@@ -159,12 +154,12 @@ def score_histogram(summary: Summary) -> "Figure":
 
 
 def confusion_matrix(result: Confusion) -> "Figure":
-    """What each truth was taken for, as shares of the truths of a class."""
+    """The class that each truth was detected as; shades are shares of the truths of a class."""
     counts, chosen, left_out = _legible(result)
     size = len(counts)
-    labels = labels_of([result.names[one] for one in chosen], [result.category_ids[one] for one in chosen])
+    labels = labels_of([result.names[row] for row in chosen], [result.category_ids[row] for row in chosen])
     beside = 0.9 + _LETTER * max(labels.width, len("(background)"))
-    # Title and the two lines below it need some room, however few classes there are.
+    # The title and the two lines below it need room, even with few classes.
     figure, axes = _figure(max(beside + 0.27 * size, 5.4), max(beside + 0.6 + 0.27 * size, 4.4))
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
@@ -179,7 +174,7 @@ def confusion_matrix(result: Confusion) -> "Figure":
     axes.axvline(size - 1.5, color=GREY, linewidth=0.8)
     axes.grid(visible=False)
     which = f"; the {len(chosen)} most confused of {len(result.names)} classes" if left_out else ""
-    # The figure's own titles, since a small matrix is narrower than they are.
+    # Titles of the figure, because a small matrix is narrower than they are.
     figure.suptitle("Confusion", x=0.02, ha="left", fontsize=13, fontweight="bold", color=INK)
     figure.supxlabel(
         f"counts; shade: share of the truths\nscore ≥ {result.score:g}, IoU ≥ {result.iou:g}{which}",
@@ -189,7 +184,10 @@ def confusion_matrix(result: Confusion) -> "Figure":
 
 
 def _legible(result: Confusion) -> tuple[np.ndarray, list[int], bool]:
-    """The matrix of the classes that occur, or of those confused most; which they are; whether others are not."""
+    """The matrix of the classes shown, their indices, and whether a class that occurs is left out.
+
+    Of more than 30 classes that occur the most confused are shown.
+    """
     counts = result.counts
     classes = len(result.names)
     occurs = np.flatnonzero(counts[:classes].sum(axis=1) + counts[:, :classes].sum(axis=0))
@@ -216,15 +214,20 @@ def require_matplotlib() -> None:
 def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
     from matplotlib.figure import Figure
 
-    # Figure without pyplot: no window system, no global state.
+    # A Figure without pyplot uses no window system and no global state.
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes: Any = figure.add_subplot()
+    axes = figure.add_subplot()
+    style_axes(axes)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def style_axes(axes: Any) -> None:
+    """Give axes of matplotlib the look of our plots: two pale spines, a pale grid, grey ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)
     axes.tick_params(colors=GREY, labelcolor=INK)
     axes.grid(color="#eef1f4", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _title(axes: "Axes", title: str, subtitle: str) -> None:

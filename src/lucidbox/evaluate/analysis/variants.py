@@ -1,4 +1,4 @@
-"""Why another tool prints another number: the same predictions scored under common deviations, one at a time."""
+"""Metric variants: the same predictions scored as other tools score them, one difference from COCO at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,29 +7,33 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.array_types import Float
+from lucidbox.core.boxes import xywh_to_xyxy, xyxy_to_xywh
 from lucidbox.core.columns import lookup
 from lucidbox.evaluate.analysis.notebook_variant import evaluate_notebook_rule, without_crowd_flags
 from lucidbox.evaluate.bitsets import bitsets
-from lucidbox.evaluate.candidates import MatchCandidates
 from lucidbox.evaluate.evaluation import Matching, match_all
-from lucidbox.evaluate.matching import Matches, match
+from lucidbox.evaluate.matching import match
 from lucidbox.evaluate.operating import Sweep, sweeps
 from lucidbox.evaluate.overlaps import rows_of_runs
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, NO_LIMIT
 from lucidbox.evaluate.ranking import rank_detections
-from lucidbox.evaluate.summary import Summary
+from lucidbox.evaluate.summary import summarise
 from lucidbox.evaluate.truth import Truth
 
 
 @dataclass(frozen=True)
-class Deviation:
+class MetricVariant:
     """One way of scoring that is not COCO's.
 
     Attributes:
         name: what is done differently.
-        seen_in: where one meets it.
+        seen_in: where it is used.
         numbers: AP, AP50, AP75, APs, APm, APl under it; NaN where it does not define one.
+
+    Example:
+        >>> for variant in metric_variants(truth, predictions):
+        ...     print(variant.name, variant.numbers[0])
     """
 
     name: str
@@ -42,13 +46,16 @@ class Deviation:
         return tuple(value if value > -1 else None for value in self.numbers)
 
 
-NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+VARIANT_NUMBERS = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+
+_Score = Callable[[Truth, Predictions, Matching], tuple[float, ...]]
+"""Gives the numbers for truth, predictions and their matching under COCO's protocol."""
 
 
-def explain_gap(
+def metric_variants(
     truth: Truth, predictions: Predictions, classes: tuple[int, ...] | None = None
-) -> tuple[Deviation, ...]:
-    """Score under COCO's protocol (first entry) and under each deviation.
+) -> tuple[MetricVariant, ...]:
+    """Score under COCO's protocol (first entry) and under each variant of it.
 
     Args:
         truth: annotated objects.
@@ -56,33 +63,33 @@ def explain_gap(
         classes: category ids to evaluate; None means all.
 
     Raises:
-        DataError: a detection is on a picture or of a category that the truth does not have.
+        DataError: a detection is on an image or of a category that the truth does not have.
         OptionError: a class to evaluate is not in the truth.
     """
     base = match_all(truth, predictions, replace(COCO, classes=classes))
-    results = [Deviation("COCO's protocol, as pycocotools", "papers, leaderboards", _numbers(base))]
-    for name, seen_in, score in _DEVIATIONS:
-        results.append(Deviation(name, seen_in, score(truth, predictions, base)))
+    results = [MetricVariant("COCO's protocol, as pycocotools", "papers, leaderboards", _numbers(base))]
+    for name, seen_in, score in _VARIANTS:
+        results.append(MetricVariant(name, seen_in, score(truth, predictions, base)))
     return tuple(results)
 
 
-def deviation(
+def metric_variant(
     name: str, seen_in: str, truth: Truth, predictions: Predictions, classes: tuple[int, ...] | None = None
-) -> Deviation:
-    """Other predictions under COCO's protocol, for what must be done differently while detecting."""
-    return Deviation(name, seen_in, _numbers(match_all(truth, predictions, replace(COCO, classes=classes))))
+) -> MetricVariant:
+    """Other predictions under COCO's protocol, for a variant that changes the detecting and not the scoring."""
+    return MetricVariant(name, seen_in, _numbers(match_all(truth, predictions, replace(COCO, classes=classes))))
 
 
 def _numbers(matching: Matching) -> tuple[float, ...]:
-    return tuple(Summary(matching, matching.curves()).stats[: len(NAMES)].tolist())
+    return tuple(summarise(matching).stats[: len(VARIANT_NUMBERS)].tolist())
 
 
 def _under(
     change_truth: Callable[[Truth], Truth] = lambda truth: truth,
     change_predictions: Callable[[Predictions], Predictions] = lambda predictions: predictions,
     **rules: Any,
-) -> Callable[[Truth, Predictions, Matching], tuple[float, ...]]:
-    """Scoring with truth, predictions or some of COCO's rules changed."""
+) -> _Score:
+    """A function that scores with changed truth, predictions or rules."""
 
     def score(truth: Truth, predictions: Predictions, base: Matching) -> tuple[float, ...]:
         protocol = replace(base.protocol, **rules)
@@ -101,12 +108,11 @@ def _inclusive(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
 
 
 def _whole_pixels(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
-    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1).round()
-    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return xyxy_to_xywh(xywh_to_xyxy(boxes).round())
 
 
 def _best_hundred(truth: Truth, predictions: Predictions, base: Matching) -> tuple[float, ...]:
-    """Keep the best 100 of a picture over all classes together."""
+    """Keep the best 100 detections of an image over all classes."""
     images = lookup(predictions.image_ids, truth.image_ids)
     ranking = rank_detections(images, np.zeros_like(images), predictions.scores, 1)
     kept = np.zeros(len(predictions), bool)
@@ -115,37 +121,25 @@ def _best_hundred(truth: Truth, predictions: Predictions, base: Matching) -> tup
 
 
 def _best_truth_only(truth: Truth, predictions: Predictions, base: Matching) -> tuple[float, ...]:
-    """A detection asks for the truth it overlaps most, and is wrong if that is taken."""
-    candidates = base.candidates
-    single = MatchCandidates(
-        candidates.positions,
-        candidates.classes,
-        candidates.by_position,
-        candidates.firsts,
-        np.ones_like(candidates.sizes),
-        candidates.round_starts,
-        candidates.pairs,
-    )
-    outcomes: tuple[Matches, ...] = tuple(
-        match(single, base.objects, base.protocol, word) for word in bitsets(base.protocol)
-    )
-    return _numbers(replace(base, candidates=single, outcomes=outcomes))
+    """A detection can match only the truth it overlaps most, and is wrong if that is taken."""
+    single = replace(base.candidates, sizes=np.ones_like(base.candidates.sizes))
+    matches = tuple(match(single, base.objects, base.protocol, bitset) for bitset in bitsets(base.protocol))
+    return _numbers(replace(base, candidates=single, matches=matches))
 
 
 def _id_zero_lost(truth: Truth, predictions: Predictions, base: Matching) -> tuple[float, ...]:
     """A match with the annotation of id 0 counts as none, because pycocotools writes 0 for "no match"."""
     candidates = base.candidates
-    owner = np.empty(len(candidates.pairs.ious), np.int64)
-    owner[rows_of_runs(candidates.firsts, candidates.sizes)] = np.repeat(
-        np.arange(len(candidates.sizes)), candidates.sizes
-    )
+    rows = rows_of_runs(candidates.firsts, candidates.sizes)
+    owner = np.empty_like(rows)
+    owner[rows] = np.repeat(np.arange(len(candidates.sizes)), candidates.sizes)
     zero = truth.annotation_ids[base.objects.rows[candidates.pairs.truths]] == 0
-    outcomes = []
-    for one in base.outcomes:
-        true = one.true.copy()
-        true[owner[zero]] &= ~one.paired[zero]
-        outcomes.append(replace(one, true=true))
-    return _numbers(replace(base, outcomes=tuple(outcomes)))
+    changed = []
+    for matches in base.matches:
+        true = matches.true.copy()
+        true[owner[zero]] &= ~matches.paired[zero]
+        changed.append(replace(matches, true=true))
+    return _numbers(replace(base, matches=tuple(changed)))
 
 
 def _notebook(truth: Truth, predictions: Predictions, base: Matching) -> tuple[float, ...]:
@@ -153,10 +147,8 @@ def _notebook(truth: Truth, predictions: Predictions, base: Matching) -> tuple[f
     return (result["mAP@0.5:0.95"], result["mAP@0.5"], result["mAP@0.75"], *[float("nan")] * 3)
 
 
-def _area_under(
-    rule: Callable[[Sweep], float],
-) -> Callable[[Truth, Predictions, Matching], tuple[float, ...]]:
-    """Scoring by another integral of the precision–recall curve, for all sizes."""
+def _area_under(rule: Callable[[Sweep], float]) -> _Score:
+    """A function that scores by another integral of the precision–recall curve, for all sizes."""
 
     def score(truth: Truth, predictions: Predictions, base: Matching) -> tuple[float, ...]:
         measured = [
@@ -191,7 +183,7 @@ def _exact_area(sweep: Sweep) -> float:
     return float(np.sum(np.diff(sweep.recall, prepend=0.0) * _envelope(sweep)))
 
 
-_DEVIATIONS: tuple[tuple[str, str, Callable[[Truth, Predictions, Matching], tuple[float, ...]]], ...] = (
+_VARIANTS: tuple[tuple[str, str, _Score], ...] = (
     ("crowds taken for single objects", "converted labels without iscrowd", _under(without_crowd_flags)),
     ("crowds dropped", "YOLO txt labels", _under(lambda truth: truth[~truth.crowds])),
     ("no detection limit", "many scripts", _under(max_detections=(1, 10, NO_LIMIT))),
@@ -206,11 +198,12 @@ _DEVIATIONS: tuple[tuple[str, str, Callable[[Truth, Predictions, Matching], tupl
     ("sizes by box area, not mask area", "box-only labels", _under(_box_areas)),
     ("widths and heights one pixel larger", "inclusive pixel corners", _under(
         lambda truth: replace(truth, boxes_xywh=_inclusive(truth.boxes_xywh)),
-        lambda found: replace(found, boxes_xywh=_inclusive(found.boxes_xywh)))),
+        lambda predictions: replace(predictions, boxes_xywh=_inclusive(predictions.boxes_xywh)))),
     ("boxes rounded to whole pixels", "integer result files", _under(
-        change_predictions=lambda found: replace(found, boxes_xywh=_whole_pixels(found.boxes_xywh)))),
+        change_predictions=lambda predictions: replace(
+            predictions, boxes_xywh=_whole_pixels(predictions.boxes_xywh)))),
     ("scores rounded to two decimals", "short result files", _under(
-        change_predictions=lambda found: replace(found, scores=found.scores.round(2)))),
+        change_predictions=lambda predictions: replace(predictions, scores=predictions.scores.round(2)))),
     ("annotation id 0 never found", "pycocotools itself", _id_zero_lost),
     ("the seed notebook's rule", "its own evaluator", _notebook),
 )  # fmt: skip

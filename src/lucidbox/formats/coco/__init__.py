@@ -1,1 +1,5 @@
 """COCO's JSON."""
+
+__all__ = [
+    "annotations", "columns", "results",
+]  # fmt: skip

@@ -1,1 +1,5 @@
 """Hugging Face data sets."""
+
+__all__ = [
+    "reading",
+]  # fmt: skip

@@ -1,1 +1,5 @@
 """YOLO's text files and data.yaml."""
+
+__all__ = [
+    "description", "reading",
+]  # fmt: skip

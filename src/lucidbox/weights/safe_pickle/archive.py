@@ -1,4 +1,4 @@
-"""The zip file that torch writes: its entries below its one root folder, which can have any name."""
+"""The zip file that torch writes: its entries below its single root folder, which can have any name."""
 
 import io
 import struct
@@ -10,10 +10,10 @@ from operator import itemgetter
 from lucidbox.core.errors import WeightsError
 
 MAX_INFLATION = 16
-"""Most bytes that one byte of the file may become. Torch does not compress, and weights hardly shrink."""
+"""Most bytes that one byte of the file may inflate to. Torch does not compress, and weights hardly shrink."""
 
 _PICKLE = "data.pkl"
-# The other methods (bzip2, LZMA, ...) inflate all of an entry however little of it is asked for.
+# The other methods (bzip2, LZMA, ...) inflate all of an entry even if only a part is read.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
@@ -28,8 +28,8 @@ def read_archive(content: bytes) -> dict[str, bytes]:
         content: all of the file.
 
     Raises:
-        WeightsError: the zip is damaged or truncated, would inflate beyond any use, holds an entry twice, or is
-            not what torch's ``save`` writes.
+        WeightsError: the zip is damaged or truncated, would inflate too much, has an entry twice, or is not what
+            torch's ``save`` writes.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -13,11 +13,11 @@ _KEY = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
 def read_checkpoint(content: bytes) -> Any:
-    """What a torch checkpoint holds: dicts, lists, numbers, text, arrays, and records of foreign objects.
+    """The content of a torch checkpoint: dicts, lists, numbers, text, arrays, and records of foreign objects.
 
     Tensors and parameters are NumPy arrays (read-only; bfloat16 as the equal float32). An object of a class of
-    the publisher, of ``torch.nn``, or a data-only one of numpy, pathlib and types is a
-    :class:`~lucidbox.weights.safe_pickle.globals.Record` of what the file says of it.
+    the publisher, of ``torch.nn``, or a data-only one of numpy, pathlib and types becomes a
+    :class:`~lucidbox.weights.safe_pickle.globals.Record` of what the file says about it.
 
     Args:
         content: all of the file.
@@ -26,15 +26,10 @@ def read_checkpoint(content: bytes) -> Any:
         WeightsError: the file is damaged, or its pickle asks for anything else, whose name is stated.
     """
     entries = read_archive(content)
-    big_endian = _is_big_endian(entries)
-    return read_pickle(entries["data.pkl"], Storages(entries, big_endian).find)
-
-
-def _is_big_endian(entries: Mapping[str, bytes]) -> bool:
     order = entries.get("byteorder", b"little")
     if order not in (b"little", b"big"):
         raise WeightsError(f"its byte order is {order[:20]!r}; 'little' and 'big' are known")
-    return order == b"big"
+    return read_pickle(entries["data.pkl"], Storages(entries, order == b"big").find)
 
 
 def _is_usual(word: str, key: str, count: int) -> bool:
@@ -65,7 +60,7 @@ class Storages:
         known, made = self._made[key]
         if known == kind:
             return made
-        # Torch saves no bytes under two types; each further one could be another copy of them.
+        # Torch never saves the same bytes under two types; each further type could be another copy of them.
         if content:
             raise WeightsError(f"its pickle refers to the storage {key!r} in two ways; torch writes no such file")
         return storage(kind, content, count, self._big_endian)

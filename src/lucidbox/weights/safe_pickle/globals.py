@@ -1,11 +1,11 @@
-"""What a name in a pickle may become. Nothing here is ever looked up, imported or called for real.
+"""What a name in a pickle may become. Nothing named there is ever looked up, imported or called.
 
 A pickle names Python objects as *module* and *name*, and the usual reader imports them: that is how a
-weights file runs code. Here a name becomes one of our own four answers, or is refused:
+weights file runs code. Here a name becomes one of the following, or is refused:
 
 - a :class:`Builder`, one of the few plain values worth building (ordered dict, set, tensor, parameter);
 - a :class:`StorageKind`, the element type of a tensor's bytes;
-- an :class:`InertClass`, for classes of which only what was recorded about them is of interest.
+- an :class:`InertClass`, for classes whose objects are only recorded.
 """
 
 import re
@@ -17,13 +17,13 @@ from typing import Any
 from lucidbox.core.errors import WeightsError
 from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, StorageKind, parameter, tensor
 
-LONGEST_NAME = 200
-"""Most characters of a module's or a class's name. A long one could be joined anew by every instruction."""
+_LONGEST_NAME = 200
+"""Most characters of a module's or a class's name. A long one could be copied by every instruction."""
 
 
 @dataclass(frozen=True)
 class Builder:
-    """A value of ours that a pickle may build, standing where the pickle names a Python object."""
+    """A function of ours that replaces a Python object named in a pickle."""
 
     name: str
     build: Callable[[tuple[Any, ...]], Any]
@@ -31,20 +31,20 @@ class Builder:
 
 @dataclass(frozen=True)
 class InertClass:
-    """The name of a class that stays a name."""
+    """The name of a class; nothing of it exists but the name."""
 
     name: str
 
 
 @dataclass(eq=False, slots=True)
 class Record:
-    """What a pickle says of an object of an inert class; no such object exists.
+    """What a pickle says about an object of an inert class; no such object is made.
 
     Attributes:
-        name: the class's full name, "torch.nn.modules.conv.Conv2d".
-        arguments: what its constructor would have been given.
-        state: what its attributes would have been set to; usually a dict of attributes.
-        entries: what would have been put into it, were it a list (items) or a dict (pairs).
+        name: the class's full name, such as "torch.nn.modules.conv.Conv2d".
+        arguments: the arguments for its constructor.
+        state: the values for its attributes; usually a dict.
+        entries: its entries, if it is a list (items) or a dict (pairs).
     """
 
     name: str
@@ -118,8 +118,8 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
     """
     if not isinstance(module, str) or not isinstance(name, str):
         raise WeightsError("a name in its pickle is not text; the file is refused and nothing in it was run")
-    if max(len(module), len(name)) > LONGEST_NAME:
-        raise WeightsError(f"a name in its pickle has more than {LONGEST_NAME} characters; the file is refused")
+    if max(len(module), len(name)) > _LONGEST_NAME:
+        raise WeightsError(f"a name in its pickle has more than {_LONGEST_NAME} characters; the file is refused")
     full = f"{module}.{name}"
     if "." not in name:  # else "torch" + "_utils.x" would read like "torch._utils" + "x"
         if full in BUILDERS:

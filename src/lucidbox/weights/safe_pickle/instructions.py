@@ -1,7 +1,7 @@
-"""The instructions of a pickle, decoded and nothing more.
+"""The instructions of a pickle, decoded but not executed.
 
 Only those that writers of torch files use (protocols 2 to 5) are known; the others are refused by name,
-among them ``INST``, ``OBJ`` and the extension registry's ``EXT1``, which are other ways to call things.
+among them ``INST``, ``OBJ`` and the extension registry's ``EXT1``, which are other ways to call something.
 The instructions are described in the standard library's ``pickletools``.
 """
 
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from lucidbox.core.errors import WeightsError
 
 MAX_BYTES = 64 * 2**20
-"""Largest pickle read. Tensors lie outside it: that of a published YOLO11x checkpoint has under 1 MiB."""
+"""Largest pickle that is read. It contains no tensors: that of a published YOLO11x checkpoint has under 1 MiB."""
 
 MAX_INSTRUCTIONS = 1_000_000
-"""Most instructions followed. A published YOLO11n has 52,000; the limit bounds time and memory, for each can
-make a value of some 200 bytes."""
+"""Most instructions. A published YOLO11n has 52,000; the limit bounds time and memory, because each can make a
+value of about 200 bytes."""
 
 _NUMBERS = {
     "PROTO": Struct("<B"), "FRAME": Struct("<Q"),

@@ -1,9 +1,8 @@
 """A reader of pickles that cannot run anything.
 
-A pickle is a program for a small stack machine. This is that machine without the meaning of its dangerous
-instructions: a name stays a name (``pickle_names``), and a "call" is recorded, or builds one of five plain
-values. There is no import, no attribute access and no call of anything the file names, so there is nothing
-to escape from.
+A pickle is a program for a small stack machine. This is that machine without its dangerous instructions: a name
+stays a name (see :mod:`lucidbox.weights.safe_pickle.globals`), and a "call" is recorded, or builds one of five
+plain values. It never imports, calls or accesses attributes of anything that the file names.
 """
 
 from collections import OrderedDict
@@ -15,11 +14,11 @@ from lucidbox.weights.safe_pickle.globals import Builder, InertClass, Record, ha
 from lucidbox.weights.safe_pickle.instructions import MAX_INSTRUCTIONS, instructions
 
 MAX_NESTING = 1_000
-"""Most groups open at once. A published YOLO11n reaches some 30."""
+"""Most groups open at once. A published YOLO11n has about 30."""
 
 MAX_COPIED = 100_000
-"""Most items that calls may copy out of lists, in all: one list can be named again and again. A published
-YOLO11n copies none, for its modules' sets are empty."""
+"""Most items that calls may copy from lists, in all, because one list can be used many times. A published YOLO11n
+copies none: its modules' sets are empty."""
 
 NEWEST_PROTOCOL = 5
 
@@ -49,7 +48,7 @@ def read_pickle(data: bytes, persistent: Callable[[Any], Any]) -> Any:
 
 
 class _Machine:
-    """The stack machine. ``stack`` holds the values of the innermost open group, ``outer`` the groups around."""
+    """The stack machine. ``stack`` has the values of the innermost open group, ``outer`` the groups around it."""
 
     def __init__(self, persistent: Callable[[Any], Any]) -> None:
         self.stack: list[Any] = []
@@ -63,6 +62,9 @@ class _Machine:
             raise WeightsError("its pickle is malformed: something is left over at its end")
         return self.stack.pop()
 
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
     def open_group(self) -> None:
         if len(self.outer) >= MAX_NESTING:
             raise WeightsError(f"its pickle nests deeper than {MAX_NESTING}")
@@ -74,22 +76,15 @@ class _Machine:
         values, self.stack = self.stack, self.outer.pop()
         return values
 
-    def close_tuple(self) -> None:
-        values = self.close_group()
-        self.stack.append(tuple(values))
-
     def pop_last(self, count: int) -> list[Any]:
         """The last values of the stack, in their order; IndexError when there are fewer."""
         return [self.stack.pop() for _ in range(count)][::-1]
 
     def remember(self, index: int) -> None:
-        # Writers number the memo without gaps; a larger index is meant to make a reader allocate.
+        # Writers number the memo without gaps; a larger index would only make a reader allocate memory.
         if index > MAX_INSTRUCTIONS:
             raise WeightsError(f"its pickle puts a value at place {index} of its memo, beyond any use")
         self.memo[index] = self.stack[-1]
-
-    def name(self, module: Any, name: Any) -> None:
-        self.stack.append(meaning(module, name))
 
     def call(self) -> None:
         """Build one of the few plain values, or record a call that never happens."""
@@ -101,14 +96,10 @@ class _Machine:
             self.stack.append(_recorded(named, arguments))
 
     def count_copied(self, arguments: tuple[Any, ...]) -> None:
-        """Count what a call is about to copy; everything else that it may make is a view, or empty."""
+        """Count the items that a call copies; everything else that it can make is a view, or empty."""
         self.copied += sum(len(argument) for argument in arguments if isinstance(argument, list))
         if self.copied > MAX_COPIED:
             raise WeightsError(f"its pickle builds sets of more than {MAX_COPIED} items in all, beyond any use")
-
-    def make_object(self) -> None:
-        """Record an object that is never made."""
-        self.stack.append(_recorded(*self.pop_last(2)))
 
     def set_state(self) -> None:
         """A record keeps its attributes as data; those of an ordered dict (torch's _metadata) are dropped."""
@@ -192,10 +183,10 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "FRAME": lambda *_: None,  # only advice on buffering
     "STOP": lambda *_: None,
     "MARK": lambda machine, _: machine.open_group(),
-    "TUPLE": lambda machine, _: machine.close_tuple(),
-    "TUPLE1": lambda machine, _: machine.stack.append(tuple(machine.pop_last(1))),
-    "TUPLE2": lambda machine, _: machine.stack.append(tuple(machine.pop_last(2))),
-    "TUPLE3": lambda machine, _: machine.stack.append(tuple(machine.pop_last(3))),
+    "TUPLE": lambda machine, _: machine.push(tuple(machine.close_group())),
+    "TUPLE1": lambda machine, _: machine.push(tuple(machine.pop_last(1))),
+    "TUPLE2": lambda machine, _: machine.push(tuple(machine.pop_last(2))),
+    "TUPLE3": lambda machine, _: machine.push(tuple(machine.pop_last(3))),
     "APPEND": lambda machine, _: machine.append_items(machine.pop_last(1)),
     "APPENDS": lambda machine, _: machine.append_items(machine.close_group()),
     "SETITEM": lambda machine, _: machine.set_items(machine.pop_last(2)),
@@ -204,13 +195,13 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
     "BINPUT": lambda machine, index: machine.remember(index),
     "LONG_BINPUT": lambda machine, index: machine.remember(index),
     "MEMOIZE": lambda machine, _: machine.remember(len(machine.memo)),
-    "BINGET": lambda machine, index: machine.stack.append(machine.memo[index]),
-    "LONG_BINGET": lambda machine, index: machine.stack.append(machine.memo[index]),
-    "GLOBAL": lambda machine, names: machine.name(*names),
-    "STACK_GLOBAL": lambda machine, _: machine.name(*machine.pop_last(2)),
+    "BINGET": lambda machine, index: machine.push(machine.memo[index]),
+    "LONG_BINGET": lambda machine, index: machine.push(machine.memo[index]),
+    "GLOBAL": lambda machine, names: machine.push(meaning(*names)),
+    "STACK_GLOBAL": lambda machine, _: machine.push(meaning(*machine.pop_last(2))),
     "REDUCE": lambda machine, _: machine.call(),
-    "NEWOBJ": lambda machine, _: machine.make_object(),
+    "NEWOBJ": lambda machine, _: machine.push(_recorded(*machine.pop_last(2))),  # an object that is never made
     "BUILD": lambda machine, _: machine.set_state(),
-    "BINPERSID": lambda machine, _: machine.stack.append(machine.persistent(machine.stack.pop())),
+    "BINPERSID": lambda machine, _: machine.push(machine.persistent(machine.stack.pop())),
 }
 """The other instructions, each with its argument."""

@@ -11,8 +11,8 @@ from lucidbox.core.errors import WeightsError
 
 MAX_DIMENSIONS = 8
 
-LARGEST = 2**40
-"""Beyond any length, offset or stride of a weight."""
+_LARGEST = 2**40
+"""More than any length, offset or stride of a tensor of weights."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class StorageKind:
 
     Attributes:
         name: torch's name, "HalfStorage".
-        dtype: the elements as they lie in the file, little endian; bfloat16 as its 16 raw bits.
+        dtype: the elements as they are in the file, little endian; bfloat16 as its 16 raw bits.
         is_bfloat16: whether those bits are bfloat16, which NumPy lacks.
     """
 
@@ -60,12 +60,12 @@ class Storage:
 
 
 def bfloat16_to_float32(bits: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
-    """Numbers whose bfloat16 bits are given: bfloat16 is float32's upper half, so this is exact."""
+    """Numbers from their bfloat16 bits: bfloat16 is float32's upper half, so this is exact."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def storage(kind: StorageKind, content: bytes, count: int, big_endian: bool) -> Storage:
-    """The storage whose bytes are ``content``, of which :func:`check_length` approves."""
+    """The storage whose bytes are ``content``; raises as :func:`check_length` does."""
     check_length(kind, content, count)
     dtype = np.dtype(kind.dtype).newbyteorder(">" if big_endian else "<")
     if kind.name == "BoolStorage":  # any byte but 0 and 1 would be a bool NumPy does not know
@@ -93,8 +93,8 @@ def tensor(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
     """A tensor: a view of a storage, with the arguments of torch's ``_rebuild_tensor_v2``.
 
     Args:
-        arguments: storage, offset, shape, strides (offset and strides count elements), and what does not
-            matter to the numbers: whether it asks for gradients, its hooks.
+        arguments: storage, offset, shape, strides (offset and strides count elements), and others that do not
+            affect the values: whether it requires gradients, its hooks.
 
     Raises:
         WeightsError: the arguments are not those of a tensor, or it reaches outside its storage.
@@ -109,9 +109,9 @@ def tensor(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
     available = source.elements.size
     count = math.prod(shape)
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
-    # A view larger than its storage repeats elements: no weight does, and a tiny file could claim terabytes.
+    # A view larger than its storage repeats elements. No weights do, and a tiny file could claim terabytes.
     outside = offset > available or count > available or (count > 0 and last >= available)
-    if outside or math.prod(length or 1 for length in shape) >= LARGEST:
+    if outside or math.prod(length or 1 for length in shape) >= _LARGEST:
         raise WeightsError(f"a tensor of shape {list(shape)} reaches outside its storage of {available} elements")
     if count == 0:
         return np.empty(shape, source.elements.dtype)
@@ -133,4 +133,4 @@ def parameter(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
 
 def _counts(values: Any) -> bool:
     """Whether these are whole numbers from 0 that fit an array's index."""
-    return isinstance(values, tuple) and all(type(value) is int and 0 <= value < LARGEST for value in values)
+    return isinstance(values, tuple) and all(type(value) is int and 0 <= value < _LARGEST for value in values)

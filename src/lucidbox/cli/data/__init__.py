@@ -1,0 +1,305 @@
+"""``lucidbox data``: check, count, split, convert and show data sets."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lucidbox.cli.console import progress, say, say_error, say_note
+from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
+from lucidbox.cli.tables import Column, pairs, table
+from lucidbox.core.errors import OptionError
+from lucidbox.core.text import printable
+
+if TYPE_CHECKING:
+    from lucidbox.datasets import Reading, Split, Statistics
+
+_FORMATS = """\
+data sets (DATA):
+  a COCO JSON (its pictures are looked for beside it, or named by --images), a YOLO data.yaml, a TOML with
+  [train] and [val], each annotations = "instances.json" and images = "folder"; or a folder with one of these
+"""
+
+EXAMPLES = """\
+examples:
+  lucidbox data check instances_val2017.json --images val2017
+  lucidbox data stats yolo/data.yaml
+  lucidbox data split instances.json parts --parts train=0.8,val=0.2 --seed 1
+  lucidbox data convert coco/ yolo --to yolo
+  lucidbox data show data.toml --save sheet.png
+
+exit codes:
+  0 done; 1 check found problems, or convert left something out; 2 wrong usage or bad input
+"""
+
+
+def register(verbs: Any) -> None:
+    """Add the verb and its sub-verbs."""
+    from lucidbox.cli.data import show
+
+    description = "Work on data sets of pictures with boxes. What is there is never changed."
+    parser = add_verb(verbs, "data", description, f"{_FORMATS}\n{EXAMPLES}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _register_check(verbs)
+    _register_stats(verbs)
+    _register_split(verbs)
+    _register_convert(verbs)
+    show.register(verbs)
+
+
+def _add_verb(verbs: Any, name: str, summary: str, description: str, examples: str, run: Run) -> Any:
+    """A sub-verb with the arguments that all have: DATA and --images."""
+    parser = add_verb(verbs, name, description, f"{_FORMATS}\nexamples:\n{examples}", run, summary=summary)
+    parser.add_argument("data", metavar="DATA", type=Path, help="the data set; see below")
+    add_option(parser, "--images", type=Path, help="folder of the pictures of a COCO JSON")
+    return parser
+
+
+def _register_check(verbs: Any) -> None:
+    check = _add_verb(
+        verbs,
+        "check",
+        "list every problem; change nothing",
+        "List every problem of annotations and pictures, one a line: place, field, what is wrong.\n"
+        "Exit code 1 if there are any.",
+        "  lucidbox data check instances.json --images photos\n"
+        "  lucidbox data check yolo/ --limit 20\n"
+        "  lucidbox data check data.yaml --json > report.json\n",
+        _check,
+    )
+    add_flag(check, "--quick", "read only the first bytes of pictures: damage stays unseen")
+    add_number(check, "--limit", "print at most N problems; all are counted")
+    add_options(check, "--json")
+
+
+def _register_stats(verbs: Any) -> None:
+    stats = _add_verb(
+        verbs,
+        "stats",
+        "pictures, objects, classes, sizes",
+        "Count and measure: pictures, objects, crowds, sizes, aspect ratios, classes, and which occur together.",
+        "  lucidbox data stats instances.json\n  lucidbox data stats yolo/ --json\n",
+        _stats,
+    )
+    add_options(stats, "--json")
+
+
+def _register_split(verbs: Any) -> None:
+    split = _add_verb(
+        verbs,
+        "split",
+        "make stratified parts, from a seed",
+        "Split into parts that have every class in the same share (iterative stratification, Sechidis et al.).\n"
+        "COCO entries keep all their fields, unusable ones are left out and counted; YOLO pictures and labels\n"
+        "stay where they are, and the pictures are listed.",
+        "  lucidbox data split instances.json parts --parts train=0.8,val=0.2\n"
+        "  lucidbox data split yolo/ parts --part train --parts train=0.9,val=0.1 --seed 7\n",
+        _split,
+    )
+    split.add_argument("out", metavar="OUT", type=Path, help="a new folder")
+    split.add_argument(
+        "--parts", required=True, metavar="NAME=SHARE,…", help="as in train=0.8,val=0.2; they add up to 1"
+    )
+    add_option(split, "--part", help="which part to split, where DATA has several")
+    add_option(split, "--seed", default=0, help="another one gives another split (0)")
+
+
+def _register_convert(verbs: Any) -> None:
+    convert = _add_verb(
+        verbs,
+        "convert",
+        "COCO JSON to YOLO text and back",
+        "Write a data set in the other format. What it cannot hold (crowds, areas of masks) is counted.",
+        "  lucidbox data convert instances.json yolo --images photos --to yolo\n"
+        "  lucidbox data convert yolo/data.yaml coco --to coco\n",
+        _convert,
+    )
+    convert.add_argument("out", metavar="OUT", type=Path, help="a new folder")
+    convert.add_argument("--to", required=True, choices=("coco", "yolo"), help="the format to write")
+    convert.add_argument(
+        "--pictures", choices=("link", "copy"), default="link", help="how pictures get into a YOLO folder (link)"
+    )
+    add_option(convert, "--part", help="name of the part that a single COCO JSON becomes (train)")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    """Print every problem; 1 if there are any."""
+    from lucidbox.datasets import check
+
+    if arguments.limit is not None and arguments.limit < 0:
+        raise OptionError(f"--limit {arguments.limit}: must be 0 or more")
+    report = check(arguments.data, arguments.images, decode=not arguments.quick, progress=progress())
+    shown = report.problems if arguments.limit is None else report.problems[: arguments.limit]
+    if arguments.json:
+        document = {
+            "data": str(arguments.data),
+            "parts": [dict(zip(("name", "pictures", "objects"), part, strict=True)) for part in report.parts],
+            "counts": report.counts,
+            "problems": [asdict(problem) for problem in shown],
+            "notes": report.notes,
+        }
+        print(json.dumps(document, ensure_ascii=False))
+        return int(bool(report.problems))
+    for problem in shown:
+        print(printable(str(problem)))
+    if len(shown) < len(report.problems):
+        print(f"… and {len(report.problems) - len(shown)} more")
+    for note in report.notes:
+        say_note(note)
+    for name, pictures, objects in report.parts:
+        print(f"{name}: {pictures} pictures, {objects} usable objects")
+    total = len(report.problems)
+    print(f"{total or 'no'} problem{'' if total == 1 else 's'}")
+    if report.counts:
+        print(_counts((count, kind) for kind, count in report.counts.items()))
+    return int(bool(report.problems))
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    """Print what is in each part."""
+    from lucidbox.datasets import read_dataset, statistics
+
+    reading = read_dataset(arguments.data, arguments.images, progress())
+    counted = [statistics(part) for part in reading.parts]
+    _say_left_out(reading, arguments)
+    document = {"data": str(arguments.data), "parts": [asdict(part) for part in counted]}
+    if arguments.json:
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        print("\n\n".join(_describe(part) for part in counted))
+    return 0
+
+
+def _describe(counted: "Statistics") -> str:
+    """Statistics of one part, for a person."""
+    total = max(counted.objects, 1)
+    sizes = (("small  < 32²", counted.small), ("medium < 96²", counted.medium), ("large", counted.large))
+    facts = [
+        ("pictures", f"{counted.pictures:,d}, {counted.empty_pictures:,d} of them without objects"),
+        ("objects", f"{counted.objects:,d}, and {counted.crowds:,d} crowds"),
+        *((label, f"{count:,d} ({100 * count / total:.1f} %)") for label, count in sizes),
+        ("picture sizes", ", ".join(f"{width}×{height}: {n}" for width, height, n in counted.picture_sizes[:5])),
+    ]
+    titles = ("least", "25 %", "median", "75 %", "most", "mean")
+    spreads = [
+        ("objects a picture", *asdict(counted.per_picture).values()),
+        ("width / height", *asdict(counted.aspect_ratios).values()),
+        ("side as share of picture", *asdict(counted.relative_sizes).values()),
+    ]
+    columns = [Column(width=24, align="<"), *(Column(title, 8, "{:.3g}") for title in titles)]
+    sections = [
+        f"{counted.part}\n{pairs(facts, 14, indent=2)}",
+        table(columns, spreads, indent=2),
+        _class_table(counted),
+    ]
+    if counted.together:
+        together = ((pair.pictures, f"{pair.first} + {pair.second}") for pair in counted.together)
+        sections.append(f"  most often in one picture\n{_counts(together, indent=2)}")
+    return "\n\n".join(sections)
+
+
+def _class_table(counted: "Statistics") -> str:
+    """Every class, the most frequent first."""
+    total = max(counted.objects, 1)
+    columns = [
+        Column("class", max([5, *(len(printable(one.name)) for one in counted.classes)]), align="<"),
+        Column("objects", 9, "{:,d}"),
+        Column("share", 7, "{:.1f} %"),
+        Column("crowds", 7, "{:,d}"),
+        Column("pictures", 9, "{:,d}"),
+    ]
+    rows = [
+        (printable(one.name), one.objects, 100 * one.objects / total, one.crowds, one.pictures)
+        for one in sorted(counted.classes, key=lambda one: -one.objects)
+    ]
+    return table(columns, rows, indent=2)
+
+
+def _counts(rows: Iterable[tuple[int, str]], indent: int = 0) -> str:
+    """Numbers, and what each of them counts."""
+    return table(
+        [Column(width=9, text="{:,d}"), Column(align="<", gap=2)],
+        ((count, printable(what)) for count, what in rows),
+        indent,
+    )
+
+
+def _split(arguments: argparse.Namespace) -> int:
+    """Write the parts, and print what is in each."""
+    from lucidbox.datasets import parse_shares, split
+
+    done = split(
+        arguments.data,
+        arguments.out,
+        parse_shares(arguments.parts),
+        seed=arguments.seed,
+        images=arguments.images,
+        part=arguments.part,
+    )
+    left_out = _say_left_out(done.reading, arguments)
+    if left_out and done.reading.form == "yolo":
+        say_note("label files stay as they are, unusable lines included")
+    print(_split_table(done))
+    print(printable(f"wrote {done.file}"))
+    return 0
+
+
+def _split_table(done: "Split") -> str:
+    """Pictures, objects and absent classes of each part."""
+    whole = done.whole.presence().sum(axis=0)
+    columns = [
+        Column("part", max([5, *(len(part.name) for part in done.parts)]), align="<"),
+        Column("pictures", 9, "{:,d}"),
+        Column("  share", 6, "{:.1%}"),
+        Column("objects", 9, "{:,d}"),
+        Column("  share", 6, "{:.1%}"),
+        Column("classes absent", align="<", gap=2),
+    ]
+    rows = []
+    for part in done.parts:
+        pictures, objects = len(part) / len(done.whole), len(part.classes) / max(len(done.whole.classes), 1)
+        present = part.presence().sum(axis=0)
+        absent = [name for name, here, count in zip(part.names, present, whole, strict=True) if count and not here]
+        rows.append(
+            (part.name, len(part), pictures, len(part.classes), objects, printable(", ".join(absent)) or "none")
+        )
+    return table(columns, rows)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    """Write the data set in the other format; 1 if something was left out."""
+    from lucidbox.datasets import convert
+
+    done = convert(
+        arguments.data,
+        arguments.out,
+        arguments.to,
+        images=arguments.images,
+        placing=arguments.pictures,
+        name=arguments.part,
+        progress=progress(),
+    )
+    left_out = _say_left_out(done.reading, arguments)
+    for path in done.missing:
+        say_error(f"{path}: no such picture; left out")
+    if done.losses:
+        print(f"not held by the form {arguments.to}:")
+        print(_counts((count, what) for what, count in done.losses))
+    print(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
+    return int(bool(left_out or done.missing))
+
+
+def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
+    """Say how many entries are unusable, and how to list them; returns their number."""
+    from lucidbox.datasets import count_by_kind
+
+    for note in reading.notes:
+        say_note(note)
+    counts = count_by_kind(problem for problem in reading.problems if problem.left_out)
+    if counts:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        images = f" --images {arguments.images}" if arguments.images else ""
+        say(f"left out: {kinds}; see them with: lucidbox data check {arguments.data}{images}")
+    return sum(counts.values())

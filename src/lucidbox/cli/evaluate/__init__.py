@@ -1,0 +1,283 @@
+"""``lucidbox evaluate``: COCO's average precision of predictions, and why it is what it is."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lucidbox.cli.console import Failures, progress, say, say_note
+from lucidbox.cli.options import add_flag, add_option, add_verb, load_detector
+from lucidbox.cli.tables import Column, table
+from lucidbox.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from lucidbox.evaluate import Predictions, Protocol, Summary, Truth
+    from lucidbox.validate.model_run import ModelRun
+
+DESCRIPTION = """\
+COCO's average precision, equal to pycocotools to the last digit.
+
+Annotations are a COCO JSON file (instances_val2017.json) or a data set in any format that "lucidbox data" reads
+(data.yaml, data.toml, a folder); of several parts the one called val, or --part. What is evaluated is a COCO
+result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height], "score"}, or a model:
+--weights runs it over the pictures with the settings that published accuracies are measured with (confidence
+0.001, IoU 0.7, several labels an anchor, at most 300 boxes)."""
+
+EXAMPLES = """\
+examples:
+  lucidbox evaluate --annotations instances.json --predictions results.json
+  lucidbox evaluate --annotations instances.json --weights yolo11n.onnx --images val2017/
+  lucidbox evaluate --annotations instances.json --weights yolo11n.onnx --images val2017/ --missed
+  lucidbox evaluate --annotations instances.json --predictions results.json --per-class --errors
+  lucidbox evaluate --annotations instances.json --predictions results.json --bootstrap 1000 --plots plots/
+  lucidbox evaluate --annotations instances.json --compare before.json after.json   # exit code 3: worse
+  lucidbox evaluate --annotations instances.json --predictions results.json --explain-gap
+  lucidbox evaluate --annotations instances.json --predictions results.json --classes person,car --json ap.json
+"""
+
+WORSE = 3
+
+
+def register(verbs: Any) -> None:
+    """Add the verb and its options."""
+    parser = add_verb(verbs, "evaluate", DESCRIPTION, EXAMPLES, run)
+    what = parser.add_argument_group("what is evaluated")
+    add_option(what, "--annotations", required=True)
+    add_option(what, "--part", help="part of a data set of several, such as train (val)")
+    given = what.add_mutually_exclusive_group(required=True)
+    given.add_argument("--predictions", metavar="JSON", help="COCO result file")
+    given.add_argument(
+        "--compare", nargs=2, metavar=("A", "B"),
+        help="two result files: is B better than A? Paired bootstrap; exit code 3 if it is worse",
+    )  # fmt: skip
+    add_option(
+        given, "--weights", nargs="?", const="",
+        help="a model to run: .pt, .safetensors or .onnx; without FILE the one that comes with lucidbox",
+    )  # fmt: skip
+    add_flag(
+        what,
+        "--subset",
+        "leave out, and count, detections on pictures or categories that the annotations do not have; with "
+        "--weights this is done in any case",
+    )
+    model = parser.add_argument_group("running a model")
+    add_option(model, "--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
+    add_option(model, "--size", metavar="N")
+    add_option(model, "--engine", default=None)
+    add_option(model, "--precision", default=None)
+    add_option(model, "--batch", help="pictures padded to one shape (1)")
+    add_flag(model, "--missed", "why each missed object was missed")
+    _add_rules(parser.add_argument_group("rules (COCO's by default)"))
+    _add_outputs(parser.add_argument_group("what is shown and written"))
+
+
+def _add_rules(group: Any) -> None:
+    group.add_argument("--iou-thresholds", metavar="T,T", help="0.5,0.55 … 0.95")
+    group.add_argument("--max-detections", metavar="N,N", help="per picture and class: 1,10,100")
+    group.add_argument(
+        "--areas", metavar="NAME:LOW:HIGH,…",
+        help="object sizes in square pixels, the first for all: all:0:1e10,small:0:1024",
+    )  # fmt: skip
+    add_option(group, "--classes", help="category names or ids to evaluate, comma between")
+    add_flag(group, "--class-agnostic", "take all classes for one")
+    group.add_argument(
+        "--rule", choices=("notebook",),
+        help="notebook: the seed notebook's simplified rule, to see the difference",
+    )  # fmt: skip
+
+
+def _add_outputs(group: Any) -> None:
+    add_flag(group, "--per-class", "AP of every class and its score threshold of best F1")
+    add_flag(group, "--errors", "which types of error cost how much AP50 (TIDE)")
+    group.add_argument(
+        "--bootstrap", type=int, nargs="?", const=1000, metavar="N",
+        help="95 %% confidence intervals from N resamples of the pictures (1000)",
+    )  # fmt: skip
+    add_option(group, "--seed", default=0, help="of the bootstrap's random numbers (0)")
+    add_flag(group, "--explain-gap", "score under the deviations other tools have")
+    add_option(
+        group, "--json", action="store", nargs="?", const="-", metavar="FILE",
+        help="the numbers as JSON: AP, AP50, …, ARl, per_class, …; on standard output if no file is named",
+    )  # fmt: skip
+    group.add_argument("--plots", metavar="DIR", help="draw curves, confusion matrix, classes, scores")
+    group.add_argument(
+        "--save-predictions", metavar="FILE",
+        help="write the evaluated detections as a COCO result file; boxes with 3 decimals, scores with 5",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if the second predictions are worse."""
+    from lucidbox.cli.annotations import read_annotations
+    from lucidbox.cli.evaluate.rules import check_combination, protocol_of
+    from lucidbox.evaluate import load_predictions
+
+    check_combination(arguments)
+    truth, root = read_annotations(arguments.annotations, arguments.part)
+    protocol = protocol_of(arguments, truth)
+    if arguments.compare:
+        return _compare(arguments, truth, protocol)
+    failures = Failures()
+    model: ModelRun | None = None
+    shifted: Predictions | None = None
+    if arguments.weights is None:
+        predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
+    else:
+        model = _model_run(arguments, truth, root, failures)
+        if arguments.explain_gap:
+            predictions, shifted = model.predictions_and_class_offset()
+        else:
+            predictions = model.predictions()
+    if arguments.rule == "notebook":
+        _notebook_rule(arguments, truth, predictions, protocol)
+    else:
+        _evaluate(arguments, truth, predictions, protocol, model, shifted)
+    return 1 if failures.count else 0
+
+
+def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None, failures: Failures) -> "ModelRun":
+    """``--weights`` on ``--images``, or on the folder that the annotations name.
+
+    Raises:
+        OptionError: no images are named.
+        DataError: images are missing.
+    """
+    from lucidbox.sources import open_sources
+    from lucidbox.validate.inference import files_of
+    from lucidbox.validate.model_run import ModelRun
+
+    folder = arguments.images or root
+    if folder is None:
+        raise OptionError("--weights needs --images: the folder of the annotated pictures, or hf:NAME:SPLIT")
+    streamed = str(folder).startswith("hf:")
+    # Missing images are reported before the model is loaded, which takes seconds.
+    files = {} if streamed else files_of(truth, Path(folder))
+    chosen = {name: getattr(arguments, name) or "auto" for name in ("engine", "precision")}
+    detector = load_detector(arguments, weights=arguments.weights or None, **chosen)
+    return ModelRun(
+        detector,
+        truth,
+        open_sources(folder) if streamed else files,
+        batch=arguments.batch or 1,
+        on_failure=failures,
+        say=say_note,
+        progress=progress(),
+    )
+
+
+def _evaluate(
+    arguments: argparse.Namespace,
+    truth: "Truth",
+    predictions: "Predictions",
+    protocol: "Protocol",
+    model: "ModelRun | None",
+    shifted: "Predictions | None",
+) -> None:
+    from lucidbox.cli.evaluate.report import class_table
+    from lucidbox.evaluate import evaluate, save_predictions
+
+    summary = evaluate(truth, predictions, protocol)
+    document, sections = summary.to_dict(), [str(summary)]
+    if arguments.per_class:
+        sections.append(class_table(summary.per_class, summary.best))
+    _add_analyses(arguments, summary, model, shifted, document, sections)
+    _say_notes(summary.notes)
+    if arguments.plots:
+        from lucidbox.evaluate.analysis.plots import save_plots
+
+        for path in save_plots(summary, arguments.plots):
+            say(f"wrote {path}")
+    if arguments.save_predictions:
+        save_predictions(arguments.save_predictions, summary.matching.predictions)
+    _show(sections, document, arguments.json)
+
+
+def _add_analyses(
+    arguments: argparse.Namespace,
+    summary: "Summary",
+    model: "ModelRun | None",
+    shifted: "Predictions | None",
+    document: dict[str, Any],
+    sections: list[str],
+) -> None:
+    """Add a table and an entry of the JSON for each analysis that was asked for."""
+    from lucidbox.cli.evaluate import report
+
+    matching = summary.matching
+    if arguments.errors:
+        from lucidbox.evaluate.analysis.errors import explain_errors
+
+        errors = explain_errors(matching)
+        document["errors"] = asdict(errors)
+        sections.append(report.error_table(errors))
+    if arguments.bootstrap is not None:
+        from lucidbox.evaluate.analysis.intervals import bootstrap
+
+        intervals = bootstrap(matching, arguments.bootstrap, arguments.seed)
+        document["bootstrap"] = [asdict(one) for one in intervals]
+        sections.append(report.interval_table(intervals, arguments.bootstrap, len(matching.truth.image_ids)))
+    if arguments.missed and model:
+        missed = model.missed(matching)
+        document["missed"] = [asdict(one) for one in missed]
+        sections.append(report.missed_table(missed))
+    if arguments.explain_gap:
+        from lucidbox.evaluate.analysis.variants import VARIANT_NUMBERS, metric_variant, metric_variants
+
+        classes = matching.protocol.classes
+        gap = metric_variants(matching.truth, matching.predictions, classes)
+        if shifted is not None:
+            name, seen_in = "classes kept apart by shifting boxes", "suppression with a class offset"
+            gap += (metric_variant(name, seen_in, matching.truth, shifted, classes),)
+        document["gap"] = [
+            {"name": one.name, **dict(zip(VARIANT_NUMBERS, one.measured, strict=True))} for one in gap
+        ]
+        sections.append(report.gap_table(gap))
+
+
+def _say_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        say_note(note)
+
+
+def _show(sections: list[str], document: dict[str, Any], destination: str | None) -> None:
+    """Print the tables; with ``--json -`` the JSON takes their place."""
+    from lucidbox.core.filesystem import atomic_write
+
+    if destination == "-":
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+        return
+    if destination:
+        atomic_write(destination, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    print("\n\n".join(sections))
+
+
+def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
+    from lucidbox.cli.evaluate.report import comparison_table
+    from lucidbox.evaluate import load_predictions
+    from lucidbox.evaluate.analysis.intervals import compare_paired
+    from lucidbox.evaluate.evaluation import match_all
+
+    _say_notes(truth.notes)
+    matchings = []
+    for path in arguments.compare:
+        predictions = load_predictions(path, truth, subset=arguments.subset)
+        _say_notes(predictions.notes)
+        matchings.append(match_all(truth, predictions, protocol))
+    resamples = 1000 if arguments.bootstrap is None else arguments.bootstrap
+    result = compare_paired(matchings[0], matchings[1], resamples, arguments.seed)
+    comparison = comparison_table(result, resamples, len(truth.image_ids))
+    document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result)}
+    _show([comparison], document, arguments.json)
+    return WORSE if result.verdict == "worse" else 0
+
+
+def _notebook_rule(
+    arguments: argparse.Namespace, truth: "Truth", predictions: "Predictions", protocol: "Protocol"
+) -> None:
+    from lucidbox.evaluate.analysis.notebook_variant import evaluate_notebook_rule
+
+    _say_notes(truth.notes + predictions.notes)
+    numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()
+    _show([table([Column(width=14, align="<"), Column(text="{:.4f}")], numbers.items())], numbers, arguments.json)

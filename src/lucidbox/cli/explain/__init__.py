@@ -1,0 +1,200 @@
+"""``lucidbox explain``: why this box, can the reason be trusted, and why was an object missed."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from lucidbox.cli.console import progress, say
+from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
+from lucidbox.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from lucidbox.core.detections import Detections
+    from lucidbox.detector import Detector
+
+DESCRIPTION = "Explain detections by heat maps, and say how far each map can be trusted."
+
+EXAMPLES = """\
+methods:
+  odam           each cell's own say in one detection, gradient times activation (default)
+  gradcam        channels weighed by their say in one detection
+  gradcam-class  channels weighed by their say in a class, all over P3
+  eigencam       what a layer responds to most, whatever the detection
+  drise          what the detection needs, found by hiding parts; any engine, no torch
+
+examples:
+  lucidbox explain street.jpg --weights yolo11n.pt                    # the best box
+  lucidbox explain street.jpg --weights yolo11n.pt --class person     # every person
+  lucidbox explain street.jpg --weights yolo11n.pt --box 2 --side left --layer backbone.mix_p4
+  lucidbox explain street.jpg --weights yolo11n.onnx --box 1 --method drise --masks 2000
+  lucidbox explain street.jpg --weights yolo11n.pt --at 40,60,120,300 --class dog   # why no dog here?
+  lucidbox explain --measure val2017/ --annotations instances.json --weights yolo11n.pt --sample 50
+"""
+
+
+def register(verbs: Any) -> None:
+    """Add the verb and its options."""
+    parser = add_verb(verbs, "explain", DESCRIPTION, EXAMPLES, run)
+    parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture file")
+    add_options(parser, "--weights")
+    what = parser.add_argument_group("what is explained")
+    add_number(what, "--box", "this detection; 1 is the best (default)")
+    what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")
+    add_flag(what, "--all", "every detection")
+    what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
+    what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
+    add_options(what, "--conf")
+    how = parser.add_argument_group("how")
+    how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
+    how.add_argument(
+        "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
+    )
+    add_number(how, "--masks", "masks of drise (1000)")
+    add_option(how, "--seed", help="of drise's masks, and of --sample (0)")
+    add_options(how, "--engine", "--precision", "--size")
+    out = parser.add_argument_group("output")
+    out.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/explain)")
+    add_option(out, "--json", help="JSON on standard output; words on standard error")
+    over = parser.add_argument_group("over a data set")
+    over.add_argument("--measure", metavar="DIR", help="figures of every method over these pictures' detections")
+    add_option(over, "--annotations", metavar="JSON", help="with --measure: COCO annotations of the pictures")
+    add_number(over, "--sample", "with --measure: only N detections, at random")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain, say why not, or measure; 0, or 1 if there is nothing to explain."""
+    _check(arguments)
+    detector = load_detector(arguments, conf=arguments.conf)
+    if arguments.measure:
+        from lucidbox.cli.explain.measure import measure_command
+
+        return measure_command(arguments, detector)
+    return _missed(arguments, detector) if arguments.at else _explain(arguments, detector)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that contradict one another or would have no effect.
+
+    Raises:
+        OptionError: options contradict one another, or one needs another.
+    """
+    if bool(arguments.picture) == bool(arguments.measure):
+        raise OptionError("give one picture, or --measure DIR")
+    if arguments.measure and not arguments.annotations:
+        raise OptionError("--measure needs --annotations: the objects that are in the pictures")
+    if not arguments.measure and (arguments.annotations or arguments.sample is not None):
+        raise OptionError("--annotations and --sample belong to --measure")
+    if arguments.at and not arguments.class_name:
+        raise OptionError("--at needs --class: what should have been found there")
+    given = [arguments.box is not None, bool(arguments.class_name), arguments.all]
+    if sum(given) > 1:
+        raise OptionError("choose one of --box, --class, --all")
+    if arguments.measure and any([*given, arguments.at, arguments.side, arguments.save]):
+        raise OptionError(
+            "--measure takes every detection and prints: leave out --box, --class, --all, --at, --side, --save"
+        )
+    if arguments.at and arguments.side:
+        raise OptionError("--side belongs to a detection; leave it out with --at")
+    random = arguments.masks is not None or arguments.seed is not None
+    if random and not arguments.measure and arguments.method != "drise":
+        raise OptionError("--masks and --seed belong to --method drise")
+
+
+def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
+    """Write a panel for each chosen detection."""
+    from lucidbox.cli.explain.report import output_folder, save_explanation
+    from lucidbox.explain import explain_each
+    from lucidbox.images.reading import read_image
+
+    options = _options(arguments)
+    picture = read_image(arguments.picture)
+    found = detector(picture)
+    assert not isinstance(found, list)
+    chosen = _chosen(arguments, found)
+    if not chosen:
+        limit = detector.limits.conf
+        kind = arguments.class_name or "object"
+        say(f"{arguments.picture}: no {kind} above {limit:g}; lower --conf, or ask --at")
+        if arguments.json:
+            print("[]")
+        return 1
+    stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
+    with output_folder(arguments) as folder:
+        explanations = explain_each(detector, picture, found[chosen], side=arguments.side, **options)
+        save_explanation(arguments, folder, stems, explanations)
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
+    """Rows of the detections that were asked for.
+
+    Raises:
+        OptionError: the box does not exist, or the class is not in the model.
+    """
+    from lucidbox.core.class_names import class_ids
+
+    if arguments.class_name:
+        (class_id,) = class_ids([arguments.class_name], found.names)
+        return [row for row in range(len(found)) if found.classes[row] == class_id]
+    if arguments.all:
+        return list(range(len(found)))
+    number = 1 if arguments.box is None else arguments.box
+    if arguments.box is None and not len(found):
+        return []
+    if not 1 <= number <= len(found):
+        there = f"there are {len(found)}, numbered from 1, best first" if len(found) else "nothing was detected"
+        raise OptionError(f"--box {number} does not exist: {there}")
+    return [number - 1]
+
+
+def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
+    """Print the nearest anchors, and write the map of the score that was too low."""
+    import numpy as np
+
+    from lucidbox.cli.explain.report import output_folder, save_explanation, say_near
+    from lucidbox.core.class_names import class_ids
+    from lucidbox.core.detections import Detections
+    from lucidbox.explain.explanation import explain_targets
+    from lucidbox.explain.methods import network_of
+    from lucidbox.explain.near_anchors import near_anchors
+    from lucidbox.explain.targets import target_at
+    from lucidbox.images.reading import read_image
+
+    options = _options(arguments)
+    place = _numbers(arguments.at)
+    (class_id,) = class_ids([arguments.class_name], detector.names)
+    raw = detector.predictor.infer([read_image(arguments.picture)])[0].copy()
+    near = near_anchors(raw, detector.names, place, class_id, detector.limits)
+    say_near(arguments, near, detector.names[class_id])
+    best = near[0]
+    shown = Detections(
+        np.array([best.box], np.float32), np.array([best.score], np.float32), np.array([class_id]), detector.names
+    )
+    target = target_at(raw, best.anchor, class_id)
+    network = None if options["method"] == "drise" else network_of(detector, options["method"])
+    with output_folder(arguments) as folder:
+        explanations = explain_targets(detector.predictor, raw, [shown], [target], network=network, **options)
+        save_explanation(arguments, folder, [f"missed-{detector.names[class_id]}"], explanations, near)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Method, layer and masking; checked before anything takes time."""
+    from dataclasses import replace
+
+    from lucidbox.cli.explain.report import masking_of
+    from lucidbox.explain.methods import DEFAULT_METHOD, checked_method
+
+    name = arguments.method or DEFAULT_METHOD
+    checked_method(name, arguments.layer, arguments.side)
+    masking = replace(masking_of(arguments), progress=progress("batch"))
+    return {"method": name, "layer": arguments.layer, "masking": masking}
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        place = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        place = ()
+    if len(place) != 4:
+        raise OptionError(f"--at {text}: give four numbers, left,top,right,bottom, in pixels of the picture")
+    return place

@@ -1,0 +1,81 @@
+"""What ``lucidbox explain`` prints and writes to disk."""
+
+import argparse
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lucidbox.core.file_names import safe_name
+from lucidbox.core.filesystem import atomic_write, numbered_folder
+from lucidbox.core.text import printable
+from lucidbox.explain.drawing import captions, overlay
+from lucidbox.explain.drise import Masking
+from lucidbox.explain.explanation import Explanation
+from lucidbox.explain.near_anchors import Near, spelled
+from lucidbox.save.encode import save_image
+
+_DEFAULT_FOLDER = "runs/explain"
+
+
+def masking_of(arguments: argparse.Namespace) -> Masking:
+    """The masks of drise, as asked for on the command line."""
+    asked = {"masks": arguments.masks, "seed": arguments.seed}
+    return Masking(**{name: value for name, value in asked.items() if value is not None})
+
+
+def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> None:
+    """A line for each of the nearest anchors."""
+    out = sys.stderr if arguments.json else sys.stdout
+    print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
+    for one in near:
+        box = ",".join(f"{side:.0f}" for side in one.box)
+        by = "" if one.suppressor is None else f": box {','.join(f'{side:.0f}' for side in one.suppressor)}"
+        print(f"  score {spelled(one.score)}  IoU {one.iou:.2f}  box {box}  {one.fate}{by}", file=out)
+
+
+@contextmanager
+def output_folder(arguments: argparse.Namespace) -> Iterator[Path]:
+    """A new folder for the results: made before any work, which may take minutes, and removed if it stays empty.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    folder = numbered_folder(arguments.save or _DEFAULT_FOLDER)
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # it holds results
+            folder.rmdir()
+        raise
+
+
+def save_explanation(
+    arguments: argparse.Namespace,
+    folder: Path,
+    stems: Sequence[str],
+    explanations: Sequence[Explanation],
+    near: Sequence[Near] = (),
+) -> None:
+    """Write each explanation's panel and its map as array and as image; print its captions."""
+    out, records = sys.stderr if arguments.json else sys.stdout, []
+    for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
+        save_image(folder / f"{stem}-panel.png", explanation.draw())
+        save_image(folder / f"{stem}-overlay.png", overlay(explanation.raw.image, explanation.heatmap))
+        # Sixteen bits keep the levels of a faint map.
+        levels = np.rint(explanation.heatmap * 65535).astype(np.uint16)
+        atomic_write(folder / f"{stem}-heat.png", cv2.imencode(".png", levels)[1].tobytes())
+        array = io.BytesIO()
+        np.save(array, explanation.heatmap)
+        atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
+        print("\n  ".join(captions(explanation)), file=out)
+        records.append(explanation.to_dict() | ({"near": [one.to_dict() for one in near]} if near else {}))
+    atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
+    if arguments.json:
+        print(json.dumps(records, indent=1, ensure_ascii=False))
+    print(printable(f"saved in {folder}"), file=out)

@@ -1,0 +1,43 @@
+"""The cache of converted models: which ONNX belongs to which weights file. Knows no exporter."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lucidbox.core.filesystem import cache_folder, output_error, sha256_of
+from lucidbox.model_files.model_file import ModelFile, look_at
+
+GRAPH_VERSION = 2
+"""Raised whenever exported graphs change, so that cached graphs of older versions are not used."""
+
+
+def path_for(weights: Path) -> Path:
+    """Where the ONNX made from a weights file is kept: under the hash of the file's content.
+
+    Raises:
+        OutputError: there is no cache folder.
+    """
+    return cache_folder() / "models" / f"{sha256_of(weights)[:16]}-v{GRAPH_VERSION}.onnx"
+
+
+def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None], say: Callable[[str], None]) -> ModelFile:
+    """The graph that engines run: the file itself, or the ONNX made from it now or earlier.
+
+    Args:
+        file: a graph, or weights.
+        convert: writes the ONNX of a weights file (first argument) to a path (second argument).
+        say: called with a short message before a conversion, which takes seconds.
+
+    Raises:
+        OutputError: the cache folder cannot be read or written.
+    """
+    if file.is_graph:
+        return file
+    cached = path_for(file.path)
+    try:
+        exists = cached.exists()
+    except OSError as error:
+        raise output_error(cached, error) from error
+    if not exists:
+        say(f"converting {file.path.name} to ONNX, once; later runs find it in {cached.parent}")
+        convert(file.path, cached)
+    return look_at(cached)

@@ -1,0 +1,112 @@
+"""Results as JSON Lines: the record of one image, and a file of records that holds whole lines only."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lucidbox.core.errors import LucidboxError, OutputError
+from lucidbox.core.filesystem import PendingFile, output_error
+from lucidbox.detect.stream import Result
+
+
+def json_record(result: Result) -> dict[str, Any]:
+    """The record of one image: source, width, height, detections, milliseconds, in this order.
+
+    A frame of a video also has its number from 0, ``frame``, and ``time``, seconds from the video's start; they
+    follow ``height``. Boxes are in pixels of the image as a viewer shows it.
+    """
+    picture = result.picture
+    height, width = picture.size
+    place = {"frame": picture.frame, "time": picture.time}
+    return {
+        "source": picture.source,
+        "width": width,
+        "height": height,
+        **{key: round(value, 3) for key, value in place.items() if value is not None},
+        "detections": result.detections.to_dicts(),
+        "milliseconds": round(result.milliseconds, 2),
+    }
+
+
+def json_line(record: dict[str, Any]) -> str:
+    """One line of JSON Lines, without its line end.
+
+    What UTF-8 cannot hold, such as the stray bytes of a broken file name, becomes "?".
+    """
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode(errors="replace").decode()
+
+
+class JsonLines:
+    """Writes a new JSON Lines file; never replaces a file that exists.
+
+    The file gets its name when the block ends, normally, by Ctrl-C or by a ``LucidboxError``; after any other
+    error it is removed. After a line that could not be written (a full disk) the file holds the lines before it,
+    and no more are taken: ``write`` raises once, later calls do nothing, so that a caller may report the error and
+    go on with other work. A file without a line is kept only if nothing failed.
+
+    Example:
+        >>> with JsonLines("found.jsonl") as lines:
+        ...     lines.write({"source": "street.jpg"})
+
+    Raises:
+        OutputError: on entering: the file exists; or, then or on writing or leaving, it cannot be written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> "JsonLines":
+        """Open the file under its temporary name."""
+        # isfile is False, never an error, for what cannot be looked at; the pending file reports that.
+        if os.path.isfile(self._path):  # noqa: PTH113
+            raise OutputError(f"{self._path}: exists already; choose another name")
+        self._pending = PendingFile(self._path)
+        self._whole_bytes = 0
+        self._failed = False
+        try:
+            with self._reported():
+                self._stream = self._pending.temporary.open("wb", buffering=0)
+        except OutputError:
+            self._pending.discard()
+            raise
+        return self
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Add one record; does nothing after a call that raised ``OutputError``."""
+        if self._failed:
+            return
+        line = f"{json_line(record)}\n".encode()
+        try:
+            with self._reported():
+                written = 0
+                while written < len(line):  # a disk that fills up takes a part first, then raises
+                    written += self._stream.write(line[written:])
+        except OutputError:
+            self._failed = True
+            raise
+        self._whole_bytes += len(line)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the file its name, with the whole lines; remove it after an unforeseen error."""
+        foreseen = kind is None or issubclass(kind, (KeyboardInterrupt, LucidboxError))
+        ended_well = kind is None and not self._failed
+        try:
+            with self._reported(), self._stream:
+                self._stream.truncate(self._whole_bytes)  # part of a line, from a failure or Ctrl-C
+            if ended_well or (foreseen and self._whole_bytes):
+                self._pending.commit()
+        finally:
+            self._pending.discard()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise output_error(self._pending.path, error) from error

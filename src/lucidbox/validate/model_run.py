@@ -1,0 +1,103 @@
+"""A model run over the images of annotations: what it finds, and why it misses what it misses."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import LucidboxError
+from lucidbox.core.progress import Progress, no_progress
+from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detector import Detector
+from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Truth
+from lucidbox.evaluate.evaluation import Matching
+from lucidbox.sources import Sources
+from lucidbox.validate import inference
+from lucidbox.validate.false_negatives import Missed, explain_missed, missed_rows, untraced
+from lucidbox.validate.inference import Numbered
+
+
+class ModelRun:
+    """Runs a detector over the images of a truth, as published accuracies are measured.
+
+    Args:
+        detector: the model; its size must be square.
+        truth: whose images are looked at.
+        images: the file of each image by its id, see :func:`lucidbox.validate.inference.files_of`; or a stream.
+        batch: images in one inference; a stream is read one by one.
+        on_failure: called with the error of each image that cannot be read; its objects count as missed.
+        say: called with a note on images of a stream that are not in the truth, or that did not come.
+        progress: sees the images pass.
+
+    Example:
+        >>> run = ModelRun(detector, truth, files_of(truth, Path("val2017")))
+        >>> summary = evaluate(truth, run.predictions())
+        >>> run.missed(summary.matching)
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        truth: Truth,
+        images: Mapping[int, Path] | Sources,
+        *,
+        batch: int = 1,
+        on_failure: Callable[[LucidboxError], None] = lambda error: None,
+        say: Callable[[str], None] = lambda note: None,
+        progress: Progress = no_progress,
+    ) -> None:
+        self.predictor = inference.validation_predictor(detector)
+        self.truth, self.images, self.batch = truth, images, batch
+        self._on_failure, self._say, self._progress = on_failure, say, progress
+
+    def predictions(self) -> Predictions:
+        """All detections of the model."""
+        (exact,) = self._collect(_exact_detections)
+        return exact
+
+    def predictions_and_class_offset(self) -> tuple[Predictions, Predictions]:
+        """All detections of the model, and those that suppression by shifted boxes gives, from one run."""
+        exact, shifted = self._collect(_exact_detections, inference.class_offset_detections)
+        return exact, shifted
+
+    def _collect(self, *ways: Callable[[Predictor, RawPrediction], Detections]) -> list[Predictions]:
+        """The detections of every image, by each way of making them from the network's answer."""
+        # All that the model gives: the evaluation applies its own limits.
+        everything = Protocol(max_detections=(inference.LIMITS.max_det,))
+        evaluators = [CocoEvaluator(self.truth, everything) for _ in ways]
+        for image_id, raw in self._answers(self._groups(), len(self.truth.image_ids)):
+            for evaluator, way in zip(evaluators, ways, strict=True):
+                evaluator.add(image_id, way(self.predictor, raw))
+        return [evaluator.predictions() for evaluator in evaluators]
+
+    def missed(self, matching: Matching) -> list[Missed]:
+        """Why each missed object was missed: its images are run again, in the same batches, which move scores.
+
+        Args:
+            matching: of this model's predictions with the truth, whose images must be files.
+        """
+        assert not isinstance(self.images, Sources)
+        rows_of: dict[int, list[int]] = {}
+        for row in missed_rows(matching):
+            rows_of.setdefault(int(self.truth.image_ids[self.truth.images[row]]), []).append(row)
+        # Images that cannot be read were reported when the predictions were made.
+        groups = inference.read_files(self.images, self.batch, on_failure=lambda error: None)
+        wanted = (group for group in groups if any(image_id in rows_of for image_id, _ in group))
+        traced: list[Missed] = []
+        for image_id, raw in self._answers(wanted, None):
+            rows = rows_of.pop(image_id, [])
+            traced += explain_missed(matching, rows, raw, self.predictor.names)
+        return traced + [untraced(matching, row, "unread") for rows in rows_of.values() for row in rows]
+
+    def _groups(self) -> Iterator[list[Numbered]]:
+        """Images that share one inference."""
+        if isinstance(self.images, Sources):
+            return inference.read_stream(self.images, self.truth, self._on_failure, self._say)
+        return inference.read_files(self.images, self.batch, self._on_failure)
+
+    def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[tuple[int, RawPrediction]]:
+        yield from self._progress(inference.raw_predictions(self.predictor, groups), count)
+
+
+def _exact_detections(predictor: Predictor, raw: RawPrediction) -> Detections:
+    """What published accuracies are measured on."""
+    return predictor.finish(raw, inference.LIMITS)
