@@ -216,22 +216,6 @@ def test_unreadable_paths(tmp_path):
         load_truth(tmp_path)
 
 
-def test_without_orjson_the_result_is_the_same(files, monkeypatch):
-    import builtins
-
-    real = builtins.__import__
-
-    def without(name, *rest, **options):
-        if name == "orjson":
-            raise ImportError(name)
-        return real(name, *rest, **options)
-
-    truth_path, path = files()
-    expected = evaluate(load_truth(truth_path), load_predictions(path, load_truth(truth_path))).to_json()
-    monkeypatch.setattr(builtins, "__import__", without)
-    assert evaluate(load_truth(truth_path), load_predictions(path, load_truth(truth_path))).to_json() == expected
-
-
 def test_written_results_read_back(files, tmp_path):
     truth_path, path = files(change_found=set_in(0, "score", value=0.123456789))
     truth = load_truth(truth_path)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.core.errors import DataError
 from lucidbox.core.filesystem import atomic_write
 from lucidbox.core.parallel import cores, in_threads
 from lucidbox.formats.coco.records import CocoRecords
-from lucidbox.formats.json_text import collector_off, cut_list, fast_parse, parse_list, read_bytes
+from lucidbox.formats.json_text import collector_off, cut_list, parse_list, read_bytes
 from lucidbox.formats.uniform_json import SPARE_BYTES, EntryTemplate, NotUniformError
 
 _FIELDS = ("image_id", "category_id", "bbox", "score")
@@ -109,7 +110,7 @@ def _parse_piece(content: bytes, template: EntryTemplate | None, piece: slice) -
             return _from_text(content, template, piece)
         except NotUniformError:
             pass
-    entries = fast_parse(b"[%b]" % content[piece])
+    entries = orjson.loads(b"[%b]" % content[piece])
     if not entries:
         raise ValueError("a piece without entries")
     return list(entries)

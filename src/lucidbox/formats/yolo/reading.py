@@ -61,11 +61,8 @@ def _read_labels(picture: Path, header: Header, reader: LabelReader, problems: l
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(ProblemKind.UNREADABLE_LABELS, str(file), "", f"cannot be read as text: {error}"))
         text = ""
-    labels = reader.read(text, header.width, header.height)
-    problems += [
-        Problem(fault.kind, f"{file}:{fault.line}", fault.field, fault.message, fault.left_out)
-        for fault in labels.faults
-    ]
+    labels = reader.read(text, header.width, header.height, str(file))
+    problems += labels.problems
     return labels
 
 
