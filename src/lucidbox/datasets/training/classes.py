@@ -1,4 +1,4 @@
-"""One list of classes for both parts of a data set."""
+"""One list of classes for both splits of a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from lucidbox.formats.dataset import DataSet
 
 @dataclass(frozen=True, eq=False)
 class Agreed:
-    """Both parts with the same class names, ids and category ids, and what a user should know about it."""
+    """Both splits with the same class names, ids and category ids, and notes for the user."""
 
     train: DataSet
     val: DataSet
@@ -22,15 +22,15 @@ class Agreed:
 
 
 def agree(train: DataSet, val: DataSet, wanted: Sequence[str | int] | None = None) -> Agreed:
-    """Give both parts the train part's classes, or some of them.
+    """Give both splits the train split's classes, or some of them.
 
-    Parts may list their classes in another order, or lack some: they are matched by name.
+    Splits may list their classes in another order, or lack some: they are matched by name.
 
     Args:
         train: whose classes count.
-        val: the other part.
+        val: the other split.
         wanted: names or ids of classes of ``train``, in the order they shall have; all if None. Objects of
-            others are left out of both parts.
+            others are left out of both splits.
 
     Raises:
         OptionError: a wanted class is unknown, or named twice.

@@ -13,7 +13,7 @@ from lucidbox.formats.coco.records import CocoRecords, Column
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 
-# Annotation tools round left and width to two decimals each, so a box at the edge may stand out by this much.
+# Annotation tools round left and width to two decimals each, so a box at the edge may end this far beyond it.
 _ROUNDING = 0.0101
 # A mask has no more pixels than its box, but tools disagree on whether a box's last pixel belongs to it.
 _LARGEST_MASK = 1.05
@@ -157,7 +157,7 @@ def _references(
         column: of that field.
         known: ids in any order.
         noun: what they are ids of.
-        listed: False where the file lacks that list: then the one problem of the file stands for all.
+        listed: False where the file lacks that list, which is one problem of the file, not of each row.
     """
     order = np.argsort(known)
     places = lookup(column.values, known[order])
@@ -186,7 +186,7 @@ def _report_outside(
     sizes: Int[np.ndarray, "n 2"] | None,
     good: Bool[np.ndarray, " n"],
 ) -> Bool[np.ndarray, " n"]:
-    """Which boxes have something in their picture; those that stand out at all are reported."""
+    """Which boxes are at least partly in their image; those not wholly in it are reported."""
     if sizes is None:
         return np.ones(len(boxes), bool)
     good = good & (sizes > 0).all(axis=1)
@@ -201,12 +201,12 @@ def _report_outside(
 
 
 def describe_outside(beyond: Float[np.ndarray, " 4"], wholly: bool, width: int, height: int) -> str:
-    """How far a box stands out of its picture.
+    """How far a box reaches beyond its image, in words.
 
     Args:
         beyond: pixels beyond the left, top, right and bottom edge; negative inside.
-        wholly: whether nothing of it is in the picture.
-        width: of the picture in pixels; likewise ``height``.
+        wholly: whether nothing of it is in the image.
+        width: of the image in pixels; likewise ``height``.
         height: see ``width``.
     """
     edges = zip(("left", "top", "right", "bottom"), beyond.tolist(), strict=True)

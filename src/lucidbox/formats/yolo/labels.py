@@ -20,9 +20,9 @@ class LabelFile:
 
     Attributes:
         classes: class id of each object.
-        boxes: centre and size of each, as shares of the picture's width and height.
+        boxes: centre and size of each, divided by the image's width and height.
         problems: what is wrong, line by line.
-        polygons: how many objects were given by an outline, and became the box around it.
+        polygons: how many objects were outlines, and became the boxes around them.
     """
 
     classes: Int[np.ndarray, " n"]
@@ -74,7 +74,7 @@ class LabelReader:
         return LabelFile(table[:, 0].astype(np.int64), table[:, 1:], tuple(problems), polygons)
 
     def _values(self, tokens: list[str], place: str, problems: list[Problem]) -> list[float] | None:
-        """The line's numbers if they are such, finite, and as many as they should be, of a known class."""
+        """The line's numbers, if they are finite, of the right count, and of a known class."""
         try:
             values = [float(token) for token in tokens]
         except ValueError:
@@ -154,7 +154,7 @@ def _box_of(values: list[float], keypoints: int) -> list[float]:
 def _usable(
     entry: list[float], tokens: list[str], size: tuple[int, int], place: str, problems: list[Problem]
 ) -> bool:
-    """Whether the box has an area and lies in the picture; a box partly outside is reported and kept."""
+    """Whether the box has an area and lies in the image; a box partly outside is reported and kept."""
     _, cx, cy, w, h = entry
     if w <= 0 or h <= 0:
         what = "a negative size" if min(w, h) < 0 else "no area"
@@ -176,9 +176,9 @@ def _usable(
 
 
 def _rounding(tokens: list[str]) -> float:
-    """How far, as a share, a box at the picture's edge may stand out because its numbers were rounded."""
-    # Writers drop trailing zeros, so the longest number tells how many decimals they keep. None keeps fewer
-    # than four; shorter numbers are meant as they stand.
+    """How far a box may be beyond the image's edge because of rounding, relative to the image's size."""
+    # Writers drop trailing zeros, so the longest number shows how many decimals they keep. None keeps fewer than
+    # four; shorter numbers are exact.
     decimals = max(_FEWEST_DECIMALS, *(len(token.partition(".")[2]) for token in tokens[1:_BOX_COLUMNS]))
     # The centre is off by half a last digit, half the size by a quarter; doubles in between by next to nothing.
     return max(0.75 * 10.0**-decimals * (1 + 1e-6), 1e-9)

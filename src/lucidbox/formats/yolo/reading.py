@@ -1,4 +1,4 @@
-"""Reading YOLO data sets: a ``data.yaml``, pictures, and a text file of labels for each picture."""
+"""Reading YOLO data sets: a ``data.yaml``, images, and a text file of labels for each image."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from lucidbox.images.headers import Header, read_headers
 
 @dataclass(frozen=True, eq=False)
 class _Labelled:
-    """A readable picture and its labels; None where it has no label file."""
+    """A readable image and its labels; None where it has no label file."""
 
     path: Path
     header: Header
@@ -29,15 +29,15 @@ class _Labelled:
 
 
 def scan_yolo(description: YoloDescription, part: YoloPart, progress: Progress = no_progress) -> Scan:
-    """Read one part to its end, whatever is wrong with it.
+    """Read one split to its end, whatever is wrong with it.
 
-    LabelFile are shares of a picture's sides, so the first bytes of every picture are read for its size. Boxes
-    become pixels of the picture as a viewer shows it. Pictures without a label file have no objects.
+    Labels are relative to the image's size, which is read from its first bytes. Boxes become pixels of the image
+    as a viewer shows it. Images without a label file have no objects.
 
     Args:
         description: the data set's ``data.yaml``.
-        part: one of its parts.
-        progress: sees the pictures pass.
+        part: one of its splits.
+        progress: shows the images.
     """
     problems: list[Problem] = []
     pictures = pictures_of(part, str(description.file), problems)
@@ -89,7 +89,7 @@ def _dataset(description: YoloDescription, part: YoloPart, labelled: Sequence[_L
 
 
 def picture_numbers(paths: Iterable[Path]) -> Int[np.ndarray, " i"]:
-    """A number for each picture: the one it is named by, as COCO's are, if all are; else 1, 2, 3 and so on."""
+    """A number for each image: the number in its name, as in COCO, if all have one; else 1, 2, 3 and so on."""
     stems = [path.stem for path in paths]
     numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal() and len(stem) < 19]
     if len(set(numbers)) == len(stems):
