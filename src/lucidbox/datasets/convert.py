@@ -96,7 +96,7 @@ def _named(parts: list[DataSet], name: str | None) -> list[DataSet]:
         if len(parts) > 1:
             raise OptionError(f"--part {name}: the data set has {len(parts)} parts, which keep their names")
         return [replace(parts[0], name=safe_name(name))]
-    short = [next((one for one in PARTS if part.name.startswith(one)), part.name) for part in parts]
+    short = [next((common for common in PARTS if part.name.startswith(common)), part.name) for part in parts]
     if len(parts) == 1 and short == ["all"]:
         short = ["train"]
     names = short if len(set(short)) == len(short) else [part.name for part in parts]
@@ -157,7 +157,7 @@ def _with_pictures(part: DataSet, missing: list[Path], progress: Progress) -> Da
     missing += [path for path, found in zip(paths, there, strict=True) if not found]
     sizes = part.sizes.copy()
     unknown = np.flatnonzero(there & (sizes == 0).any(axis=1)).tolist()
-    for index, header in zip(unknown, read_headers([paths[one] for one in unknown], progress), strict=True):
+    for index, header in zip(unknown, read_headers([paths[index] for index in unknown], progress), strict=True):
         if header.error:
             raise DataError(
                 f"{paths[index]}: {header.error}; its size is needed, and {part.source} does not have it"

@@ -63,6 +63,6 @@ def _scan_part(part: CocoPart) -> Scan:
 def _reading(form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = ()) -> Reading:
     scans = tuple(scans)
     # Splits that share a folder share its problems: each is listed once.
-    all_problems = tuple(dict.fromkeys(chain(problems, *(one.problems for one in scans))))
-    notes = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in scans)))
-    return Reading(form, tuple(one.dataset for one in scans), all_problems, notes)
+    all_problems = tuple(dict.fromkeys(chain(problems, *(scan.problems for scan in scans))))
+    notes = tuple(dict.fromkeys(chain.from_iterable(scan.notes for scan in scans)))
+    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, notes)

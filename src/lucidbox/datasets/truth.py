@@ -55,7 +55,9 @@ def read_truth(path: str | Path, name: str | None = None) -> SplitTruth:
             raise DataError(f"{part.annotations}: no usable pictures")
         return SplitTruth(truth, image_root(part, truth.file_names), name, names)
     reading = read_dataset(path)
-    left_out = tuple(f"{one.place}: {one.message}; left out" for one in reading.problems if one.left_out)
+    left_out = tuple(
+        f"{problem.place}: {problem.message}; left out" for problem in reading.problems if problem.left_out
+    )
     dataset = reading.part(name)
     return SplitTruth(to_truth(dataset, notes=reading.notes + left_out), dataset.root, name, names)
 

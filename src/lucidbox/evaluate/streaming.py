@@ -112,7 +112,7 @@ class CocoEvaluator:
 
     def predictions(self) -> Predictions:
         """Everything kept so far, by image id; ``notes`` says which of the model's classes were left out."""
-        parts = [self._pictures[one] for one in sorted(self._pictures)]
+        parts = [self._pictures[image_id] for image_id in sorted(self._pictures)]
         if not parts:
             none = np.zeros(0)
             return replace(Predictions.from_arrays(none, none, none, none), notes=self._notes())
@@ -147,12 +147,12 @@ class CocoEvaluator:
 
     def _notes(self) -> tuple[str, ...]:
         """Notes on the models' classes, the same for every order of images."""
-        notes = {note for one in self._maps.values() for note in one.notes}
+        notes = {note for found in self._maps.values() for note in found.notes}
         absent = sorted(
             {
                 name
-                for names, one in self._maps.items()
-                for name, category in zip(names, one.categories.tolist(), strict=True)
+                for names, found in self._maps.items()
+                for name, category in zip(names, found.categories.tolist(), strict=True)
                 if category < 0
             }
         )

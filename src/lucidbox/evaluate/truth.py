@@ -101,7 +101,7 @@ class Truth:
         known_images = image_column if pictures is None else id_column(pictures, "id", f"{source} images")
         if pictures is not None:
             refuse_repeated(known_images, "id", f"{source} images")
-        names = categories or {int(one): str(int(one)) for one in np.unique(category_column)}
+        names = categories or {int(number): str(int(number)) for number in np.unique(category_column)}
         known_images, known_categories = np.unique(known_images), np.array(sorted(names), np.int64)
         ids = np.arange(1, count + 1) if annotation_ids is None else id_column(annotation_ids, "id", source, count)
         refuse_repeated(ids, "id", source)
@@ -112,14 +112,14 @@ class Truth:
         return cls(
             known_images,
             known_categories,
-            tuple(names[one] for one in known_categories.tolist()),
+            tuple(names[number] for number in known_categories.tolist()),
             index_of_ids(image_column, known_images, "image_id", source),
             index_of_ids(category_column, known_categories, "category_id", source),
             boxes,
             area_column,
             crowd_column,
             ids,
-            tuple((file_names or {}).get(one, "") for one in known_images.tolist()),
+            tuple((file_names or {}).get(number, "") for number in known_images.tolist()),
             source,
             notes,
         )

@@ -46,7 +46,7 @@ class CachedSamples:
         self.samples = samples
         self.path = files.pixels
         self._files = files
-        self._there = np.array([one != UNREADABLE for one in checksums], bool)
+        self._there = np.array([checksum != UNREADABLE for checksum in checksums], bool)
         self.cached = int(self._there.sum())
         self._pixels: UInt8[np.ndarray, " n"] | None = files.mapped()
 

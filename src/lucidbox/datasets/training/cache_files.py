@@ -73,7 +73,7 @@ class CacheFiles:
         count = len(self.ends)
         try:
             found = json.loads(self.index.read_bytes())["checksums"]
-            if len(found) != count or not all(type(one) is int for one in found):
+            if len(found) != count or not all(type(checksum) is int for checksum in found):
                 return None
             there = self.pixels.is_file()
         except (OSError, ValueError, LookupError, TypeError):
@@ -83,7 +83,7 @@ class CacheFiles:
             return None
         computed = in_threads(lambda index: zlib.crc32(pixels[self.place(index)].data), range(count))
         pairs = zip(found, progress(computed, count), strict=True)
-        return found if all(stated in (one, UNREADABLE) for stated, one in pairs) else None
+        return found if all(stated in (actual, UNREADABLE) for stated, actual in pairs) else None
 
     def write(self, samples: PictureSamples, progress: Progress) -> list[int]:
         """Write both files, the index last; returns the checksums.
@@ -198,5 +198,5 @@ def make_room(files: CacheFiles, limit_bytes: int) -> None:
             used -= status.st_size
 
 
-def _last_used(one: tuple[os.stat_result, Path]) -> int:
-    return one[0].st_mtime_ns
+def _last_used(cache: tuple[os.stat_result, Path]) -> int:
+    return cache[0].st_mtime_ns

@@ -53,7 +53,7 @@ def _chosen(train: DataSet, wanted: Sequence[str | int]) -> Int[np.ndarray, " m"
         chosen = class_ids(wanted, train.names)
     except OptionError as error:
         raise OptionError(f"--classes: {str(error).replace('in the model', f'in {train.source}')}") from error
-    twice = [train.names[one] for one in chosen if chosen.count(one) > 1]
+    twice = [train.names[index] for index in chosen if chosen.count(index) > 1]
     if twice or not chosen:
         reason = f"{twice[0]} is named twice" if twice else "no class is named"
         raise OptionError(f"--classes {','.join(map(str, wanted))}: {reason}")
@@ -76,7 +76,7 @@ def _by_name(train: DataSet, val: DataSet, own: Int[np.ndarray, " c"]) -> Int[np
 def _refuse_unknown(train: DataSet, val: DataSet, other: Int[np.ndarray, " k"]) -> None:
     unknown = np.unique(val.classes[other[val.classes] < 0])
     if len(unknown):
-        names = shortened([val.names[one] for one in unknown.tolist()])
+        names = shortened([val.names[index] for index in unknown.tolist()])
         raise DataError(
             f"{val.source}: {val.name} has objects of classes that {train.name} does not know: {names}; "
             f"{train.name} knows {shortened(train.names)}. Add them to {train.source}, or choose with --classes"

@@ -34,7 +34,7 @@ def check_files(dataset: DataSet, progress: Progress = no_progress) -> Checked:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of odd metadata and large images: read_image judges those
         problems = [
-            replace(one, left_out=True) for one in check_pictures(dataset, decode=False, progress=progress)
+            replace(problem, left_out=True) for problem in check_pictures(dataset, decode=False, progress=progress)
         ]
     bad = {problem.place for problem in problems}
     kept = [index for index in range(len(dataset)) if str(dataset.path(index)) not in bad]

@@ -75,7 +75,7 @@ def read_description(file: Path) -> YoloDescription:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
+    return isinstance(value, list) and bool(value) and all(type(number) is int for number in value)
 
 
 def _is_list_file(value: Any) -> bool:
@@ -127,13 +127,13 @@ def _root(document: Mapping[Any, Any], file: Path, problems: list[Problem]) -> P
 def _entries(value: Any, root: Path, source: str, key: str, problems: list[Problem]) -> tuple[Path, ...]:
     """The folders and lists of a split that exist."""
     found = []
-    for one in value if isinstance(value, list) else [value]:
-        if not isinstance(one, str) or not one:
-            message = f"must be a folder or a list of pictures, got {one!r}"
+    for entry in value if isinstance(value, list) else [value]:
+        if not isinstance(entry, str) or not entry:
+            message = f"must be a folder or a list of pictures, got {entry!r}"
             problems.append(Problem(ProblemKind.WRONG_TYPE, source, key, message))
             continue
         # One popular exporter writes ../train/images for what lies at train/images.
-        candidates = [root / one] + [root / one.removeprefix("../")] * one.startswith("../")
+        candidates = [root / entry] + [root / entry.removeprefix("../")] * entry.startswith("../")
         existing = [path for path in candidates if path.exists()]
         if existing:
             found.append(existing[0])

@@ -70,10 +70,10 @@ def _dataset(description: YoloDescription, part: YoloPart, labelled: Sequence[_L
     source, names = str(description.file), description.names
     if not labelled:
         return empty_dataset(part.name, source, description.file.parent, names)
-    root = Path(os.path.commonpath([one.path.parent for one in labelled]))
-    sizes = np.array([(one.header.width, one.header.height) for one in labelled], np.int64)
-    counts = [0 if one.labels is None else len(one.labels.classes) for one in labelled]
-    found = [one.labels for one in labelled if one.labels is not None]
+    root = Path(os.path.commonpath([image.path.parent for image in labelled]))
+    sizes = np.array([(image.header.width, image.header.height) for image in labelled], np.int64)
+    counts = [0 if image.labels is None else len(image.labels.classes) for image in labelled]
+    found = [image.labels for image in labelled if image.labels is not None]
     pictures = np.repeat(np.arange(len(labelled)), counts)
     classes = np.concatenate([np.zeros(0, np.int64), *(labels.classes for labels in found)])
     shares = np.concatenate([np.zeros((0, 4)), *(labels.boxes for labels in found)])
@@ -81,8 +81,8 @@ def _dataset(description: YoloDescription, part: YoloPart, labelled: Sequence[_L
     return DataSet(
         part.name, source, root, names,
         np.array(description.category_ids or coco_category_ids(names), np.int64),
-        picture_numbers([one.path for one in labelled]),
-        tuple(one.path.relative_to(root).as_posix() for one in labelled),
+        picture_numbers([image.path for image in labelled]),
+        tuple(image.path.relative_to(root).as_posix() for image in labelled),
         sizes, pictures, classes, boxes, boxes[:, 2] * boxes[:, 3],
         np.zeros(len(classes), bool), np.arange(1, len(classes) + 1),
     )  # fmt: skip
@@ -99,8 +99,8 @@ def picture_numbers(paths: Iterable[Path]) -> Int[np.ndarray, " i"]:
 
 def _notes(description: YoloDescription, part: YoloPart, labelled: Sequence[_Labelled]) -> tuple[str, ...]:
     where = f"{description.file}: {part.name}"
-    without = sum(one.labels is None for one in labelled)
-    outlines = sum(one.labels.polygons for one in labelled if one.labels is not None)
+    without = sum(image.labels is None for image in labelled)
+    outlines = sum(image.labels.polygons for image in labelled if image.labels is not None)
     notes = []
     if without:
         notes.append(f"{where}: {without} of {len(labelled)} pictures have no label file; they have no objects")
