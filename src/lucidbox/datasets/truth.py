@@ -6,8 +6,7 @@ from pathlib import Path
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
 from lucidbox.datasets.reading import read_dataset
-from lucidbox.evaluate.files import load_truth
-from lucidbox.evaluate.truth import Truth
+from lucidbox.evaluate import Truth, load_truth
 from lucidbox.formats.dataset import DataSet
 from lucidbox.formats.yolo.description import read_description
 

@@ -74,11 +74,11 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("size", [1, 300, 2000])
+@pytest.mark.parametrize("size", [250, 2000])
 @pytest.mark.parametrize("other", OTHERS)
 def test_entries_written_otherwise_are_read_among_uniform_ones(tmp_path, monkeypatch, other, size):
     monkeypatch.setattr(json_text, "PIECE", size)
-    for place in (0, 60, COUNT - 1):
+    for place in (0, COUNT - 1):
         changed = [*ENTRIES[:place], ENTRIES[place] | OTHERS[other], *ENTRIES[place + 1 :]]
         file = tmp_path / "results.json"
         file.write_text(json.dumps(changed))
