@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lucidbox.core.parallel import cores, in_order
+from lucidbox.core.parallel import cores, in_order, in_threads
 
 
 @pytest.fixture
@@ -87,3 +87,12 @@ def test_closing_drops_what_no_thread_has_begun():
 
 def test_there_is_a_core():
     assert cores() >= 1
+
+
+def test_threads_of_its_own_end_with_the_results():
+    before = threading.active_count()
+    results = in_threads(str, range(100), threads=3)
+    assert [next(results) for _ in range(5)] == list("01234")
+    results.close()
+    assert threading.active_count() == before
+    assert list(in_threads(str, range(4))) == list("0123")

@@ -1,9 +1,11 @@
 """A data set given to the evaluator is what the evaluator would have read."""
 
 import numpy as np
-from data_sets import yolo
+import pytest
+from data_sets import annotation, coco, yolo
 
-from lucidbox.datasets import convert, read_dataset, to_truth
+from lucidbox.core.errors import DataError, OptionError
+from lucidbox.datasets import convert, read_dataset, read_truth, to_truth
 from lucidbox.evaluate import Predictions, evaluate, load_truth
 
 
@@ -43,3 +45,35 @@ def test_notes_of_the_reading_go_with_the_truth(tmp_path):
 def test_an_empty_set_is_truth_without_objects(tmp_path):
     truth = to_truth(read_dataset(yolo(tmp_path, {"a": "", "b": None})).part())
     assert (len(truth), len(truth.image_ids), truth.category_names) == (0, 2, ("person", "car", "dog"))
+
+
+@pytest.fixture
+def two_splits(tmp_path):
+    for name in ("train", "val"):
+        coco(tmp_path / name, annotations=[annotation(1), annotation(2, box=(0, 0, 0, 5))])
+    table = tmp_path / "data.toml"
+    table.write_text("".join(f'[{name}]\nannotations = "{name}/instances.json"\n' for name in ("train", "val")))
+    return table
+
+
+def test_the_truth_of_a_coco_split_is_that_of_its_file(two_splits):
+    found = read_truth(two_splits)
+    file = two_splits.parent / "val" / "instances.json"
+    assert (found.name, found.names, found.root) == ("val", ("train", "val"), file.parent / "images")
+    assert found.truth.same_as(load_truth(file))
+    assert len(found.truth) == 2  # a box without area counts in COCO's protocol, but is no usable object
+    assert read_truth(file).truth.same_as(found.truth)
+
+
+def test_only_the_file_of_the_split_is_read(two_splits):
+    (two_splits.parent / "train" / "instances.json").write_text("{")
+    assert len(read_truth(two_splits, "val").truth) == 2
+    with pytest.raises(DataError, match="not valid JSON"):
+        read_truth(two_splits, "train")
+    with pytest.raises(OptionError, match="no part 'test'; the data set has: train, val"):
+        read_truth(two_splits, "test")
+
+
+def test_a_file_without_images_is_no_truth(tmp_path):
+    with pytest.raises(DataError, match="no usable pictures"):
+        read_truth(coco(tmp_path, images=[], annotations=[]))

@@ -55,9 +55,9 @@ def test_everything_else_is_refused(number):
 @pytest.mark.parametrize(
     "text",
     [
-        '{"b": 1}, {"a": 1}', '{"a": 1},{"a": 1}', '{"a": 1}, {"a": 1, "b": 2}', '{"a": 1}, {"a": 1},', "", '{"a": 1}, 5',
-        '{"a": 1}, {"a": {"a": 1}', ' {"a": 1}, {"a": 2}', '{"a": 1}, {"a": 2} ', '{"a": 1} {"a": 2}', '{"a": 1}, {"a": 2',
-        '{"a": 1}, ', '{"a ": 1}, {"a": 2}',
+        '{"b": 1}, {"a": 1}', '{"a": 1},{"a": 1}', '{"a": 1}, {"a": 1, "b": 2}', '{"a": 1}, {"a": 1},', "",
+        '{"a": 1}, 5', '{"a": 1}, {"a": {"a": 1}', ' {"a": 1}, {"a": 2}', '{"a": 1}, {"a": 2} ',
+        '{"a": 1} {"a": 2}', '{"a": 1}, {"a": 2', '{"a": 1}, ', '{"a ": 1}, {"a": 2}',
     ],
 )  # fmt: skip
 def test_other_texts_than_the_template_are_refused(text):
@@ -67,7 +67,11 @@ def test_other_texts_than_the_template_are_refused(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", '{"a": 1}', '{"a": {"b": 1}}, {"a": {"b": 1}}', r'{"a\"": 1}, {"a\"": 1}', '{"a}": 1}, {"a}": 1}', '{"a": x}, {}'],
+    [
+        "", "[]", '{"a": 1}',
+        '{"a": {"b": 1}}, {"a": {"b": 1}}', r'{"a\"": 1}, {"a\"": 1}', '{"a}": 1}, {"a}": 1}',
+        '{"a": x}, {}',
+    ],
 )  # fmt: skip
 def test_no_template(text):
     with pytest.raises(ValueError):  # noqa: PT011  # a JSON error, or NotUniformError

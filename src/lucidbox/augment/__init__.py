@@ -1,4 +1,4 @@
-"""Augmentation: training pictures changed at random, with boxes that follow exactly. NumPy and OpenCV only.
+"""Augmentation: training images changed at random, with boxes that follow exactly. NumPy and OpenCV only.
 
 >>> from lucidbox.augment import Augmentation, Augmenter
 >>> augmenter = Augmenter(samples, 640, Augmentation(mosaic=0.5))

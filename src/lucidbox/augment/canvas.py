@@ -1,4 +1,4 @@
-"""Pictures on a canvas, mapped to the network's input in one interpolation."""
+"""Images on a canvas, mapped to the network's input in one interpolation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from lucidbox.detect.letterbox import PADDING, Letterbox, fit
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A picture's place on the canvas, in whole pixels.
+    """An image's place on the canvas, in whole pixels.
 
     Attributes:
-        sample: the picture, at the size it has on the canvas.
+        sample: the image, at the size it has on the canvas.
         left, top: where its corner goes.
         bounds: what it may cover; the rest is cut off.
     """
@@ -40,7 +40,7 @@ def intersection(first: Rectangle, second: Rectangle) -> Rectangle:
 
 
 def fitted(sample: Sample, size: int) -> Sample:
-    """The picture resized so that its longer side is ``size``, the letterbox's way; boxes that are numbers."""
+    """The image resized so that its longer side is ``size``, the letterbox's way; boxes that are numbers."""
     finite = np.isfinite(sample.boxes).all(axis=1)
     if not finite.all():
         sample = Sample(sample.image, sample.boxes[finite], sample.classes[finite])
@@ -55,14 +55,14 @@ def fitted(sample: Sample, size: int) -> Sample:
 
 
 def letterboxed(sample: Sample, size: int) -> Tile:
-    """A fitted picture in the middle of a canvas of ``size``, where the network's letterbox puts it."""
+    """A fitted image in the middle of a canvas of ``size``, where the network's letterbox puts it."""
     height, width = sample.image.shape[:2]
     frame = fit((height, width), (size, size), square=True)
     return Tile(sample, frame.left, frame.top, (0, 0, size, size))
 
 
 def compose(tiles: Sequence[Tile], affine: Affine, size: int) -> Sample:
-    """The canvas with these tiles on grey 114, as the network shall see it, and the boxes worth keeping.
+    """The canvas with these tiles on grey 114, mapped to the network's input, and the boxes worth keeping.
 
     Boxes are cut to the visible part of their tile, mapped, cut to the output, and kept by the published rule.
 

@@ -16,9 +16,9 @@ def random_gains(rng: np.random.Generator, hue: float, saturation: float, value:
 def change_colours(
     image: UInt8[np.ndarray, "h w 3"], gains: Float[np.ndarray, " 3"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """RGB pixels with hue, saturation and value multiplied: hue goes round, the others stop at 255.
+    """RGB pixels with hue, saturation and value multiplied: hue is periodic, the others stop at 255.
 
-    With gains of 1 the picture itself is returned: the way to HSV and back would move colours a little.
+    With gains of 1 the image itself is returned: converting to HSV and back would change colours slightly.
     """
     if (gains == 1).all():
         return image

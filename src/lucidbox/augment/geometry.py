@@ -1,6 +1,6 @@
 """Random affine maps, and what they and flips do to boxes.
 
-Coordinates run along pixel edges, as those of boxes do: the picture's first pixel reaches from 0 to 1.
+Coordinates run along pixel edges, as those of boxes do: the image's first pixel reaches from 0 to 1.
 """
 
 import math
@@ -18,7 +18,7 @@ from lucidbox.detect.letterbox import PADDING
 LEAST_SIDE = 2.0
 """Pixels: boxes that are not wider and higher than this after augmentation are dropped."""
 LEAST_AREA = 0.1
-"""Boxes of which no more than this share is left in the picture are dropped."""
+"""Boxes of which no more than this share is left in the image are dropped."""
 MOST_ASPECT = 100.0
 """Boxes whose longer side is at least this many times their shorter one are dropped."""
 
@@ -57,7 +57,7 @@ class Affine:
 
 
 def random_affine(rng: np.random.Generator, settings: Augmentation, side: int, size: int) -> Affine:
-    """Rotation, scale and shear about the canvas's centre, which then goes near the output's centre.
+    """Rotation, scale and shear about the canvas's centre, which is mapped near the output's centre.
 
     Where nothing is turned, scale and shift are moved to the nearest that show whole pixels of the canvas (by
     half a pixel at most): the warp is then a crop and a resize, several times as fast, and boxes stay exact.
@@ -99,11 +99,11 @@ def move_boxes(boxes: Float[np.ndarray, "n 4"], affine: Affine) -> Float[np.ndar
 
 
 def kept(before: Float[np.ndarray, "n 4"], after: Float[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
-    """Which boxes are still worth learning, by the published rule.
+    """Which boxes are still useful for training, by the published rule.
 
     Args:
-        before: boxes scaled as the picture was, before they were cut to it.
-        after: the same ones, moved and cut to the picture.
+        before: boxes scaled as the image was, before they were cut to it.
+        after: the same ones, moved and cut to the image.
     """
     width, height = (after[:, 2:] - after[:, :2]).T
     large = (width > LEAST_SIDE) & (height > LEAST_SIDE)

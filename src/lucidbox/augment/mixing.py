@@ -1,4 +1,4 @@
-"""Two pictures in one: mixup and copy-paste. Both must have one size."""
+"""Two images in one: mixup and copy-paste. Both must have one size."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ _BETA = 32.0  # blends lie near half and half
 
 
 def mixup(first: Sample, second: Sample, rng: np.random.Generator) -> Sample:
-    """Both pictures blended, with the boxes of both (Zhang et al., mixup, 2017, as detectors use it).
+    """Both images blended, with the boxes of both (Zhang et al., mixup, 2017, as detectors use it).
 
     The share of the first is drawn from Beta(32, 32).
     """

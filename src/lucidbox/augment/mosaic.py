@@ -1,4 +1,4 @@
-"""Mosaic: four pictures around one point (Bochkovskiy et al., YOLOv4, 2020, section 3.3)."""
+"""Mosaic: four images around one point (Bochkovskiy et al., YOLOv4, 2020, section 3.3)."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from lucidbox.augment.sample import Samples
 
 
 def random_centre(rng: np.random.Generator, size: int) -> tuple[int, int]:
-    """Where the four pictures meet: x, y uniform in half to one and a half times ``size``, whole pixels."""
+    """Where the four images meet: x, y uniform in half to one and a half times ``size``, whole pixels."""
     x, y = rng.integers(size // 2, size + size // 2, 2, endpoint=True).tolist()
     return x, y
 
@@ -18,16 +18,16 @@ def random_centre(rng: np.random.Generator, size: int) -> tuple[int, int]:
 def mosaic_tiles(
     samples: Samples, indices: Sequence[int], centre: tuple[int, int], size: int, window: Rectangle
 ) -> list[Tile]:
-    """Four pictures on a canvas of twice ``size``, each with a corner at the centre.
+    """Four images on a canvas of twice ``size``, each with a corner at the centre.
 
-    Pictures whose quarter of the canvas lies outside the window are not even read: about one in ten with the
+    Images whose quarter of the canvas lies outside the window are not even read: about one in ten with the
     published settings.
 
     Args:
-        samples: the pictures.
-        indices: of the pictures left above, right above, left below and right below.
+        samples: the images.
+        indices: of the images left above, right above, left below and right below.
         centre: x, y of where they meet.
-        size: length of each picture's longer side, pixels.
+        size: length of each image's longer side, pixels.
         window: the part of the canvas that will be seen.
     """
     x, y = centre

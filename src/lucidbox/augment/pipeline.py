@@ -1,4 +1,4 @@
-"""From a data set's picture to what the network is shown in training."""
+"""From a data set's image to the network's input in training."""
 
 import numpy as np
 
@@ -23,23 +23,23 @@ class Augmenter:
     """
 
     def __init__(self, samples: Samples, size: int, settings: Augmentation) -> None:
-        """Take the pictures to draw from.
+        """Take the images to draw from.
 
         Args:
             samples: one at least. Their longer side is best ``size`` already; others are resized.
             size: side of the square network input, pixels, an even number.
-            settings: how strongly pictures are changed.
+            settings: how strongly images are changed.
         """
         self.samples = samples
         self.size = size
         self.settings = settings
 
     def __call__(self, index: int, rng: np.random.Generator, *, mixing: bool = True) -> Sample:
-        """One picture, changed at random.
+        """One image, changed at random.
 
         Args:
-            index: of the picture; where there are several in one, of one of them.
-            rng: where all randomness comes from.
+            index: of the image; where there are several in one, of one of them.
+            rng: the only source of randomness.
             mixing: allow mosaic, mixup and copy-paste; the last epochs of a training go without.
 
         Returns:
@@ -47,7 +47,7 @@ class Augmenter:
             wide and high and of which more than a tenth is visible.
 
         Raises:
-            ImageError: a picture cannot be read.
+            ImageError: an image cannot be read.
         """
         settings = self.settings
         sample = self._mixed(index, rng) if mixing else self._single(index, rng)
@@ -67,7 +67,7 @@ class Augmenter:
         return sample
 
     def _pasted(self, index: int, rng: np.random.Generator) -> Sample:
-        """A mosaic or a single picture, with or without boxes of another picture on it."""
+        """A mosaic or a single image, with or without boxes of another image on it."""
         mosaic = rng.random() < self.settings.mosaic
         sample = self._mosaic(index, rng) if mosaic else self._single(index, rng)
         if rng.random() < self.settings.copy_paste:
@@ -75,7 +75,7 @@ class Augmenter:
         return sample
 
     def _mosaic(self, index: int, rng: np.random.Generator) -> Sample:
-        """Four pictures: this one and any three, in any order."""
+        """Four images: this one and any three, in any order."""
         indices = [index, self._any(rng), self._any(rng), self._any(rng)]
         order = rng.permutation(4).tolist()
         centre = random_centre(rng, self.size)
@@ -85,7 +85,7 @@ class Augmenter:
         return compose(tiles, affine, self.size)
 
     def _single(self, index: int, rng: np.random.Generator) -> Sample:
-        """One picture, letterboxed."""
+        """One image, letterboxed."""
         affine = random_affine(rng, self.settings, self.size, self.size)
         tile = letterboxed(fitted(self.samples[index], self.size), self.size)
         return compose([tile], affine, self.size)

@@ -1,4 +1,4 @@
-"""One annotated picture in memory: what every data set gives and every augmentation takes and returns."""
+"""One annotated image in memory, which augmentations take and return."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from lucidbox.core.array_types import Float32, Int64, UInt8
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A picture and its objects.
+    """An image and its objects.
 
     Attributes:
         image: RGB.
@@ -25,17 +25,17 @@ class Sample:
 
 @runtime_checkable
 class Samples(Protocol):
-    """Annotated pictures by number, each scaled so that its longer side has one common length.
+    """Annotated images by number, each scaled so that its longer side has one common length.
 
     Safe to be copied into worker processes. Images are to be read, not written: they may lie in a shared file.
     """
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         ...
 
     def __getitem__(self, index: int) -> Sample:
-        """One picture.
+        """One image.
 
         Raises:
             ImageError: it cannot be read; the message names it.

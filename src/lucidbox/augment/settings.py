@@ -1,4 +1,4 @@
-"""How strongly training pictures are changed, as one frozen value."""
+"""How strongly training images are changed, as one frozen value."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ class Augmentation:
     The fields have the names of a training recipe's keys, so that one can be made from the other.
 
     Attributes:
-        mosaic: probability of four pictures in one, 0 to 1.
-        mixup: probability of two pictures blended, 0 to 1.
-        copy_paste: probability of pasting boxes of another picture, 0 to 1.
+        mosaic: probability of four images in one, 0 to 1.
+        mixup: probability of two images blended, 0 to 1.
+        copy_paste: probability of pasting boxes of another image, 0 to 1.
         hue, saturation, value: largest change of each, as a share, 0 to 1.
         translate: largest shift, as a share of the network's input, 0 to 1.
         scale: largest change of scale, 0 to below 1: factors run from 1 − scale to 1 + scale.
@@ -36,7 +36,7 @@ class Augmentation:
 
 
 def plain() -> Augmentation:
-    """Nothing is changed: every picture is only letterboxed."""
+    """Nothing is changed: every image is only letterboxed."""
     return Augmentation(
         mosaic=0.0,
         hue=0.0,

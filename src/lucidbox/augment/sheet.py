@@ -10,7 +10,7 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.draw.annotate import draw
 
-_GAP = 4  # pixels between pictures
+_GAP = 4  # pixels between images
 _BACKGROUND = 255  # white: the grey of letterboxes is part of what is to be seen
 
 
@@ -20,7 +20,7 @@ def contact_sheet(samples: Sequence[Sample], names: Sequence[str], columns: int)
     Args:
         samples: one at least, of any sizes; every cell has the height and width of the largest.
         names: class names; class ids are indices into them.
-        columns: pictures in a row, where there are so many.
+        columns: images in a row, where there are so many.
 
     Returns:
         RGB pixels.

@@ -1,8 +1,8 @@
 """Box geometry in NumPy.
 
 Box formats: xyxy is left, top, right, bottom; xywh is left, top, width, height (COCO's format); cxcywh is centre,
-width, height (YOLO's format). Boxes are xyxy unless a name says otherwise. Dividing boxes of any of these formats by
-an image's (width, height, width, height) normalises them.
+width, height (YOLO's format). Boxes are xyxy unless a name says otherwise. Boxes of any of these formats are
+normalised by dividing them by an image's (width, height, width, height).
 """
 
 import numpy as np

@@ -99,7 +99,7 @@ def lookup(ids: Int[np.ndarray, " n"], known: Int[np.ndarray, " k"]) -> Int[np.n
         return np.where(known[near] == ids, near, -1)
     table = np.full(high - low + 3, -1)
     table[known - (low - 1)] = np.arange(len(known))
-    # Ids outside the table go to its two border entries, which say -1.
+    # Ids outside the table are looked up in its two border entries, which are -1.
     found: Int[np.ndarray, " n"] = table[np.clip(ids, low - 1, high + 1) - (low - 1)]
     return found
 

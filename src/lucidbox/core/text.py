@@ -7,6 +7,7 @@ characters and bracket pairing (rule N0), which class names hardly need.
 """
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby
 
@@ -17,6 +18,7 @@ _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 _ZERO_WIDTH_NON_JOINER = "\u200c"
 _LAM, _ALEFS = "\u0644", "\u0622\u0623\u0625\u0627"
 _TATWEEL = "\u0640"
+_MOST_NAMED = 8
 
 
 def printable(text: str) -> str:
@@ -31,6 +33,12 @@ def printable(text: str) -> str:
         if unicodedata.category(letter) != "Cf" or letter in "\u200c\u200d"
     )
     return " ".join("".join(kept).split())
+
+
+def shortened(names: Sequence[str]) -> str:
+    """The names, printable; of many, the first ones and how many more there are."""
+    shown = ", ".join(map(printable, names[:_MOST_NAMED]))
+    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 
 
 def is_right_to_left(text: str) -> bool:

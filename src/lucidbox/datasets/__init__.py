@@ -1,6 +1,6 @@
 """Data sets on disk: reading, checking, counting, splitting and converting COCO JSON and YOLO text.
 
->>> from lucidbox.datasets import check, read
+>>> from lucidbox.datasets import check, read_dataset
 >>> train = read_dataset("data.yaml").part("train")
 >>> for problem in check("instances.json", images="photos").problems:
 ...     print(problem)
@@ -13,12 +13,12 @@ from lucidbox.datasets.convert import Conversion, convert
 from lucidbox.datasets.count import Statistics, statistics
 from lucidbox.datasets.reading import read_dataset, scan
 from lucidbox.datasets.split import Split, parse_shares, split
-from lucidbox.datasets.truth import to_truth
+from lucidbox.datasets.truth import SplitTruth, read_truth, to_truth
 from lucidbox.formats.dataset import DataSet, Reading
 from lucidbox.formats.problems import Problem, ProblemKind, count_by_kind
 
 __all__ = [
-    "CheckReport", "Conversion", "DataSet", "Problem", "ProblemKind", "Reading", "Split", "Statistics", "check",
-    "convert", "count_by_kind", "parse_shares", "read_dataset", "scan", "split", "statistics", "to_truth",
-    "training", "truth",
+    "CheckReport", "Conversion", "DataSet", "Problem", "ProblemKind", "Reading", "Split", "SplitTruth",
+    "Statistics", "check", "convert", "count_by_kind", "parse_shares", "read_dataset", "read_truth", "scan",
+    "split", "statistics", "to_truth", "training", "truth",
 ]  # fmt: skip

@@ -15,9 +15,9 @@ class CheckReport:
     """What a check found.
 
     Attributes:
-        parts: name of each part, its pictures and its usable objects.
+        parts: name of each split, its images and its usable objects.
         problems: all of them, in the order they were found.
-        notes: what is not wrong but good to know, in sentences with counts.
+        notes: facts that are no problems, in sentences with counts.
     """
 
     parts: tuple[tuple[str, int, int], ...]
@@ -33,13 +33,13 @@ class CheckReport:
 def check(
     path: str | Path, images: str | Path | None = None, *, decode: bool = True, progress: Progress = no_progress
 ) -> CheckReport:
-    """Look at all annotations and all pictures of a data set.
+    """Check all annotations and all images of a data set.
 
     Args:
         path: see :func:`~lucidbox.datasets.read_dataset`.
-        images: folder of the pictures of a COCO JSON; by default looked for in the usual places.
-        decode: decode every picture, which finds damaged ones; else read only their first bytes.
-        progress: sees pictures pass.
+        images: folder of the images of a COCO JSON; by default looked for in the usual places.
+        decode: decode every image, which finds damaged ones; else read only their first bytes.
+        progress: shows the images.
 
     Raises:
         OptionError: there is no data set to check.
@@ -51,7 +51,7 @@ def check(
         return CheckReport((), (Problem(ProblemKind.STRUCTURE, place, "", message),), ())
     problems, notes = list(reading.problems), list(reading.notes)
     located = [part for part in reading.parts if part.root is not None]
-    # The sizes of YOLO's pictures were read from the pictures: without decoding there is nothing new to see.
+    # Sizes of YOLO's images come from the images themselves: only decoding can find more problems.
     if decode or reading.form == "coco":
         for part in located:
             problems += check_pictures(part, decode=decode, progress=progress)

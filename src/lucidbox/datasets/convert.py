@@ -1,4 +1,4 @@
-"""COCO JSON to YOLO text and back; what a form cannot hold is counted."""
+"""COCO JSON to YOLO text and back; what the new format cannot hold is counted."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from lucidbox.core.array_types import Float
+from lucidbox.core.boxes import xywh_to_cxcywh
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.file_names import UniqueNames, safe_name
 from lucidbox.core.progress import Progress, no_progress
@@ -24,7 +25,7 @@ from lucidbox.sources.files import find_in_folder, name_below
 
 Placing = Literal["link", "copy"]
 
-# A ten-millionth of a pixel in the largest picture: boxes with up to six decimals come back as they were.
+# A ten-millionth of a pixel in the largest image: boxes with up to six decimals come back as they were.
 _SHARE_DECIMALS = 12
 
 
@@ -37,9 +38,9 @@ class Conversion:
         file: in it, what to give to other commands: ``data.toml`` or ``data.yaml``.
         pictures: how many.
         objects: how many.
-        losses: what the new form does not hold, in words, and how often it was there.
-        missing: pictures that are annotated but not there.
-        reading: with what was wrong in the source.
+        losses: what the new format does not hold, in words, and how often it occurred.
+        missing: annotated images that do not exist.
+        reading: the source, with its problems.
     """
 
     folder: Path
@@ -61,23 +62,23 @@ def convert(
     name: str | None = None,
     progress: Progress = no_progress,
 ) -> Conversion:
-    """Write a data set in the other form, all parts of it.
+    """Write a data set in the other format, all splits of it.
 
-    To COCO: one JSON a part and a ``data.toml`` that says where its pictures are. To YOLO: ``data.yaml``,
-    ``labels/PART`` and ``images/PART`` with a link to, or a copy of, each picture.
+    To COCO: one JSON a split and a ``data.toml`` that says where its images are. To YOLO: ``data.yaml``,
+    ``labels/PART`` and ``images/PART`` with a link to, or a copy of, each image.
 
     Args:
         path: see :func:`~lucidbox.datasets.read_dataset`.
         folder: a new one.
         form: to write.
-        images: folder of the pictures of a COCO JSON.
-        placing: of pictures in a YOLO data set.
-        name: of the part that a single COCO JSON becomes; "train" if its file name speaks of no part.
-        progress: sees pictures pass.
+        images: folder of the images of a COCO JSON.
+        placing: of images in a YOLO data set.
+        name: of the split that a single COCO JSON becomes; "train" if its file name contains no split's name.
+        progress: shows the images.
 
     Raises:
-        OptionError: there is no data set, or it has this form already.
-        DataError: it cannot be understood, or its pictures are needed and not found.
+        OptionError: there is no data set, or it has this format already.
+        DataError: it cannot be understood, or its images are needed and not found.
         OutputError: the folder holds something already, or cannot be written.
     """
     reading = read_dataset(path, images, progress)
@@ -90,12 +91,12 @@ def convert(
 
 
 def _named(parts: list[DataSet], name: str | None) -> list[DataSet]:
-    """Parts by the names that are common: "train2017" is "train" where no other part is; see :func:`convert`."""
+    """Splits with common names: "train2017" becomes "train" if no other split does; see :func:`convert`."""
     if name is not None:
         if len(parts) > 1:
             raise OptionError(f"--part {name}: the data set has {len(parts)} parts, which keep their names")
         return [replace(parts[0], name=safe_name(name))]
-    short = [next((one for one in PARTS if part.name.startswith(one)), part.name) for part in parts]
+    short = [next((common for common in PARTS if part.name.startswith(common)), part.name) for part in parts]
     if len(parts) == 1 and short == ["all"]:
         short = ["train"]
     names = short if len(set(short)) == len(short) else [part.name for part in parts]
@@ -140,7 +141,7 @@ def _to_yolo(
 
 
 def _entry(folder: Path, name: str) -> str:
-    """What ``data.yaml`` says of a part: its folder, or for a name of no fixed meaning a list of its pictures."""
+    """A split's entry in ``data.yaml``: its folder; for names other than YOLO's, a list of its images."""
     if name in PARTS:
         return f"images/{name}"
     pictures = find_in_folder(folder / "images" / name, recursive=True).pictures
@@ -150,13 +151,13 @@ def _entry(folder: Path, name: str) -> str:
 
 
 def _with_pictures(part: DataSet, missing: list[Path], progress: Progress) -> DataSet:
-    """Those pictures that are there, all of known size."""
+    """The images that exist, with sizes."""
     paths = [part.path(index) for index in range(len(part))]
     there = np.array([path.is_file() for path in paths], bool)
     missing += [path for path, found in zip(paths, there, strict=True) if not found]
     sizes = part.sizes.copy()
     unknown = np.flatnonzero(there & (sizes == 0).any(axis=1)).tolist()
-    for index, header in zip(unknown, read_headers([paths[one] for one in unknown], progress), strict=True):
+    for index, header in zip(unknown, read_headers([paths[index] for index in unknown], progress), strict=True):
         if header.error:
             raise DataError(
                 f"{paths[index]}: {header.error}; its size is needed, and {part.source} does not have it"
@@ -166,7 +167,7 @@ def _with_pictures(part: DataSet, missing: list[Path], progress: Progress) -> Da
 
 
 def _what_yolo_holds(part: DataSet, losses: Counter[str]) -> DataSet:
-    """Objects with boxes that end at the picture's edges; what is not kept is counted."""
+    """The objects without crowds, boxes clipped to the images; what is lost is counted."""
     single = part.keep_objects(~part.crowds)
     boxes = single.boxes_xywh
     sizes = single.sizes[single.pictures]
@@ -194,7 +195,7 @@ def _write_yolo(folder: Path, part: DataSet, placing: Placing, progress: Progres
     for index in progress(range(len(part)), len(part)):
         source = part.path(index)
         name = PurePosixPath(name_below(Path(), Path(part.file_names[index])))
-        # Pictures that differ only in suffix would share one label file.
+        # Images that differ only in suffix would share one label file.
         stem = stems.setdefault(name.parent, UniqueNames()).claim(name.stem)
         picture = folder / "images" / part.name / name.parent / f"{stem}{name.suffix}"
         label = folder / "labels" / part.name / name.parent / f"{stem}.txt"
@@ -226,10 +227,9 @@ def _label_lines(part: DataSet) -> list[str]:
 
 
 def _shares(part: DataSet) -> Float[np.ndarray, "n 4"]:
-    """Centre and size of each box as shares of its picture's sides."""
-    boxes, sizes = part.boxes_xywh, part.sizes[part.pictures]
-    centres = boxes[:, :2] + boxes[:, 2:] / 2
-    shares: Float[np.ndarray, "n 4"] = np.concatenate([centres, boxes[:, 2:]], axis=1) / np.tile(sizes, 2)
+    """Centre and size of each box as shares of its image's sides."""
+    sizes = np.tile(part.sizes[part.pictures], 2)
+    shares: Float[np.ndarray, "n 4"] = xywh_to_cxcywh(part.boxes_xywh) / sizes
     return shares
 
 

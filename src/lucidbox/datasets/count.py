@@ -1,4 +1,4 @@
-"""Numbers that tell what a data set is like."""
+"""Statistics of a data set."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _PICTURES_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class Quantiles:
-    """How values are distributed: least, quartiles, most, and their mean; all 0 if there are none."""
+    """Minimum, quartiles, maximum and mean of some values; all 0 if there are none."""
 
     least: float
     quarter: float
@@ -27,7 +27,7 @@ class Quantiles:
 
     @classmethod
     def of(cls, values: Float[np.ndarray, " n"] | Int[np.ndarray, " n"]) -> "Quantiles":
-        """Spread of some values."""
+        """Quantiles of these values."""
         if not len(values):
             return cls(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         least, quarter, median, three_quarters, most = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
@@ -36,7 +36,7 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How often a class occurs: single objects, crowds, and pictures with any of them."""
+    """How often a class occurs: single objects, crowds, and images with any of them."""
 
     name: str
     objects: int
@@ -46,7 +46,7 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class Together:
-    """In how many pictures two classes occur together."""
+    """In how many images two classes occur together."""
 
     first: str
     second: str
@@ -55,21 +55,21 @@ class Together:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What one part holds. Crowds count as such and in nothing else.
+    """Counts and measures of one split. Crowds are counted in ``crowds`` alone.
 
     Attributes:
         part: its name.
         pictures: how many.
         empty_pictures: those without objects.
         objects: single objects.
-        crowds: boxes that stand for many.
+        crowds: boxes around several objects.
         small: objects below 32² square pixels (by COCO's area, which is a mask's where it is stated).
         medium: those below 96².
         large: the others.
-        per_picture: objects in a picture.
+        per_picture: objects in an image.
         aspect_ratios: width divided by height of objects.
-        relative_sizes: square root of the share of the picture that a box covers.
-        picture_sizes: the most frequent widths and heights, and how many pictures have them.
+        relative_sizes: square root of the share of the image that a box covers.
+        picture_sizes: the most frequent widths and heights, and how many images have them.
         classes: every class, in class order.
         together: pairs of classes most often seen together.
     """
@@ -91,7 +91,7 @@ class Statistics:
 
 
 def statistics(dataset: DataSet) -> Statistics:
-    """Count and measure one part."""
+    """Count and measure one split."""
     single = dataset.keep_objects(~dataset.crowds)
     present = dataset.presence()
     sides = single.boxes_xywh[:, 2:]
@@ -127,7 +127,7 @@ def _class_counts(dataset: DataSet, single: DataSet, present: Bool[np.ndarray, "
 
 
 def _together(present: Bool[np.ndarray, "i c"], names: tuple[str, ...]) -> tuple[Together, ...]:
-    """Pairs by the number of pictures that hold both, most first."""
+    """Pairs by the number of images that hold both, most first."""
     classes = present.shape[1]
     pairs = np.zeros((classes, classes))
     for start in range(0, len(present), _PICTURES_AT_ONCE):

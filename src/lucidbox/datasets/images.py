@@ -1,4 +1,4 @@
-"""Looking at a data set's picture files: are they there, whole, and as large as their annotations say?"""
+"""Checking a data set's image files: whether they exist, are undamaged, and have the annotated size."""
 
 import hashlib
 from collections import defaultdict
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lucidbox.core.errors import ImageError, SourceError
+from lucidbox.core.parallel import in_threads
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.formats.dataset import DataSet
 from lucidbox.formats.problems import Problem, ProblemKind
-from lucidbox.images.headers import Header, in_threads, read_header
+from lucidbox.images.headers import Header, read_header
 from lucidbox.images.reading import read_image
 from lucidbox.sources.files import find_in_folder
 
 
 @dataclass(frozen=True)
 class _Look:
-    """What to look at: a file, the size its annotations state, and how to call it."""
+    """A file to check, its name in messages, and the annotated size."""
 
     path: Path
     place: str
@@ -26,12 +27,12 @@ class _Look:
 
 
 def check_pictures(dataset: DataSet, *, decode: bool = True, progress: Progress = no_progress) -> list[Problem]:
-    """Problems of the picture files: missing, unreadable, or of another size than stated.
+    """Problems of the image files: missing, unreadable, or of another size than stated.
 
     Args:
-        dataset: one part, whose folder of pictures is known.
-        decode: decode every picture, which finds damage; else read only its first bytes.
-        progress: sees the pictures pass.
+        dataset: one split, whose folder of images is known.
+        decode: decode every image, which finds damage; else read only its first bytes.
+        progress: shows the images.
     """
     looks = [
         _Look(dataset.path(index), str(dataset.path(index)), *size)
@@ -76,7 +77,7 @@ def _other_size(look: _Look, header: Header, width: int, height: int) -> Problem
 
 
 def check_copies(parts: Iterable[DataSet]) -> list[Problem]:
-    """Pictures that are there twice, byte for byte, in one part or in two: what is learnt would be tested."""
+    """Identical files in one split or in two, which would mix training and validation."""
     by_size: defaultdict[int, list[tuple[Path, str]]] = defaultdict(list)
     for part in parts:
         for path in _existing(part):
@@ -84,7 +85,7 @@ def check_copies(parts: Iterable[DataSet]) -> list[Problem]:
     problems = []
     for alike in by_size.values():
         first: dict[str, tuple[Path, str]] = {}
-        # Most pictures differ in size already; only the others need to be read.
+        # Most images differ in size already; only the others need to be read.
         for path, name in alike if len(alike) > 1 else ():
             other, other_name = first.setdefault(_content(path), (path, name))
             if (other, other_name) != (path, name):
@@ -102,11 +103,11 @@ def _content(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "blake2b").hexdigest()
     except OSError:
-        return str(path)  # unreadable: said by check_pictures, and no copy of anything
+        return str(path)  # unreadable: reported by check_pictures, and not a copy
 
 
 def unlisted(parts: Iterable[DataSet]) -> dict[Path, int]:
-    """How many pictures are in each folder of pictures without any of these parts listing them."""
+    """How many images in each folder of images are in none of these splits."""
     listed: defaultdict[Path, set[Path]] = defaultdict(set)
     for part in parts:
         if part.root is not None:

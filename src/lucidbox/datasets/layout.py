@@ -1,4 +1,4 @@
-"""Finding out what a path holds: COCO JSON files, a YOLO ``data.yaml``, or a TOML that names parts."""
+"""What a path holds: COCO JSON files, a YOLO ``data.yaml``, or a TOML that names splits."""
 
 import re
 import tomllib
@@ -19,9 +19,9 @@ class CocoPart:
     """One annotation file.
 
     Attributes:
-        name: of the part.
+        name: of the split.
         annotations: the JSON.
-        images: folder of its pictures; None to look for it, see :func:`picture_folder`.
+        images: folder of its images; None to look for it, see :func:`image_folder`.
     """
 
     name: str
@@ -43,7 +43,7 @@ def find_data(path: Path, images: Path | None = None) -> tuple[CocoPart, ...] | 
         path: a ``.json``, ``.yaml`` or ``.toml`` file, or a folder that holds one. In a folder, COCO files are
             looked for as ``instances.json`` or the only JSON, as ``annotations/instances_NAME.json``, and as
             ``NAME/_annotations.coco.json``.
-        images: folder of the pictures of a COCO JSON.
+        images: folder of the images of a COCO JSON.
 
     Raises:
         OptionError: there is nothing of the kind, or too much to choose from.
@@ -72,7 +72,7 @@ def _in_folder(folder: Path) -> list[Path]:
     jsons: list[Path] = next(filter(None, layouts), [])
     one_each = len(jsons) == 1 or (bool(jsons) and jsons[0].parent != folder)
     kinds = [kind for kind in (described, tables, jsons) if kind]
-    # A TOML of ours stands beside the JSON files that it names.
+    # The TOML that "data split" writes is beside the JSON files that it names.
     if tables and not described:
         return tables
     if len(kinds) > 1 or len(described) > 1 or (jsons and not one_each):
@@ -85,13 +85,13 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _part_name(file: Path, path: Path) -> str:
-    """A name for one JSON: what follows ``instances_``, its folder's, or the part that its name speaks of."""
+    """A split's name: what follows ``instances_``, its folder's name, or the split named in the file's name."""
     if file.name == "_annotations.coco.json":
         return file.parent.name
     if file.stem.startswith("instances_") and path.is_dir():
         return file.stem.removeprefix("instances_")
-    spoken = re.search(r"train|val|test", file.stem)
-    return spoken[0] if spoken else "all"
+    named = re.search(r"train|val|test", file.stem)
+    return named[0] if named else "all"
 
 
 def _read_toml(file: Path) -> tuple[CocoPart, ...]:
@@ -117,18 +117,24 @@ def _table_part(file: Path, name: str, table: Any) -> CocoPart:
     return CocoPart(name, file.parent / table["annotations"], images)
 
 
-def picture_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | None:
-    """The folder of a JSON's pictures, from where they usually are; None if they are nowhere there.
+def image_root(part: CocoPart, file_names: tuple[str, ...]) -> Path | None:
+    """The folder that a JSON's file names are relative to; None if it was not found."""
+    root = image_folder(part.annotations, file_names) if part.images is None else part.images
+    return root if root is not None and root.is_dir() else None
 
-    Looked at: the JSON's folder, ``images`` and the part's name beside it and one above, the latter also
-    within ``images``. Of these the one that holds most of the first pictures is taken, the earlier of equals.
-    Absolute names are found from any folder, so they speak for none; where all are absolute, it is the JSON's own.
+
+def image_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | None:
+    """The folder of a JSON's images, if it is in one of the usual places.
+
+    These are the JSON's folder, ``images`` and the split's name beside it and one above, the latter also within
+    ``images``. The one that holds most of the first images is taken, the earlier of equals. Absolute names can be
+    found from any folder, so they do not count; if all are absolute, the folder is the JSON's own.
     """
     beside, part = annotations.parent, annotations.stem.removeprefix("instances_")
     candidates = [beside]
     for base in (beside, beside.parent):
         candidates += [base / "images" / part, base / "images", base / part]
-    relative = list(islice((name for name in file_names if not Path(name).is_absolute()), _NAMES_TRIED))
+    relative = list(islice((name for name in file_names if name and not Path(name).is_absolute()), _NAMES_TRIED))
     if file_names and not relative:
         return beside
     hits = [sum((folder / name).is_file() for name in relative) for folder in candidates]

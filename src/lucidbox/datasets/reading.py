@@ -1,4 +1,4 @@
-"""Reading a whole data set, of either form."""
+"""Reading a whole data set, of either format."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, picture_folder
+from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
 from lucidbox.formats.coco.annotations import scan_coco
 from lucidbox.formats.dataset import Form, Reading, Scan
 from lucidbox.formats.problems import Problem, ProblemKind
@@ -15,23 +15,23 @@ from lucidbox.formats.yolo.reading import scan_yolo
 
 
 def read_dataset(path: str | Path, images: str | Path | None = None, progress: Progress = no_progress) -> Reading:
-    """Read a data set: its usable pictures and objects, and everything that is wrong with the others.
+    """Read a data set: its usable images and objects, and everything that is wrong with the others.
 
     Args:
-        path: COCO JSON, YOLO ``data.yaml``, TOML that names parts, or a folder that holds one of them; see
+        path: COCO JSON, YOLO ``data.yaml``, TOML that names splits, or a folder that holds one of them; see
             :func:`~lucidbox.datasets.layout.find_data`.
-        images: folder of the pictures of a COCO JSON; by default looked for in the usual places.
-        progress: sees pictures pass whose size must be read, which YOLO's form needs.
+        images: folder of the images of a COCO JSON; by default looked for in the usual places.
+        progress: shows the images whose size must be read, which YOLO's format needs.
 
     Raises:
         OptionError: there is no data set.
-        DataError: a file of it cannot be understood at all, or no picture is usable.
+        DataError: a file of it cannot be understood at all, or no image is usable.
     """
     return scan(path, images, progress).refuse_malformed()
 
 
 def scan(path: str | Path, images: str | Path | None = None, progress: Progress = no_progress) -> Reading:
-    """Like :func:`read`, but a part whose annotations cannot be understood is an empty one with a problem.
+    """Like :func:`read_dataset`, but a split whose annotations cannot be parsed is empty and has a problem.
 
     Raises:
         OptionError: there is no data set.
@@ -48,13 +48,13 @@ def scan(path: str | Path, images: str | Path | None = None, progress: Progress 
 def _scan_part(part: CocoPart) -> Scan:
     scanned = scan_coco(part.annotations, part.images, part.name)
     names = scanned.dataset.file_names
-    root = picture_folder(part.annotations, names) if part.images is None else part.images
-    if root is not None and root.is_dir():
+    root = image_root(part, names)
+    if root is not None:
         return replace(scanned, dataset=replace(scanned.dataset, root=root))
-    reason = f"not in {root}: no such folder"
-    if root is None:
+    reason = f"not in {part.images}: no such folder"
+    if part.images is None:
         reason = "not found in the usual places; name their folder with --images"
-    # Only who needs the pictures has to mind: statistics do not.
+    # Not left out: statistics, for example, need no images.
     problem = Problem(ProblemKind.FOLDER, str(part.annotations), "", f"its pictures are {reason}", left_out=False)
     problems = (*scanned.problems, problem) if names else scanned.problems
     return replace(scanned, dataset=replace(scanned.dataset, root=None), problems=problems)
@@ -62,7 +62,7 @@ def _scan_part(part: CocoPart) -> Scan:
 
 def _reading(form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = ()) -> Reading:
     scans = tuple(scans)
-    # Parts that share a folder share its problems, too: each is told once.
-    all_problems = tuple(dict.fromkeys(chain(problems, *(one.problems for one in scans))))
-    notes = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in scans)))
-    return Reading(form, tuple(one.dataset for one in scans), all_problems, notes)
+    # Splits that share a folder share its problems: each is listed once.
+    all_problems = tuple(dict.fromkeys(chain(problems, *(scan.problems for scan in scans))))
+    notes = tuple(dict.fromkeys(chain.from_iterable(scan.notes for scan in scans)))
+    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, notes)

@@ -1,4 +1,4 @@
-"""Splitting a data set into parts with the same share of every class; only new files are written."""
+"""Dividing a data set into splits with the same share of every class; only new files are written."""
 
 import math
 import re
@@ -29,8 +29,8 @@ class Split:
         folder: the new folder.
         file: in it, what to give to other commands: ``data.toml`` or ``data.yaml``.
         whole: what was split.
-        parts: what each part got.
-        reading: with what was wrong in the source.
+        parts: what each split got.
+        reading: the source, with its problems.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ def parse_shares(text: str) -> dict[str, float]:
     """Names and shares from ``train=0.8,val=0.2``.
 
     Raises:
-        OptionError: not of that form, a name twice or unfit, or the shares' sum is not 1.
+        OptionError: not of that format, a name twice or unfit, or the shares' sum is not 1.
     """
     shares: dict[str, float] = {}
     for item in text.split(","):
@@ -74,23 +74,22 @@ def split(
     images: str | Path | None = None,
     part: str | None = None,
 ) -> Split:
-    """Split a part of a data set into stratified parts; see :func:`stratify`.
+    """Divide a data set, or one split of it, into stratified splits; see :func:`stratify`.
 
-    Of COCO JSON, each part is a JSON with its usable entries as they were, every field kept, and a ``data.toml``
-    names the parts; what the problems call left out is in none of them. Of YOLO, each part is a list of its
-    usable pictures, which stay where they are with their labels, and a ``data.yaml`` names the lists; label files
-    are not rewritten, so unusable lines stay in them.
+    From COCO JSON, each new split is a JSON with its usable entries and all their fields, and ``data.toml`` names
+    the splits. From YOLO, each new split is a list of its usable images, which stay where they are with their
+    labels, and a ``data.yaml`` names the lists; unusable lines stay in the label files.
 
     Args:
         path: see :func:`~lucidbox.datasets.read_dataset`.
         folder: a new one.
-        shares: of each part's pictures, by its name; their sum is 1.
+        shares: of each split's images, by its name; their sum is 1.
         seed: another one gives another split.
-        images: folder of the pictures of a COCO JSON.
-        part: which part to split, where there are several.
+        images: folder of the images of a COCO JSON.
+        part: which split to divide, if there are several.
 
     Raises:
-        OptionError: there is no data set, or several parts and none chosen, or fewer pictures than parts.
+        OptionError: there is no data set, or several splits and none chosen, or fewer images than splits.
         DataError: the data set cannot be understood.
         OutputError: the folder holds something already, or cannot be written.
     """
@@ -138,12 +137,12 @@ def _write_coco(folder: Path, whole: DataSet, parts: tuple[DataSet, ...], owners
 def _usable(
     entries: list[Any], name: str | None, known: Mapping[int, str | None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Id and entry of what the data set took from a list; everything else was reported as left out.
+    """Id and entry of what the data set has of a list; everything else was reported as left out.
 
     Args:
         entries: of the file.
-        name: field that tells entries of the same id apart, of which only one was taken; None if none does.
-        known: ids that were taken, and what that field held.
+        name: field that distinguishes entries of the same id, of which the data set has one; None if none does.
+        known: ids that the data set has, and the value of that field.
     """
     waiting = dict(known)
     for entry in entries:

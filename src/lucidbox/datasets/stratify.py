@@ -1,8 +1,8 @@
-"""Iterative stratification: parts that have the classes of the whole.
+"""Iterative stratification: splits with the same shares of classes as the whole data set.
 
-K. Sechidis, G. Tsoumakas, I. Vlahavas: On the Stratification of Multi-Label Data, ECML PKDD 2011. A picture
-has several classes, so a split class by class is not possible; the rarest class, which is the hardest to share
-out fairly, goes first.
+K. Sechidis, G. Tsoumakas, I. Vlahavas: On the Stratification of Multi-Label Data, ECML PKDD 2011. An image
+has several classes, so classes cannot be divided one by one; the rarest class, which is the hardest to divide
+evenly, is divided first.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ from lucidbox.core.array_types import Bool, Float, Int
 def stratify(
     presence: Bool[np.ndarray, "i c"], shares: Sequence[float], keys: Sequence[str], seed: int = 0
 ) -> Int[np.ndarray, " i"]:
-    """Give every picture to one part.
+    """Give every image to one split.
 
-    Chance comes from a hash of seed and key, so the result does not depend on the order of the pictures, nor
-    on any library's version.
+    Randomness comes from a hash of seed and key, so the result depends neither on the order of the images nor
+    on the version of a library.
 
     Args:
-        presence: which classes a picture shows.
-        shares: of the pictures that each part should get; positive, their sum 1.
-        keys: something that tells pictures apart, such as their file names.
+        presence: which classes an image shows.
+        shares: of the images that each split should get; positive, their sum 1.
+        keys: distinct texts for the images, such as their file names.
         seed: another one gives another split.
 
     Returns:
-        For each picture, the index of its part.
+        For each image, the index of its split.
     """
     dice = [int.from_bytes(hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest()) for key in keys]
     order = np.array(sorted(range(len(keys)), key=dice.__getitem__), np.int64)
@@ -56,7 +56,7 @@ def _give(
     class_room: Float[np.ndarray, "c p"],
     owners: Int[np.ndarray, " i"],
 ) -> None:
-    """Give a picture to the part that needs it most; ties go to the part with most room, then to chance.
+    """Give an image to the split that needs it most; ties go to the split with most room, then to chance.
 
     ``room``, ``class_room`` and ``owners`` are updated.
     """

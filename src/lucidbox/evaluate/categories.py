@@ -9,10 +9,8 @@ from lucidbox.core.array_types import Int
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
-from lucidbox.core.text import printable
+from lucidbox.core.text import shortened
 from lucidbox.evaluate.truth import Truth
-
-_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +52,6 @@ def map_classes(names: Sequence[str], truth: Truth) -> CategoryMap:
         )
     by_number = f"{truth.source}: no category has the name of a class of the model; they were matched by number"
     return CategoryMap(numbers, (by_number, *_lacking(numbers, truth)))
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The names, or the first of them and how many more there are."""
-    shown = ", ".join(map(printable, names[:_MOST_NAMED]))
-    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
 
 
 def _lacking(categories: Int[np.ndarray, " c"], truth: Truth) -> tuple[str, ...]:

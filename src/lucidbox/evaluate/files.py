@@ -7,39 +7,45 @@ import numpy as np
 from lucidbox.core.columns import boxes_column, refuse_repeated
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.truth import Truth
-from lucidbox.formats.coco.columns import CocoColumns, read_columns
+from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.results import CocoResults, read_results, write_results
-
-_USED = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
 
 
 def load_truth(path: str | Path) -> Truth:
     """Read a COCO annotation file (``instances_*.json``).
 
-    Objects without ``iscrowd`` are no crowds; objects without ``area`` have width times height. ``Truth.notes`` says
-    how many there are of both.
+    Objects without ``iscrowd`` are no crowds; objects without ``area`` have width times height. ``Truth.notes``
+    says how many there are of both.
 
     Raises:
         DataError: unreadable, not JSON, or a field is missing or wrong; names file, entry and field.
     """
-    columns = read_columns(path)
-    for records in (columns.images.records, columns.annotations.records, columns.categories.records):
-        records.refuse(_USED)
-    annotations, images, where = columns.annotations, columns.images, columns.annotations.records.where
-    boxes = boxes_column(annotations.boxes.values, where, len(annotations.records))
-    image_ids = images.ids.values
+    lists = read_lists(path)
+    annotations, where = CocoAnnotations.of(lists.annotations), lists.annotations.where
+    image_ids = lists.images.whole_numbers("id").values
+    category_ids = lists.categories.whole_numbers("id").values
+    for records in lists:
+        records.refuse_problems()
+    refuse_repeated(category_ids, "id", lists.categories.where)
+    boxes = boxes_column(annotations.boxes.values, where, len(lists.annotations))
+    categories = zip(category_ids.tolist(), lists.categories.entries, strict=True)
+    images = zip(image_ids.tolist(), lists.images.entries, strict=True)
+    taken = {"area": "width times height was taken", "iscrowd": "they count as single objects"}
     return Truth.from_arrays(
         annotations.image_ids.values,
         annotations.category_ids.values,
         boxes,
-        areas=np.where(annotations.area_stated, annotations.areas.values, boxes[:, 2] * boxes[:, 3]),
+        areas=np.where(annotations.has_area, annotations.areas.values, boxes[:, 2] * boxes[:, 3]),
         crowds=annotations.crowds.values,
         annotation_ids=annotations.ids.values,
         pictures=image_ids,
-        categories=_category_names(columns),
-        file_names=dict(zip(image_ids.tolist(), images.file_names.values, strict=True)),
+        categories={number: str(entry.get("name", number)) for number, entry in categories},
+        file_names={number: str(entry.get("file_name", "")) for number, entry in images},
         source=where,
-        notes=_notes(columns),
+        notes=tuple(
+            f"{path}: {count} of {len(lists.annotations)} annotations have no {field}; {taken[field]}"
+            for field, count in annotations.absent()
+        ),
     )
 
 
@@ -56,10 +62,7 @@ def load_predictions(path: str | Path, truth: Truth, *, subset: bool = False) ->
         DataError: unreadable, not JSON, a field missing or wrong, an image or category unknown; names file, entry
             and field.
     """
-    results = read_results(path)
-    predictions = Predictions.from_arrays(
-        results.image_ids, results.category_ids, results.boxes_xywh, results.scores, source=str(path)
-    )
+    predictions = Predictions.from_arrays(*read_results(path), source=str(path))
     return predictions.restricted_to(truth) if subset else predictions.checked_against(truth)
 
 
@@ -71,24 +74,3 @@ def save_predictions(path: str | Path, predictions: Predictions) -> None:
     """
     columns = predictions.image_ids, predictions.category_ids, predictions.boxes_xywh, predictions.scores
     write_results(path, CocoResults(*columns))
-
-
-def _category_names(columns: CocoColumns) -> dict[int, str]:
-    """Name by id; the id itself where there is no name."""
-    records, ids = columns.categories.records, columns.categories.ids.values
-    refuse_repeated(ids, "id", records.where)
-    named = zip(ids.tolist(), columns.categories.names.values, records.stated("name").tolist(), strict=True)
-    return {number: name if stated else str(number) for number, name, stated in named}
-
-
-def _notes(columns: CocoColumns) -> tuple[str, ...]:
-    annotations = columns.annotations
-    absent = (
-        (annotations.area_stated, "area", "width times height was taken"),
-        (annotations.crowd_stated, "iscrowd", "they count as single objects"),
-    )
-    return tuple(
-        f"{columns.source}: {int((~stated).sum())} of {len(stated)} annotations have no {field}; {remedy}"
-        for stated, field, remedy in absent
-        if not stated.all()
-    )

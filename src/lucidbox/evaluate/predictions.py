@@ -12,10 +12,10 @@ from lucidbox.evaluate.truth import Truth
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Detections of many pictures, one row each, in any order (equal scores: the earlier row ranks first).
+    """Detections of many images, one row each, in any order (equal scores: the earlier row ranks first).
 
     Attributes:
-        image_ids: picture id of each detection.
+        image_ids: image id of each detection.
         category_ids: category id of each detection.
         boxes_xywh: left, top, width, height in pixels: COCO's form, kept because converting would round.
         scores: any finite numbers, higher is surer.
@@ -47,7 +47,7 @@ class Predictions:
         """Predictions from one row per detection.
 
         Args:
-            image_ids: picture id of each detection.
+            image_ids: image id of each detection.
             category_ids: category id of each detection.
             boxes_xywh: left, top, width, height in pixels, as COCO has them.
             scores: finite numbers, higher is surer.
@@ -77,7 +77,7 @@ class Predictions:
         )
 
     def checked_against(self, truth: Truth) -> "Predictions":
-        """These predictions, if the truth has all their pictures and categories.
+        """These predictions, if the truth has all their images and categories.
 
         Raises:
             DataError: it has not; names the entry.
@@ -90,7 +90,7 @@ class Predictions:
         return self
 
     def restricted_to(self, truth: Truth) -> "Predictions":
-        """The detections on pictures and of categories that the truth knows; ``notes`` counts the others."""
+        """The detections on images and of categories that the truth knows; ``notes`` counts the others."""
         picture_known = lookup(self.image_ids, truth.image_ids) >= 0
         category_known = lookup(self.category_ids, truth.category_ids) >= 0
         counts = (

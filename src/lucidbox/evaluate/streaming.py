@@ -1,4 +1,4 @@
-"""Evaluating while detecting: pictures are added in any order, by one process or several."""
+"""Evaluating while detecting: images are added in any order, by one process or several."""
 
 from dataclasses import replace
 
@@ -9,7 +9,8 @@ from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.columns import lookup
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, OptionError
-from lucidbox.evaluate.categories import CategoryMap, map_classes, shortened
+from lucidbox.core.text import shortened
+from lucidbox.evaluate.categories import CategoryMap, map_classes
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.ranking import rank_detections
@@ -18,9 +19,9 @@ from lucidbox.evaluate.truth import Truth
 
 
 class CocoEvaluator:
-    """Collects detections picture by picture; what the protocol cannot count is dropped at once.
+    """Collects detections image by image; what the protocol cannot count is dropped at once.
 
-    The result does not depend on the order of pictures, nor on how they were split over evaluators.
+    The result does not depend on the order of images, nor on how they were split over evaluators.
 
     Example:
         >>> evaluator = CocoEvaluator(truth)
@@ -38,21 +39,21 @@ class CocoEvaluator:
         self._left_out = 0
 
     def __len__(self) -> int:
-        """Number of pictures added."""
+        """Number of images added."""
         return len(self._pictures)
 
     def add(self, image_id: int, detections: Detections, category_ids: ArrayLike | None = None) -> None:
-        """Add a picture's detections; those of classes that the truth lacks are left out and counted.
+        """Add an image's detections; those of classes that the truth lacks are left out and counted.
 
         Args:
-            image_id: the picture's id in the truth.
-            detections: boxes in the picture's own pixels.
+            image_id: the image's id in the truth.
+            detections: boxes in the image's own pixels.
             category_ids: category id of each of the model's classes; by default the categories of the same
                 names or, if not one name is known, COCO's numbers
                 (:func:`~lucidbox.evaluate.categories.map_classes`).
 
         Raises:
-            DataError: the picture is not in the truth or was added before, a category is unknown, or model
+            DataError: the image is not in the truth or was added before, a category is unknown, or model
                 and truth have no class in common.
             OptionError: there are not as many ``category_ids`` as the model has classes.
         """
@@ -78,10 +79,10 @@ class CocoEvaluator:
         self._left_out += left_out
 
     def add_arrays(self, image_id: int, category_ids: ArrayLike, boxes_xywh: ArrayLike, scores: ArrayLike) -> None:
-        """Add a picture's detections as arrays: category ids, xywh boxes in pixels, scores.
+        """Add an image's detections as arrays: category ids, xywh boxes in pixels, scores.
 
         Raises:
-            DataError: the picture is not in the truth or was added before, or the arrays are malformed.
+            DataError: the image is not in the truth or was added before, or the arrays are malformed.
         """
         if isinstance(image_id, bool) or not isinstance(image_id, (int, np.integer)):
             raise DataError(f"picture {image_id!r}: its id must be a whole number")
@@ -94,11 +95,11 @@ class CocoEvaluator:
         self._pictures[int(image_id)] = self._best(given.checked_against(self.truth))
 
     def merge(self, other: "CocoEvaluator") -> None:
-        """Take over the pictures of another evaluator of the same truth and rules.
+        """Take over the images of another evaluator of the same truth and rules.
 
         Raises:
             OptionError: truth or rules differ.
-            DataError: both have the same picture.
+            DataError: both have the same image.
         """
         if not self.truth.same_as(other.truth) or self.protocol != other.protocol:
             raise OptionError("evaluators can be merged only if truth and protocol are the same")
@@ -110,8 +111,8 @@ class CocoEvaluator:
         self._left_out += other._left_out
 
     def predictions(self) -> Predictions:
-        """Everything kept so far, by picture id; ``notes`` says which of the model's classes were left out."""
-        parts = [self._pictures[one] for one in sorted(self._pictures)]
+        """Everything kept so far, by image id; ``notes`` says which of the model's classes were left out."""
+        parts = [self._pictures[image_id] for image_id in sorted(self._pictures)]
         if not parts:
             none = np.zeros(0)
             return replace(Predictions.from_arrays(none, none, none, none), notes=self._notes())
@@ -124,7 +125,7 @@ class CocoEvaluator:
         )
 
     def summary(self) -> Summary:
-        """Evaluate what was added; pictures that were not are pictures in which nothing was found."""
+        """Evaluate what was added; images that were not added count as images without detections."""
         return evaluate(self.truth, self.predictions(), self.protocol)
 
     def _best(self, given: Predictions) -> Predictions:
@@ -145,13 +146,13 @@ class CocoEvaluator:
         return self._maps[names]
 
     def _notes(self) -> tuple[str, ...]:
-        """Notes on the models' classes, the same in whichever order pictures came."""
-        notes = {note for one in self._maps.values() for note in one.notes}
+        """Notes on the models' classes, the same for every order of images."""
+        notes = {note for found in self._maps.values() for note in found.notes}
         absent = sorted(
             {
                 name
-                for names, one in self._maps.items()
-                for name, category in zip(names, one.categories.tolist(), strict=True)
+                for names, found in self._maps.items()
+                for name, category in zip(names, found.categories.tolist(), strict=True)
                 if category < 0
             }
         )

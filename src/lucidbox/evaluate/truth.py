@@ -13,19 +13,19 @@ from lucidbox.core.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Every picture, category and annotated object of a data set.
+    """Every image, category and annotated object of a data set.
 
     Attributes:
-        image_ids: id of every picture, also of those without objects; ascending.
+        image_ids: id of every image, also of those without objects; ascending.
         category_ids: id of every category; ascending.
         category_names: their names, in the same order.
-        images: for each object, the index of its picture in ``image_ids``.
+        images: for each object, the index of its image in ``image_ids``.
         categories: for each object, the index of its category in ``category_ids``.
         boxes_xywh: left, top, width, height in pixels: COCO's form, kept because converting would round.
         areas: square pixels; COCO's annotation files give the area of the mask, not of the box.
         crowds: whether the box stands for many objects; detections on it are ignored, not counted wrong.
         annotation_ids: the objects' own ids.
-        file_names: picture file names in the order of ``image_ids``; empty strings where unknown.
+        file_names: image file names in the order of ``image_ids``; empty strings where unknown.
         source: where this came from, for messages.
         notes: what was absent and replaced by a default, in sentences for the user.
     """
@@ -48,12 +48,12 @@ class Truth:
         return len(self.images)
 
     def __getitem__(self, kept: Shaped[np.ndarray, " m"]) -> "Truth":
-        """The objects chosen by a boolean mask or by indices; pictures and categories stay."""
+        """The objects chosen by a boolean mask or by indices; images and categories stay."""
         fields = ("images", "categories", "boxes_xywh", "areas", "crowds", "annotation_ids")
         return replace(self, **{field: getattr(self, field)[kept] for field in fields})
 
     def same_as(self, other: "Truth") -> bool:
-        """Whether both hold the same pictures, categories and objects in the same order."""
+        """Whether both hold the same images, categories and objects in the same order."""
         fields = ("image_ids", "category_ids", "images", "categories", "boxes_xywh", "areas", "crowds")
         return self is other or all(
             np.array_equal(getattr(self, field), getattr(other, field)) for field in fields
@@ -78,16 +78,16 @@ class Truth:
         """Truth from one row per object.
 
         Args:
-            image_ids: picture id of each object.
+            image_ids: image id of each object.
             category_ids: category id of each object.
             boxes_xywh: left, top, width, height in pixels, as COCO has them.
             areas: square pixels; by default width times height.
             crowds: 1 or True for crowd regions; by default none.
             annotation_ids: by default 1, 2, 3, …
-            pictures: every picture id; by default those that have objects. Name all pictures here, or
-                detections on pictures without objects would be refused instead of counted as wrong.
+            pictures: every image id; by default those that have objects. Name all images here, or
+                detections on images without objects would be refused instead of counted as wrong.
             categories: id to name of every category; by default the ids that occur, named by their number.
-            file_names: picture id to file name.
+            file_names: image id to file name.
             source: what messages call this data set.
             notes: what the caller replaced by a default, to be shown with the result.
 
@@ -101,7 +101,7 @@ class Truth:
         known_images = image_column if pictures is None else id_column(pictures, "id", f"{source} images")
         if pictures is not None:
             refuse_repeated(known_images, "id", f"{source} images")
-        names = categories or {int(one): str(int(one)) for one in np.unique(category_column)}
+        names = categories or {int(number): str(int(number)) for number in np.unique(category_column)}
         known_images, known_categories = np.unique(known_images), np.array(sorted(names), np.int64)
         ids = np.arange(1, count + 1) if annotation_ids is None else id_column(annotation_ids, "id", source, count)
         refuse_repeated(ids, "id", source)
@@ -112,14 +112,14 @@ class Truth:
         return cls(
             known_images,
             known_categories,
-            tuple(names[one] for one in known_categories.tolist()),
+            tuple(names[number] for number in known_categories.tolist()),
             index_of_ids(image_column, known_images, "image_id", source),
             index_of_ids(category_column, known_categories, "category_id", source),
             boxes,
             area_column,
             crowd_column,
             ids,
-            tuple((file_names or {}).get(one, "") for one in known_images.tolist()),
+            tuple((file_names or {}).get(number, "") for number in known_images.tolist()),
             source,
             notes,
         )

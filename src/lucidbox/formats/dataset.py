@@ -1,4 +1,4 @@
-"""Annotated pictures as columns: what every reader gives and everything else takes."""
+"""Annotated images as columns: what every reader returns and everything else takes."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,23 +15,23 @@ Form = Literal["coco", "yolo"]
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """One part of a data set, such as "train": its pictures and their usable objects.
+    """One split of a data set, such as "train": its images and their usable objects.
 
-    Pixels are not read. Objects stand in the order of their pictures. Boxes are in pixels of the picture as
-    its annotations describe it: ``sizes`` says how large that is.
+    Objects are in the order of their images. Boxes are in pixels of an image of the annotated size; pixels are
+    not read.
 
     Attributes:
-        name: of the part.
+        name: of the split.
         source: file the annotations came from, for messages.
         root: folder that ``file_names`` are relative to; None where it could not be found.
         names: class names; a class id is an index into them.
         category_ids: the number of each class in COCO files, which need not be contiguous.
-        image_ids: number of each picture, all different.
-        file_names: path of each picture below ``root``, "/" between folders.
-        sizes: width and height of each picture in pixels; 0, 0 where not stated.
-        pictures: for each object, the index of its picture; ascending.
+        image_ids: number of each image, all different.
+        file_names: path of each image below ``root``, "/" between folders.
+        sizes: width and height of each image in pixels; 0, 0 where not stated.
+        pictures: for each object, the index of its image; ascending.
         classes: class id of each object.
-        boxes_xywh: left, top, width, height in pixels, COCO's form.
+        boxes_xywh: left, top, width, height in pixels, COCO's format.
         areas: square pixels; COCO's are those of masks, else width times height.
         crowds: whether a box stands for many objects.
         annotation_ids: number of each object, all different.
@@ -55,31 +55,31 @@ class DataSet:
     unread_fields: tuple[tuple[str, int], ...] = ()
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.file_names)
 
     def path(self, picture: int) -> Path:
-        """File of a picture.
+        """File of an image.
 
         Raises:
-            DataError: the folder of the pictures is not known.
+            DataError: the folder of the images is not known.
         """
         if self.root is None:
             raise DataError(f"{self.source}: the folder of its pictures was not found; name it with --images")
         return self.root / self.file_names[picture]
 
     def objects(self, picture: int) -> slice:
-        """Where a picture's objects stand in the columns."""
+        """The rows of an image's objects."""
         first, end = np.searchsorted(self.pictures, [picture, picture + 1]).tolist()
         return slice(first, end)
 
     def keep_objects(self, kept: Shaped[np.ndarray, " m"]) -> "DataSet":
-        """With only the objects of a boolean mask or of ascending indices; all pictures stay."""
+        """With only the objects of a boolean mask or of ascending indices; all images stay."""
         fields = ("pictures", "classes", "boxes_xywh", "areas", "crowds", "annotation_ids")
         return replace(self, **{field: getattr(self, field)[kept] for field in fields})
 
     def keep_pictures(self, kept: Int[np.ndarray, " m"]) -> "DataSet":
-        """With only the pictures of these ascending indices, and their objects."""
+        """With only the images of these ascending indices, and their objects."""
         place = np.full(len(self), -1)
         place[kept] = np.arange(len(kept))
         objects = self.keep_objects(place[self.pictures] >= 0)
@@ -92,7 +92,7 @@ class DataSet:
         )
 
     def presence(self) -> Bool[np.ndarray, "i c"]:
-        """Whether a picture has an object of a class, crowds included."""
+        """Whether an image has an object of a class, crowds included."""
         present = np.zeros((len(self), len(self.names)), bool)
         present[self.pictures, self.classes] = True
         return present
@@ -100,7 +100,7 @@ class DataSet:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """One part as read: what is usable, all that is wrong, and what a user should know besides."""
+    """One split as read: what is usable, its problems, and notes for the user."""
 
     dataset: DataSet
     problems: tuple[Problem, ...] = ()
@@ -137,7 +137,7 @@ class Reading:
         raise OptionError(f"{wanted}; the data set has: {', '.join(part.name for part in self.parts)}{remedy}")
 
     def refuse_malformed(self) -> "Reading":
-        """Itself, where the files could be understood and there is at least one picture.
+        """Itself, if the files could be parsed and there is at least one image.
 
         Raises:
             DataError: not so; names the first problem to blame.
@@ -152,7 +152,7 @@ class Reading:
 
 
 def empty_dataset(name: str, source: str, root: Path | None = None, names: tuple[str, ...] = ()) -> DataSet:
-    """A part without pictures: what an unreadable file holds."""
+    """A split without images: what an unreadable file holds."""
     none = np.zeros(0, np.int64)
     numbers = np.arange(len(names))
     return DataSet(

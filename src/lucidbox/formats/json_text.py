@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from lucidbox.core.errors import DataError
 
-# Entries of a megabyte of text become arrays before the next megabyte is read: the Python objects of a whole result
-# file would take ten times its size.
+# Entries of a megabyte of text become arrays before the next megabyte is parsed: the Python objects of a whole
+# result file would take ten times its size.
 PIECE = 1 << 20
 
 
@@ -36,7 +38,7 @@ def parse_json(content: bytes, source: str) -> Any:
         DataError: not JSON; says at which line and column.
     """
     try:
-        return fast_parse(content)
+        return orjson.loads(content)
     except ValueError:
         pass
     try:
@@ -96,12 +98,3 @@ def cut_list(content: bytes) -> Iterator[slice]:
         stop = end if border < 0 else border + 1
         yield slice(start, stop)
         start = stop + 1
-
-
-def fast_parse(content: bytes) -> Any:
-    """Parse with orjson where it is installed, else with Python's own parser; ValueError if it is not JSON."""
-    try:
-        import orjson
-    except ImportError:
-        return json.loads(content)
-    return orjson.loads(content)

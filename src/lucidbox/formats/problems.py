@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, and where it was found."""
+"""Problems of a data set."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class ProblemKind(StrEnum):
-    """The kinds of problems, in words for people; summaries count by them."""
+    """The kinds of problems, in words; summaries count by them."""
 
     STRUCTURE = "malformed file"
     FOLDER = "missing folder or list"
@@ -43,7 +43,7 @@ class Problem:
         place: file and line, or file and entry.
         field: of the entry; empty where the whole entry or file is meant.
         message: what is wrong with it, with the value.
-        left_out: whether the object or picture is unusable and not in the :class:`~lucidbox.datasets.DataSet`;
+        left_out: whether the object or image is unusable and not in the :class:`~lucidbox.datasets.DataSet`;
             what is merely odd stays in.
     """
 

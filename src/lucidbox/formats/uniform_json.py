@@ -1,11 +1,11 @@
 """Reading a JSON list of uniform objects with NumPy: many times as fast as making Python objects of it.
 
 Programs write all entries of a list in one way: the same keys in the same order with the same spaces, around
-numbers that differ. Such text needs no JSON parser. All entries are read side by side, eight bytes at a time as one
+numbers that differ. Such text needs no JSON parser. All entries are read together, eight bytes at a time as one
 64-bit integer (the technique is known as SWAR; D. Lemire, "Quickly parsing eight digits", 2018).
 
-Only numbers that are exact this way are read: up to eight characters, no exponent. Such a number is a whole number
-below 2**53 divided by a power of ten that a double holds exactly, so the quotient is the double nearest to the text,
+Only numbers of up to eight characters without an exponent are read. Such a number is a whole number below 2**53
+divided by a power of ten, both of which a double holds exactly, so the quotient is the double nearest to the text,
 as any JSON parser gives it. Everything else is left to a JSON parser.
 """
 

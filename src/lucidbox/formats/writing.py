@@ -1,4 +1,4 @@
-"""The text of the files that describe a data set: TOML for COCO parts, YAML for YOLO, COCO's JSON."""
+"""The text of the files that describe a data set: TOML for COCO splits, YAML for YOLO, COCO's JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ _PIXEL_DECIMALS = 6
 
 
 def toml_text(parts: Sequence[tuple[str, str, Path | None]]) -> str:
-    """A ``data.toml``: for each part its name, its JSON and the folder of its pictures."""
+    """A ``data.toml``: for each split its name, its JSON and the folder of its images."""
     tables = []
     for name, annotations, images in parts:
         lines = [f"[{name}]", f"annotations = {_quoted(annotations)}"]
@@ -21,7 +21,7 @@ def toml_text(parts: Sequence[tuple[str, str, Path | None]]) -> str:
 
 
 def yaml_text(parts: Mapping[str, str], names: Sequence[str], others: Mapping[str, Any]) -> str:
-    """A ``data.yaml``: what each part consists of, the class names, and other keys."""
+    """A ``data.yaml``: what each split consists of, the class names, and other keys."""
     import yaml
 
     described = {**parts, "nc": len(names), "names": dict(enumerate(names))}
@@ -33,7 +33,7 @@ def yaml_text(parts: Mapping[str, str], names: Sequence[str], others: Mapping[st
 
 
 def coco_document(dataset: DataSet, description: str) -> dict[str, Any]:
-    """A data set in the form of COCO's annotation files."""
+    """A data set in the format of COCO's annotation files."""
     images = [
         {"id": number, "file_name": name, "width": width, "height": height}
         for number, name, (width, height) in zip(

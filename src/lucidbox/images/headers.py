@@ -1,25 +1,19 @@
 """Sizes of many pictures from their first bytes, without decoding them."""
 
-import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
+from lucidbox.core.parallel import in_threads
 from lucidbox.core.progress import Progress, no_progress
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Python's own part of a header takes as long as the file's: one at a time, threads would only fight over it.
 _CHUNK = 32
-_THREADS = min(8, 2 * (os.cpu_count() or 1))
 _ORIENTATION, _TURNED = 0x0112, frozenset(range(5, 9))
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -75,12 +69,3 @@ def read_headers(paths: Sequence[Path], progress: Progress = no_progress) -> lis
 
 def _read_several(paths: Sequence[Path]) -> list[Header]:
     return [read_header(path) for path in paths]
-
-
-def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Results of ``work`` on each item, in order, made by a few threads; stopped when the consumer stops."""
-    pool = ThreadPoolExecutor(_THREADS)
-    try:
-        yield from pool.map(work, items)
-    finally:
-        pool.shutdown(cancel_futures=True)

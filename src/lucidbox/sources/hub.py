@@ -1,7 +1,7 @@
-"""Pictures streamed from a Hugging Face data set (extra ``hub``): ``hf:NAME[:SPLIT]``.
+"""Images streamed from a Hugging Face data set (extra ``hub``): ``hf:NAME[:SPLIT]``.
 
-NAME is a data set of the hub or a local folder in one of the forms that the ``datasets`` package reads. Its
-pictures are taken undecoded and read by ``images`` under the same rules and limits as any file.
+NAME is a data set of the hub or a local folder in a format that the ``datasets`` package reads. Its
+images are taken undecoded and read by ``images`` under the same rules and limits as any file.
 """
 
 import logging
@@ -20,18 +20,18 @@ from lucidbox.sources.items import Failure, Picture, SourceKind
 _ARGUMENT = re.compile(r"hf:(?P<dataset>.+?)(?::(?P<split>[\w.-]+))?")
 _PRIVACY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "HF_DATASETS_TRUST_REMOTE_CODE": "0"}
 
-_IMAGE_ID = "image_id"  # what COCO's data sets on the hub call their own number of a picture
-_Cell = dict[str, Any] | None  # "bytes" and "path" of an undecoded picture, either of which may be None
+_IMAGE_ID = "image_id"  # what COCO's data sets on the hub call their own number of an image
+_Cell = dict[str, Any] | None  # "bytes" and "path" of an undecoded image, either of which may be None
 
 
 @dataclass(frozen=True)
 class HubDataset:
-    """The pictures of one split, in its order, from the first column that holds pictures.
+    """The images of one split, in its order, from the first column that holds images.
 
     Attributes:
         dataset: name on the hub, or a folder.
         split: such as "train" or "val"; may be left out where there is only one.
-        max_pixels: larger pictures are refused.
+        max_pixels: larger images are refused.
     """
 
     dataset: str
@@ -59,7 +59,7 @@ class HubDataset:
         return f"hf:{self.dataset}:{self.split}" if self.split else f"hf:{self.dataset}"
 
     def __iter__(self) -> Iterator[Picture | Failure]:
-        """A picture, or a failure, for each row; a failure at the end if the data set cannot be read on."""
+        """An image, or a failure, for each row; a failure at the end if the data set cannot be read on."""
         try:
             for index, (cell, image_id) in enumerate(self._cells()):
                 yield self._read(cell, index, image_id)
@@ -77,7 +77,7 @@ class HubDataset:
             raise SourceError(f"{self.name}: {first_line(error)}") from error
 
     def _open(self) -> tuple[str, Any]:
-        """Name of the picture column, and the rows with that column, its pictures undecoded, and their ids."""
+        """Name of the image column, and the rows with that column, its images undecoded, and their ids."""
         datasets = import_datasets()
         with without_torch(datasets), without_retry_notes():
             opened = datasets.load_dataset(self.dataset, split=self.split, streaming=True)
@@ -104,7 +104,7 @@ class HubDataset:
 
 
 def content(cell: _Cell, source: str) -> bytes | Path:
-    """A cell's picture: its bytes, or the path of a file here; what lies elsewhere is fetched.
+    """A cell's image: its bytes, or the path of a file here; what lies elsewhere is fetched.
 
     Raises:
         ImageError: there is none, or it cannot be fetched.
@@ -148,13 +148,13 @@ def without_torch(datasets: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if installed:  # else another thread is in here, and knows what to put back
+        if installed:  # else another thread is inside, and restores it
             datasets.config.TORCH_AVAILABLE = installed
 
 
 @contextmanager
 def without_retry_notes() -> Iterator[None]:
-    """Keep notes of each attempt to reach the hub off standard error: what comes of them is raised."""
+    """Keep messages about retries off standard error: the final error is raised."""
     loggers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -163,7 +163,7 @@ def without_retry_notes() -> Iterator[None]:
         yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
-            if level != logging.CRITICAL:  # else another thread is in here, and knows what to put back
+            if level != logging.CRITICAL:  # else another thread is inside, and restores it
                 logger.setLevel(level)
 
 

@@ -1,15 +1,15 @@
-"""Result files: whichever way their pieces are read, the same bits as ``json.loads`` gives, in the file's order."""
+"""Result files: whichever way their pieces are read, the bits are those of ``json.loads``, in the file's order."""
 
 import json
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lucidbox.core.errors import DataError
 from lucidbox.formats import json_text
-from lucidbox.formats.coco import results
 from lucidbox.formats.coco.results import CocoResults, read_results, write_results
 
 
@@ -31,8 +31,8 @@ def assert_same(found, text):
 def parsed(monkeypatch):
     """How many pieces were given to a JSON parser."""
     pieces = []
-    real = results.fast_parse
-    monkeypatch.setattr(results, "fast_parse", lambda content: pieces.append(content) or real(content))
+    real = orjson.loads
+    monkeypatch.setattr(orjson, "loads", lambda content: pieces.append(content) or real(content))
     return pieces
 
 
@@ -74,11 +74,11 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("size", [1, 300, 2000])
+@pytest.mark.parametrize("size", [250, 2000])
 @pytest.mark.parametrize("other", OTHERS)
 def test_entries_written_otherwise_are_read_among_uniform_ones(tmp_path, monkeypatch, other, size):
     monkeypatch.setattr(json_text, "PIECE", size)
-    for place in (0, 60, COUNT - 1):
+    for place in (0, COUNT - 1):
         changed = [*ENTRIES[:place], ENTRIES[place] | OTHERS[other], *ENTRIES[place + 1 :]]
         file = tmp_path / "results.json"
         file.write_text(json.dumps(changed))

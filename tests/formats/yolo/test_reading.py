@@ -93,7 +93,7 @@ def test_rounding_of_written_numbers_is_never_a_box_outside(first, second, decim
     numbers = [(low + high) / 2, 0.5, high - low, 0.5]
     tokens = [f"{number:.{decimals}f}" for number in numbers]
     if float(tokens[2]) > 0:
-        assert LabelReader(1).read(" ".join(["0", *tokens]), 64, 48).faults == ()
+        assert LabelReader(1).read(" ".join(["0", *tokens]), 64, 48).problems == ()
 
 
 @given(st.text(alphabet="0123456789.,-e nai\n\t;", max_size=60))
@@ -103,7 +103,7 @@ def test_any_text_is_read_without_a_crash_and_what_is_kept_is_usable(text):
     assert (labels.boxes[:, 2:] > 0).all()
     assert ((labels.classes >= 0) & (labels.classes < 3)).all()
     lines = sum(bool(line.split()) for line in text.splitlines())
-    assert lines == len(labels.classes) + sum(fault.left_out for fault in labels.faults)
+    assert lines == len(labels.classes) + sum(problem.left_out for problem in labels.problems)
 
 
 def test_an_outline_becomes_the_box_around_it(tmp_path):

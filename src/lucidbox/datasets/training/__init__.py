@@ -1,4 +1,4 @@
-"""Annotated pictures made fit to be learnt from: opened, checked, scaled, kept in memory-mapped files. No torch.
+"""Annotated images for training: opened, checked, scaled, kept in memory-mapped files. No torch.
 
 >>> from lucidbox.datasets.training import open_data
 >>> data = open_data("data.yaml", classes=["person", "car"])

@@ -1,6 +1,6 @@
-"""Decoded and scaled pictures in one memory-mapped file, shared by all processes that read it. No torch.
+"""Decoded and scaled images in one memory-mapped file, shared by all processes that read it. No torch.
 
-The files have a name made of all that the pixels come from, so that changed pictures or another size make another
+The files have a name made of all that the pixels come from, so that changed images or another size make another
 cache; :mod:`lucidbox.datasets.training.cache_files` says what is in them.
 """
 
@@ -31,22 +31,22 @@ from lucidbox.datasets.training.images import PictureSamples
 
 
 class CachedSamples:
-    """Like the samples it was made of, bit for bit; most pixels come from the cache's file.
+    """The same samples as those it was made of, bit for bit; most pixels come from the cache's file.
 
     Implements :class:`~lucidbox.augment.sample.Samples`. A copy in another process maps the file anew. Should it
-    be gone by then, because another training needed the room, pictures are read: slower, but the same.
+    be gone by then, because another training needed the room, images are read: slower, but the same.
 
     Attributes:
-        samples: where pictures are read that the file lacks: beyond the bound, or unreadable when it was made.
+        samples: where images are read that the file lacks: beyond the bound, or unreadable when it was made.
         path: the file with the pixels.
-        cached: number of pictures in it.
+        cached: number of images in it.
     """
 
     def __init__(self, samples: PictureSamples, files: CacheFiles, checksums: Sequence[int]) -> None:
         self.samples = samples
         self.path = files.pixels
         self._files = files
-        self._there = np.array([one != UNREADABLE for one in checksums], bool)
+        self._there = np.array([checksum != UNREADABLE for checksum in checksums], bool)
         self.cached = int(self._there.sum())
         self._pixels: UInt8[np.ndarray, " n"] | None = files.mapped()
 
@@ -60,11 +60,11 @@ class CachedSamples:
         self._pixels = self._files.mapped()
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.samples)
 
     def __getitem__(self, index: int) -> Sample:
-        """One picture and its objects. The image lies in the file and cannot be written into.
+        """One image and its objects. The image lies in the file and cannot be written into.
 
         Raises:
             ImageError: it is not in the cache and cannot be read.
@@ -79,9 +79,9 @@ class CachedSamples:
 def build_cache(
     samples: PictureSamples, folder: str | Path, limit_bytes: int, progress: Progress = no_progress
 ) -> CachedSamples:
-    """Make a cache of decoded and scaled pictures, or take the one that is there.
+    """Make a cache of decoded and scaled images, or use the existing one.
 
-    What is there is checked to the last byte, and made anew if it is damaged. Pictures that cannot be read are
+    What is there is checked to the last byte, and made anew if it is damaged. Images that cannot be read are
     not in it: reading them fails as it would without. Where another process makes a cache in this folder, this
     one waits for it: it may be the same one.
 
@@ -89,8 +89,8 @@ def build_cache(
         samples: what to keep.
         folder: where; made if need be. Older caches in it are removed, the longest unused first, until all are
             within the bound.
-        limit_bytes: bound of all caches in the folder. Pictures beyond it, the last ones, are read each time.
-        progress: sees pictures pass, both when they are made and when they are checked.
+        limit_bytes: bound of all caches in the folder. Images beyond it, the last ones, are read each time.
+        progress: shows the images, both when they are made and when they are checked.
 
     Raises:
         OutputError: the folder cannot be written or the disk is full; then nothing new is left in it.
@@ -129,12 +129,12 @@ def _make(samples: PictureSamples, files: CacheFiles, limit_bytes: int, progress
 
 
 def _ends(samples: PictureSamples) -> Int64[np.ndarray, " n"]:
-    """Where each picture's pixels end in the file, were all in it."""
+    """Where each image's pixels end in the file, were all in it."""
     return np.cumsum([height * width * 3 for height, width in samples.shapes], dtype=np.int64)
 
 
 def _identity(samples: PictureSamples, count: int) -> str:
-    """A name for all that the pixels of the first so many pictures depend on, decoders included."""
+    """A name for all that the pixels of the first so many images depend on, decoders included."""
     import PIL
 
     origin = (CACHE_FORMAT, cv2.__version__, PIL.__version__, samples.size, count)

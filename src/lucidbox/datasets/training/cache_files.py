@@ -1,6 +1,6 @@
-"""The files of a cache of pictures, and the room they take.
+"""The files of a cache of images, and their disk space.
 
-Two files with one name: ``pictures-HASH.bin`` has the pixels of one picture after another, ``pictures-HASH.json``
+Two files with one name: ``pictures-HASH.bin`` has the pixels of one image after another, ``pictures-HASH.json``
 the checksum of each. The JSON is written last: without it the pixels count as not there.
 """
 
@@ -20,13 +20,13 @@ import numpy as np
 from lucidbox.core.array_types import Int64, UInt8
 from lucidbox.core.errors import ImageError
 from lucidbox.core.filesystem import atomic_path, atomic_write, pending_files
+from lucidbox.core.parallel import in_threads
 from lucidbox.core.progress import Progress
 from lucidbox.datasets.training.images import PictureSamples
-from lucidbox.images.headers import in_threads
 
 CACHE_FORMAT = 1
 UNREADABLE = -1
-"""In place of a checksum: the picture could not be read when the cache was made."""
+"""In place of a checksum: the image could not be read when the cache was made."""
 
 _NAMES = f"pictures-{'[0-9a-f]' * 32}.bin"
 
@@ -37,7 +37,7 @@ class CacheFiles:
 
     Attributes:
         pixels: the file of pixels.
-        ends: where in it each picture's pixels end, in bytes.
+        ends: where in it each image's pixels end, in bytes.
     """
 
     pixels: Path
@@ -54,11 +54,11 @@ class CacheFiles:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     def place(self, index: int) -> slice:
-        """Where a picture's bytes are."""
+        """Where an image's bytes are."""
         return slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
 
     def mapped(self) -> UInt8[np.ndarray, " n"] | None:
-        """The pixels of all pictures, mapped, read-only; None if the file is gone, or another one."""
+        """The pixels of all images, mapped, read-only; None if the file is gone, or another one."""
         if not self.length:
             return np.zeros(0, np.uint8)
         try:
@@ -69,11 +69,11 @@ class CacheFiles:
         return pixels if len(pixels) == self.length else None
 
     def checksums(self, progress: Progress) -> list[int] | None:
-        """The checksum of each picture, if both files are there, whole and undamaged."""
+        """The checksum of each image, if both files are there, whole and undamaged."""
         count = len(self.ends)
         try:
             found = json.loads(self.index.read_bytes())["checksums"]
-            if len(found) != count or not all(type(one) is int for one in found):
+            if len(found) != count or not all(type(checksum) is int for checksum in found):
                 return None
             there = self.pixels.is_file()
         except (OSError, ValueError, LookupError, TypeError):
@@ -83,7 +83,7 @@ class CacheFiles:
             return None
         computed = in_threads(lambda index: zlib.crc32(pixels[self.place(index)].data), range(count))
         pairs = zip(found, progress(computed, count), strict=True)
-        return found if all(stated in (one, UNREADABLE) for stated, one in pairs) else None
+        return found if all(stated in (actual, UNREADABLE) for stated, actual in pairs) else None
 
     def write(self, samples: PictureSamples, progress: Progress) -> list[int]:
         """Write both files, the index last; returns the checksums.
@@ -105,13 +105,13 @@ class CacheFiles:
 
 @dataclass(frozen=True, eq=False)
 class Writer:
-    """Writes pictures to their places, from several threads.
+    """Writes images to their places, from several threads.
 
     Attributes:
-        samples: the pictures.
+        samples: the images.
         files: where the pixels of each belong.
         stream: the file of pixels.
-        lock: held while a picture is written.
+        lock: held while an image is written.
     """
 
     samples: PictureSamples
@@ -120,7 +120,7 @@ class Writer:
     lock: AbstractContextManager[Any] = field(default_factory=Lock)
 
     def write(self, index: int) -> int:
-        """Write one picture; its checksum."""
+        """Write one image; its checksum."""
         try:
             image = np.ascontiguousarray(self.samples.read(index))
         except ImageError:
@@ -198,5 +198,5 @@ def make_room(files: CacheFiles, limit_bytes: int) -> None:
             used -= status.st_size
 
 
-def _last_used(one: tuple[os.stat_result, Path]) -> int:
-    return one[0].st_mtime_ns
+def _last_used(cache: tuple[os.stat_result, Path]) -> int:
+    return cache[0].st_mtime_ns

@@ -1,4 +1,4 @@
-"""One list of classes for both parts of a data set."""
+"""One list of classes for both splits of a data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,13 +8,13 @@ import numpy as np
 from lucidbox.core.array_types import Int
 from lucidbox.core.class_names import class_ids
 from lucidbox.core.errors import DataError, OptionError
-from lucidbox.evaluate.categories import shortened
+from lucidbox.core.text import shortened
 from lucidbox.formats.dataset import DataSet
 
 
 @dataclass(frozen=True, eq=False)
 class Agreed:
-    """Both parts with the same class names, ids and category ids, and what a user should know about it."""
+    """Both splits with the same class names, ids and category ids, and notes for the user."""
 
     train: DataSet
     val: DataSet
@@ -22,15 +22,15 @@ class Agreed:
 
 
 def agree(train: DataSet, val: DataSet, wanted: Sequence[str | int] | None = None) -> Agreed:
-    """Give both parts the train part's classes, or some of them.
+    """Give both splits the train split's classes, or some of them.
 
-    Parts may list their classes in another order, or lack some: they are matched by name.
+    Splits may list their classes in another order, or lack some: they are matched by name.
 
     Args:
         train: whose classes count.
-        val: the other part.
+        val: the other split.
         wanted: names or ids of classes of ``train``, in the order they shall have; all if None. Objects of
-            others are left out of both parts.
+            others are left out of both splits.
 
     Raises:
         OptionError: a wanted class is unknown, or named twice.
@@ -53,7 +53,7 @@ def _chosen(train: DataSet, wanted: Sequence[str | int]) -> Int[np.ndarray, " m"
         chosen = class_ids(wanted, train.names)
     except OptionError as error:
         raise OptionError(f"--classes: {str(error).replace('in the model', f'in {train.source}')}") from error
-    twice = [train.names[one] for one in chosen if chosen.count(one) > 1]
+    twice = [train.names[index] for index in chosen if chosen.count(index) > 1]
     if twice or not chosen:
         reason = f"{twice[0]} is named twice" if twice else "no class is named"
         raise OptionError(f"--classes {','.join(map(str, wanted))}: {reason}")
@@ -76,7 +76,7 @@ def _by_name(train: DataSet, val: DataSet, own: Int[np.ndarray, " c"]) -> Int[np
 def _refuse_unknown(train: DataSet, val: DataSet, other: Int[np.ndarray, " k"]) -> None:
     unknown = np.unique(val.classes[other[val.classes] < 0])
     if len(unknown):
-        names = shortened([val.names[one] for one in unknown.tolist()])
+        names = shortened([val.names[index] for index in unknown.tolist()])
         raise DataError(
             f"{val.source}: {val.name} has objects of classes that {train.name} does not know: {names}; "
             f"{train.name} knows {shortened(train.names)}. Add them to {train.source}, or choose with --classes"

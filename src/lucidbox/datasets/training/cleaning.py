@@ -1,4 +1,4 @@
-"""Leaving out of one part of a data set what cannot be learnt from, and saying so. Files are never changed."""
+"""Leaving out of a split what cannot be trained on, with a problem for each. Files are never changed."""
 
 import warnings
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ _LEAST_SIDE = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What is usable of a part, and what was found wrong with the rest."""
+    """What is usable of a split, and the problems of the rest."""
 
     dataset: DataSet
     problems: tuple[Problem, ...]
 
 
 def check_files(dataset: DataSet, progress: Progress = no_progress) -> Checked:
-    """Leave out pictures that are not there, not pictures, or not as large as annotated; read sizes not stated.
+    """Leave out files that do not exist, are not images, or not as large as annotated; read sizes not stated.
 
-    Only first bytes are read: damage further on is met when the picture is.
+    Only first bytes are read: damage after them is found when the image is read.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of odd metadata and large pictures: read_image judges those
+        warnings.simplefilter("ignore")  # Pillow's, of odd metadata and large images: read_image judges those
         problems = [
-            replace(one, left_out=True) for one in check_pictures(dataset, decode=False, progress=progress)
+            replace(problem, left_out=True) for problem in check_pictures(dataset, decode=False, progress=progress)
         ]
     bad = {problem.place for problem in problems}
     kept = [index for index in range(len(dataset)) if str(dataset.path(index)) not in bad]
@@ -49,7 +49,7 @@ def check_files(dataset: DataSet, progress: Progress = no_progress) -> Checked:
 
 
 def clip_dataset(dataset: DataSet) -> Checked:
-    """Clip boxes to their pictures; each of those of which nothing is left is a problem."""
+    """Clip boxes to their images; each of those of which nothing is left is a problem."""
     limits = np.tile(dataset.sizes, 2)[dataset.pictures]
     clipped = xyxy_to_xywh(np.clip(xywh_to_xyxy(dataset.boxes_xywh), 0, limits))
     # Where nothing was to be clipped, the numbers stay what they were to the last bit.
@@ -68,10 +68,10 @@ def clip_dataset(dataset: DataSet) -> Checked:
 
 
 def refuse_unsound(dataset: DataSet, verb: str, problems: Sequence[Problem]) -> None:
-    """Refuse a part with nothing in it; and never let a class id or box through that would wreck a network.
+    """Refuse a split without objects, or with a class id or box that would break training.
 
     Raises:
-        DataError: no pictures or no objects.
+        DataError: no images or no objects.
     """
     if not len(dataset) or not (~dataset.crowds).any():
         what = "object" if len(dataset) else "picture"

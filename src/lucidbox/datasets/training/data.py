@@ -1,4 +1,4 @@
-"""A data set made fit for training: its two parts, one list of classes, and nothing that cannot be learnt from.
+"""A data set prepared for training: two splits, one list of classes, and only usable images and objects.
 
 >>> data = open_data("data.yaml", classes=["person", "car"])
 >>> samples = data.samples(640)
@@ -18,6 +18,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import OptionError
 from lucidbox.core.progress import Progress, no_progress
+from lucidbox.core.text import shortened
 from lucidbox.datasets.training.classes import agree
 from lucidbox.datasets.training.cleaning import clip_dataset, refuse_unsound
 from lucidbox.datasets.training.images import Pictures, PictureSamples
@@ -30,15 +31,15 @@ from lucidbox.formats.problems import Problem
 class TrainingData:
     """What a network is trained on and validated with.
 
-    Class ids of both parts are indices into ``names``. Pictures that are not there, cannot be read, or are not
+    Class ids of both splits are indices into ``names``. Images that are not there, cannot be read, or are not
     as large as annotated, are in neither part.
 
     Attributes:
-        train: without crowds; boxes clipped to their pictures; sizes known.
+        train: without crowds; boxes clipped to their images; sizes known.
         val: as annotated, crowds included, as COCO's protocol wants them.
         names: class names.
         problems: all that is wrong with the data; what is ``left_out`` is neither trained on nor validated with.
-        notes: what is not wrong but was decided or left out, in sentences with counts.
+        notes: what was decided or left out, in sentences with counts.
         train_pictures: the pixels of ``train``, by its numbers.
         val_pictures: likewise of ``val``.
     """
@@ -52,11 +53,11 @@ class TrainingData:
     val_pictures: Pictures
 
     def samples(self, size: int) -> PictureSamples:
-        """The train part, scaled so that longer sides are ``size`` pixels; see :class:`PictureSamples`."""
+        """The train split, scaled so that longer sides are ``size`` pixels; see :class:`PictureSamples`."""
         return PictureSamples(self.train, size, self.train_pictures)
 
     def read_val(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
-        """A picture of the val part by its number there: RGB, upright, full size.
+        """An image of the val split by its number there: RGB, upright, full size.
 
         Raises:
             ImageError: it cannot be read.
@@ -73,21 +74,21 @@ def open_data(
 ) -> TrainingData:
     """Open a data set for training.
 
-    Bad labels are left out one by one and reported, their pictures stay; bad pictures are left out and reported.
-    Pictures without objects stay.
+    Bad labels are left out one by one and reported, their images stay; bad images are left out and reported.
+    Images without objects stay.
 
     Args:
         path: a ``data.yaml``; a TOML with ``[train]`` and ``[val]``; a folder that holds one of these or a COCO
-            JSON for each part; ``hf:NAME[:CONFIG]`` (see :mod:`lucidbox.formats.hub.reading`).
+            JSON for each split; ``hf:NAME[:CONFIG]`` (see :mod:`lucidbox.formats.hub.reading`).
         classes: names or ids of those to learn, which become the classes 0, 1, 2 … in this order; objects of
-            others are left out. By default all of the train part.
-        boxes: form of the boxes of an ``hf:`` data set, see :mod:`lucidbox.formats.hub.box_forms`.
-        progress: sees pictures pass whose first bytes are read.
+            others are left out. By default all of the train split.
+        boxes: format of the boxes of an ``hf:`` data set, see :mod:`lucidbox.formats.hub.box_forms`.
+        progress: shows the images whose first bytes are read.
 
     Raises:
-        OptionError: there is no such data set or class, or no part for training or validation; or ``boxes`` is
-            no form, or given with other data sets, whose form is known.
-        DataError: nothing usable is in a part, the parts' classes do not agree, or a file cannot be understood.
+        OptionError: there is no such data set or class, or no split for training or validation; or ``boxes`` is
+            no format, or given with other data sets, whose format is known.
+        DataError: nothing usable is in a split, the splits' classes do not agree, or a file cannot be understood.
         SourceError: an ``hf:`` data set cannot be had.
     """
     if str(path).startswith("hf:"):
@@ -107,7 +108,7 @@ def open_data(
 
 
 def identity(part: DataSet) -> str:
-    """SHA-256 of a part of a data set, in hexadecimal: names, files, sizes, boxes and classes.
+    """SHA-256 of a split of a data set, in hexadecimal: names, files, sizes, boxes and classes.
 
     Not of pixels, nor of where the files are: the data set may be moved between two runs.
     """
@@ -122,30 +123,29 @@ def identity(part: DataSet) -> str:
 
 
 def describe_data(data: TrainingData) -> str:
-    """The train part in a few words, to tell two data sets apart: "3572 pictures, 34038 objects, 80 classes"."""
+    """The train split in a few words: "3572 pictures, 34038 objects, 80 classes"."""
     part = data.train
     classes = f"{len(part.names)} classes" if len(part.names) > 1 else f"1 class, {part.names[0]}"
     return f"{len(part)} pictures, {len(part.classes)} objects, {classes}"
 
 
 def _crowds(train: DataSet) -> tuple[str, ...]:
-    """How many regions of several objects are passed over: a box around many is no object's box."""
+    """How many crowds are left out: a box around several objects is no object's box."""
     count = int(train.crowds.sum())
     return (f"{train.source}: {count} crowd regions are not learnt from",) if count else ()
 
 
 def _lacking(train: DataSet) -> tuple[str, ...]:
-    """Which classes nothing is to be learnt of."""
+    """Which classes have no object to train on."""
     counts = np.bincount(train.classes, minlength=len(train.names))
     absent = [name for name, count in zip(train.names, counts.tolist(), strict=True) if not count]
     if not absent:
         return ()
-    shown = ", ".join(absent[:8]) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
-    return (f"{train.source}: {train.name} has no object of {len(absent)} classes: {shown}",)
+    return (f"{train.source}: {train.name} has no object of {len(absent)} classes: {shortened(absent)}",)
 
 
 def _shared(train: DataSet, val: DataSet) -> tuple[str, ...]:
-    """Whether what is validated with was learnt."""
+    """Whether images to validate with are trained on."""
     if train.root is None or val.root is None:
         return ()
     seen = {train.root / name for name in train.file_names}

@@ -1,4 +1,4 @@
-"""Annotated pictures read from where they are, one by one, and scaled for the network. No torch."""
+"""Annotated images read one by one and scaled for the network. No torch."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -18,14 +18,14 @@ from lucidbox.images.reading import read_image
 
 @runtime_checkable
 class Pictures(Protocol):
-    """Pictures of a data set by number, at full size. Safe to be copied into worker processes."""
+    """Images of a data set by number, at full size. Safe to be copied into worker processes."""
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         ...
 
     def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
-        """One picture, RGB, upright.
+        """One image, RGB, upright.
 
         Raises:
             ImageError: it cannot be read; the message names it.
@@ -33,39 +33,39 @@ class Pictures(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """What messages call a picture."""
+        """What messages call an image."""
         ...
 
     def stamp(self, index: int) -> str:
-        """A text that is another one when the picture has been changed."""
+        """A text that changes when the image does."""
         ...
 
 
 @dataclass(frozen=True)
 class FilePictures:
-    """Pictures that are files.
+    """Images that are files.
 
     Attributes:
-        paths: of each picture.
+        paths: of each image.
     """
 
     paths: tuple[str, ...]
 
     @classmethod
     def of(cls, dataset: DataSet) -> "FilePictures":
-        """The pictures of a part, in its order.
+        """The images of a split, in its order.
 
         Raises:
-            DataError: the folder of the pictures is not known.
+            DataError: the folder of the images is not known.
         """
         return cls(tuple(str(dataset.path(index)) for index in range(len(dataset))))
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.paths)
 
     def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
-        """One picture, RGB, upright.
+        """One image, RGB, upright.
 
         Raises:
             ImageError: it cannot be read.
@@ -73,7 +73,7 @@ class FilePictures:
         return read_image(self.paths[index])
 
     def name(self, index: int) -> str:
-        """The path of a picture."""
+        """The path of an image."""
         return self.paths[index]
 
     def stamp(self, index: int) -> str:
@@ -82,19 +82,19 @@ class FilePictures:
 
 
 class PictureSamples:
-    """Pictures of one part of a data set with their objects, scaled so that the longer side is ``size``.
+    """Images of one split of a data set with their objects, scaled so that the longer side is ``size``.
 
     Implements :class:`~lucidbox.augment.sample.Samples`. What is copied into a worker process are names and
     boxes, no pixels.
 
     Args:
-        dataset: the part. Its crowds, if any, come as objects like any other: see
-            :func:`~lucidbox.datasets.training.data.open_data`, which leaves them out.
+        dataset: the split. Its crowds are objects like any other here;
+            :func:`~lucidbox.datasets.training.data.open_data` leaves them out.
         size: length of the longer side, pixels.
-        pictures: the pixels of the part's pictures, in its order; by default its files.
+        pictures: the pixels of the split's images, in its order; by default its files.
 
     Raises:
-        DataError: the folder of pictures or the size of one is not known, or there are not as many pictures.
+        DataError: the folder of images or the size of one is not known, or there are not as many images.
     """
 
     def __init__(self, dataset: DataSet, size: int, pictures: Pictures | None = None) -> None:
@@ -118,11 +118,11 @@ class PictureSamples:
         self._classes = dataset.classes.astype(np.int64)
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.shapes)
 
     def __getitem__(self, index: int) -> Sample:
-        """One picture and its objects. The image cannot be written into.
+        """One image and its objects. The image cannot be written into.
 
         Raises:
             ImageError: it cannot be read, or is not of the size any more that its annotations state.
@@ -131,7 +131,7 @@ class PictureSamples:
         return self.annotate(index, self.read(index))
 
     def read(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
-        """Pixels of one picture, scaled; they cannot be written into.
+        """Pixels of one image, scaled; they cannot be written into.
 
         Raises:
             ImageError: it cannot be read, or is not of the size any more that its annotations state.
@@ -145,18 +145,18 @@ class PictureSamples:
             raise ImageError(f"{self.pictures.name(index)}: {found}; its boxes do not fit")
         if image.shape[:2] != (height, width):
             image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-        image = image.view()  # whoever gave the picture may go on writing into it
-        image.flags.writeable = False  # as in a cache's file: a mistake is to be seen with and without one
+        image = image.view()  # the owner of the array may still write into it
+        image.flags.writeable = False  # as in a cache's file
         return image
 
     def annotate(self, index: int, image: UInt8[np.ndarray, "h w 3"]) -> Sample:
-        """The objects of a picture put to its scaled pixels."""
+        """The objects of an image, with its scaled pixels."""
         first, end = self._first[index], self._first[index + 1]
         return Sample(image, self._boxes[first:end].copy(), self._classes[first:end].copy())
 
 
 def _checked(index: int, count: int) -> int:
-    """The index, if it is one: numbers below 0 count from no end here."""
+    """The index, if it is one; numbers below 0 are not."""
     if not 0 <= index < count:
         raise IndexError(f"picture {index} of {count}")
     return index

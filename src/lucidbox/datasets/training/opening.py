@@ -1,4 +1,4 @@
-"""Finding the two parts of a data set, for training and validation, wherever it lies. Files are never changed."""
+"""Opening the two splits of a data set, for training and validation, from files or the hub."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from lucidbox.formats.problems import Problem
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """Both parts as they were found, and what was found wrong or decided on the way."""
+    """Both splits as they are, their problems, and what was decided in reading them."""
 
     train: DataSet
     val: DataSet
@@ -25,11 +25,11 @@ class Opened:
 
 
 def open_files(path: str | Path, progress: Progress) -> Opened:
-    """The parts of a data set in files.
+    """The splits of a data set in files.
 
     Raises:
-        OptionError: there is no such data set, or no part for training or validation.
-        DataError: a file cannot be understood, or the folder of pictures was not found.
+        OptionError: there is no such data set, or no split for training or validation.
+        DataError: a file cannot be understood, or the folder of images was not found.
     """
     reading = read_dataset(path, progress=progress)
     parts, problems = [], list(reading.problems)
@@ -40,7 +40,7 @@ def open_files(path: str | Path, progress: Progress) -> Opened:
                 f"{part.source}: the folder of its pictures was not found; name it in a TOML: "
                 f'[{role}] annotations = "{Path(part.source).name}" images = "FOLDER"'
             )
-        # The sizes of YOLO's pictures were read from the pictures, and those that cannot be read are out.
+        # Sizes of YOLO's images come from the images, and unreadable ones are left out already.
         if reading.form == "coco":
             checked = check_files(part, progress)
             problems += checked.problems
@@ -51,7 +51,7 @@ def open_files(path: str | Path, progress: Progress) -> Opened:
 
 
 def open_hub_data(argument: str, boxes: str, progress: Progress) -> Opened:
-    """The parts of a Hugging Face data set; see :func:`lucidbox.formats.hub.reading.open_hub`, which says what it raises."""
+    """The splits of a Hugging Face data set; raises what :func:`~lucidbox.formats.hub.reading.open_hub` raises."""
     from lucidbox.formats.hub import reading
 
     found = reading.open_hub(argument, boxes, progress)

@@ -1,4 +1,4 @@
-"""From the columns of COCO annotations to a data set: everything usable, and every problem."""
+"""From a COCO annotation file to a data set: everything usable, and every problem."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
-from lucidbox.formats.coco.columns import CocoAnnotations, CocoCategories, CocoImages, read_columns
-from lucidbox.formats.coco.records import CocoRecords, IntColumn
+from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
+from lucidbox.formats.coco.records import CocoRecords, Column
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 
-# Annotation tools round left and width to two decimals each, so a box at the edge may stand out by this much.
+# Annotation tools round left and width to two decimals each, so a box at the edge may end this far beyond it.
 _ROUNDING = 0.0101
 # A mask has no more pixels than its box, but tools disagree on whether a box's last pixel belongs to it.
 _LARGEST_MASK = 1.05
@@ -45,7 +45,7 @@ class Images:
 
 
 def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
-    """Read one annotation file (``instances_*.json``) to its end, whatever is wrong with it.
+    """Read one annotation file to its end, whatever is wrong with it.
 
     Class ids are the ranks of the category ids, which for COCO's own 80 gives the published order. Objects
     without ``iscrowd`` are no crowds; objects without a positive ``area`` have width times height.
@@ -56,26 +56,25 @@ def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
         name: of the split.
     """
     try:
-        columns = read_columns(file)
+        lists = read_lists(file)
     except DataError as error:
         problem = Problem(ProblemKind.STRUCTURE, str(file), "", str(error).removeprefix(f"{file}: "))
         return Scan(empty_dataset(name, str(file), root), (problem,))
-    lists = columns.images.records, columns.annotations.records, columns.categories.records
-    categories, images = _usable_categories(columns.categories), _usable_images(columns.images)
-    dataset = build_dataset(name, str(file), root, images, categories, columns.annotations)
+    categories, images = _usable_categories(lists.categories), _usable_images(lists.images)
+    scan = scan_annotations(name, str(file), root, images, categories, CocoAnnotations.of(lists.annotations))
     unread = tuple(
         (f"{key}.{field}", count)
         for records, (key, fields) in zip(lists, _READ.items(), strict=True)
         for field, count in sorted(records.other_fields(fields).items())
     )
     problems = tuple(problem for records in lists for problem in records.problems)
-    return Scan(replace(dataset, unread_fields=unread), problems, notes_on(columns.annotations, dataset))
+    return replace(scan, dataset=replace(scan.dataset, unread_fields=unread), problems=problems)
 
 
-def build_dataset(
+def scan_annotations(
     name: str, source: str, root: Path | None, images: Images, categories: Categories, annotations: CocoAnnotations
-) -> DataSet:
-    """A split with all usable annotations; the problems of the others are added to those of their records.
+) -> Scan:
+    """A split with all usable annotations, the problems of the others, and which absent fields were replaced.
 
     Args:
         name: of the split.
@@ -85,38 +84,34 @@ def build_dataset(
         categories: the usable ones.
         annotations: all of them.
     """
-    records, ids = annotations.records, annotations.ids
+    records, ids, (boxes, boxed) = annotations.records, annotations.ids, annotations.boxes
     good = records.unique(ids.values, ids.good, "id", ProblemKind.DUPLICATE_ID)
     owners = _references(records, "image_id", annotations.image_ids, images.ids, "picture", images.listed)
     classes = _references(
         records, "category_id", annotations.category_ids, categories.ids, "category", categories.listed
     )
-    boxes, boxed = records.finite(annotations.boxes, "bbox", "finite", left_out=True)
     boxed = boxed & _report_sizes(records, boxes, boxed)
     known = boxed & owners.good
     inside = _report_outside(records, boxes, images.sizes[owners.values] if len(images.ids) else None, known)
-    areas = _areas(annotations, boxes, boxed)
+    areas = _areas(annotations, boxed)
     good = good & known & classes.good & annotations.crowds.good & inside
     columns = (owners.values, classes.values, *boxes.T, annotations.crowds.values)
     good &= ~_report_repeated(records, columns, good)
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(owners.values[rows], kind="stable")]
-    return DataSet(
+    dataset = DataSet(
         name, source, root, categories.names, categories.ids, images.ids, images.file_names, images.sizes,
-        owners.values[rows], classes.values[rows], boxes[rows], areas[rows],
-        annotations.crowds.values[rows] == 1, ids.values[rows],
+        owners.values[rows], classes.values[rows], boxes[rows], areas[rows], annotations.crowds.values[rows],
+        ids.values[rows],
     )  # fmt: skip
+    return Scan(dataset, tuple(records.problems), _notes(annotations, dataset))
 
 
-def notes_on(annotations: CocoAnnotations, dataset: DataSet) -> tuple[str, ...]:
-    """Which absent fields were replaced, and ids that another tool misunderstands."""
+def _notes(annotations: CocoAnnotations, dataset: DataSet) -> tuple[str, ...]:
+    taken = {"area": "width times height is taken", "iscrowd": "they are taken for single objects"}
     notes = [
-        f"{dataset.source}: {int((~stated).sum())} of {len(stated)} annotations have no {field}; {taken}"
-        for field, stated, taken in (
-            ("area", annotations.area_stated, "width times height is taken"),
-            ("iscrowd", annotations.crowd_stated, "they are taken for single objects"),
-        )
-        if not stated.all()
+        f"{dataset.source}: {count} of {len(annotations.records)} annotations have no {field}; {taken[field]}"
+        for field, count in annotations.absent()
     ]
     if (dataset.annotation_ids == 0).any():
         zero = "an annotation has the id 0, which pycocotools takes for 'no match'; start at 1"
@@ -124,8 +119,9 @@ def notes_on(annotations: CocoAnnotations, dataset: DataSet) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _usable_categories(categories: CocoCategories) -> Categories:
-    records, (ids, good), (names, named) = categories.records, categories.ids, categories.names
+def _usable_categories(records: CocoRecords) -> Categories:
+    ids, good = records.whole_numbers("id")
+    names, named = records.texts("name")
     good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
     records.unique(names, good, "name", ProblemKind.CLASS_NAMES, left_out=False)
     rows = np.flatnonzero(good)
@@ -133,24 +129,26 @@ def _usable_categories(categories: CocoCategories) -> Categories:
     return Categories(ids[rows], tuple(names[row] for row in rows.tolist()), records.present)
 
 
-def _usable_images(images: CocoImages) -> Images:
-    records, (ids, good), (names, named) = images.records, images.ids, images.file_names
+def _usable_images(records: CocoRecords) -> Images:
+    ids, good = records.whole_numbers("id")
+    names, named = records.texts("file_name")
     good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
     records.unique(names, good, "file_name", ProblemKind.SAME_PICTURE, left_out=False)
-    for field, side in (("width", images.widths), ("height", images.heights)):
-        wrong = side.good & (side.values <= 0)
-        records.report_all(
-            wrong, ProblemKind.PICTURE_SIZE, field, "must be positive, got {}", side.values, left_out=False
-        )
-    sizes = np.stack([images.widths.values, images.heights.values], axis=1)
+    sides = []
+    for field in ("width", "height"):
+        side, right = records.whole_numbers(field, left_out=False)
+        wrong, message = right & (side <= 0), "must be positive, got {}"
+        records.report_all(wrong, ProblemKind.PICTURE_SIZE, field, message, side, left_out=False)
+        sides.append(side)
+    sizes = np.stack(sides, axis=1)
     sizes[(sizes <= 0).any(axis=1)] = 0
     rows = np.flatnonzero(good)
     return Images(ids[rows], tuple(names[row] for row in rows.tolist()), sizes[rows], records.present)
 
 
 def _references(
-    records: CocoRecords, field: str, column: IntColumn, known: Int[np.ndarray, " k"], noun: str, listed: bool
-) -> IntColumn:
+    records: CocoRecords, field: str, column: Column, known: Int[np.ndarray, " k"], noun: str, listed: bool
+) -> Column:
     """Index in ``known`` of each row's id, and which rows have one; 0 elsewhere.
 
     Args:
@@ -159,7 +157,7 @@ def _references(
         column: of that field.
         known: ids in any order.
         noun: what they are ids of.
-        listed: False where the file lacks that list: then the one problem of the file stands for all.
+        listed: False where the file lacks that list, which is one problem of the file, not of each row.
     """
     order = np.argsort(known)
     places = lookup(column.values, known[order])
@@ -167,7 +165,7 @@ def _references(
         message = f"{{}} is no usable {noun} of this file"
         records.report_all(column.good & (places < 0), ProblemKind.UNKNOWN_ID, field, message, column.values)
     indices = order[np.maximum(places, 0)] if len(known) else np.zeros(len(places), np.int64)
-    return IntColumn(indices, column.good & (places >= 0))
+    return Column(indices, column.good & (places >= 0))
 
 
 def _report_sizes(
@@ -188,7 +186,7 @@ def _report_outside(
     sizes: Int[np.ndarray, "n 2"] | None,
     good: Bool[np.ndarray, " n"],
 ) -> Bool[np.ndarray, " n"]:
-    """Which boxes have something in their picture; those that stand out at all are reported."""
+    """Which boxes are at least partly in their image; those not wholly in it are reported."""
     if sizes is None:
         return np.ones(len(boxes), bool)
     good = good & (sizes > 0).all(axis=1)
@@ -203,12 +201,12 @@ def _report_outside(
 
 
 def describe_outside(beyond: Float[np.ndarray, " 4"], wholly: bool, width: int, height: int) -> str:
-    """How far a box stands out of its picture.
+    """How far a box reaches beyond its image, in words.
 
     Args:
         beyond: pixels beyond the left, top, right and bottom edge; negative inside.
-        wholly: whether nothing of it is in the picture.
-        width: of the picture in pixels; likewise ``height``.
+        wholly: whether nothing of it is in the image.
+        width: of the image in pixels; likewise ``height``.
         height: see ``width``.
     """
     edges = zip(("left", "top", "right", "bottom"), beyond.tolist(), strict=True)
@@ -217,16 +215,13 @@ def describe_outside(beyond: Float[np.ndarray, " 4"], wholly: bool, width: int, 
     return f"{share} the {width}×{height} picture: {', '.join(parts)}"
 
 
-def _areas(
-    annotations: CocoAnnotations, boxes: Float[np.ndarray, "n 4"], good: Bool[np.ndarray, " n"]
-) -> Float[np.ndarray, " n"]:
+def _areas(annotations: CocoAnnotations, good: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     """Stated areas; width times height where they are absent or not positive."""
-    records, whole = annotations.records, boxes[:, 2] * boxes[:, 3]
-    areas, right = records.finite(annotations.areas, "area", "a finite number", left_out=False)
-    stated = right & annotations.area_stated
-    records.report_all(
-        stated & (areas <= 0), ProblemKind.AREA, "area", "must be positive, got {}", areas, left_out=False
-    )
+    records, boxes, (areas, right) = annotations.records, annotations.boxes.values, annotations.areas
+    whole = boxes[:, 2] * boxes[:, 3]
+    stated = right & annotations.has_area
+    message = "must be positive, got {}"
+    records.report_all(stated & (areas <= 0), ProblemKind.AREA, "area", message, areas, left_out=False)
     large = good & stated & (areas > whole * _LARGEST_MASK + 1)
     for row in np.flatnonzero(large).tolist():
         message = f"{areas[row]:g} exceeds the {whole[row]:g} square pixels of its box"

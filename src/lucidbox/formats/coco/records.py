@@ -1,4 +1,4 @@
-"""The entries of one list of a COCO file as columns. What is wrong with an entry is noted, and reading goes on.
+"""The entries of a list in a COCO file as columns. What is wrong with an entry is noted, and reading goes on.
 
 Whole columns are read at once. Entries are looked at one by one only where a column is not as it should be.
 """
@@ -12,49 +12,44 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lucidbox.core.array_types import Bool, Float, Int, Num
+from lucidbox.core.array_types import Bool, Float, Int, Num, Shaped
 from lucidbox.core.errors import DataError
 from lucidbox.formats.json_text import describe_value
 from lucidbox.formats.problems import Problem, ProblemKind
 
 _ABSENT = object()
 _WHOLE, _NUMBER, _FLAG = frozenset({int}), frozenset({int, float}), frozenset({int, bool})
-_FOUR_NUMBERS = "four numbers (left, top, width, height)"
+_FOUR_NUMBERS = "must be four numbers (left, top, width, height)"
 
 
-class IntColumn(NamedTuple):
+class Column(NamedTuple):
     """A field of every entry, and which rows have it as it should be; the others have a filler."""
 
-    values: Int[np.ndarray, " n"]
-    good: Bool[np.ndarray, " n"]
-
-
-class FloatColumn(NamedTuple):
-    """Likewise; numbers may be NaN or infinite."""
-
-    values: Float[np.ndarray, "n ..."]
-    good: Bool[np.ndarray, " n"]
-
-
-class TextColumn(NamedTuple):
-    """Likewise."""
-
-    values: list[str]
+    values: Shaped[np.ndarray, "n ..."]
     good: Bool[np.ndarray, " n"]
 
 
 class CocoRecords:
     """The entries of ``images``, ``annotations`` or ``categories``, or of a result file, and their problems.
 
+    Problems are added by whoever asks for columns and looks at them.
+
     Args:
         listed: the entries.
         where: file and list, for messages.
         first: number of the first entry in its file.
-        place: what a problem's place is called, by the number of the entry; by default ``where[number]``.
+        place: gives the place of a problem from an entry's number; by default ``where[number]``.
 
     Attributes:
         entries: those that are objects; the others are problems. A row is an index into them.
         present: whether the file has this list at all.
+
+    Example:
+        >>> records = CocoRecords([{"id": 3}, {"id": "4"}], "x.json: images")
+        >>> records.whole_numbers("id").values.tolist()
+        [3, 0]
+        >>> print(records.problems[0])
+        x.json: images[1] (id "4"): id: must be a whole number, got "4"
     """
 
     def __init__(
@@ -67,14 +62,14 @@ class CocoRecords:
         self._numbers: Sequence[int] = range(first, first + len(listed))
         self._place = place
         if set(map(type, listed)) - {dict}:
-            pairs = [(number, one) for number, one in enumerate(listed, first) if isinstance(one, dict)]
-            self._numbers, self.entries = [number for number, _ in pairs], [one for _, one in pairs]
-            for number, one in enumerate(listed, first):
-                if not isinstance(one, dict):
-                    message = f"must be an object, got {describe_value(one)}"
-                    self._found.append(
-                        (number, Problem(ProblemKind.WRONG_TYPE, f"{where}[{number}]", "", message))
-                    )
+            numbered = list(enumerate(listed, first))
+            self._numbers = [number for number, entry in numbered if isinstance(entry, dict)]
+            self.entries = [entry for entry in listed if isinstance(entry, dict)]
+            for number, entry in numbered:
+                if not isinstance(entry, dict):
+                    message = f"must be an object, got {describe_value(entry)}"
+                    problem = Problem(ProblemKind.WRONG_TYPE, f"{where}[{number}]", "", message)
+                    self._found.append((number, problem))
 
     @classmethod
     def of(cls, document: dict[str, Any], name: str, source: str) -> "CocoRecords":
@@ -94,23 +89,17 @@ class CocoRecords:
 
     @property
     def problems(self) -> list[Problem]:
-        """What was found so far by asking for columns, in the order of entries."""
+        """What was noted so far, in the order of entries."""
         return [problem for _, problem in sorted(self._found, key=itemgetter(0))]
 
-    def refuse(self, fields: Iterable[str]) -> None:
-        """Raise the first problem of these fields, of entries that are no objects, or of the list itself.
-
-        Raises:
-            DataError: names file, entry and field.
-        """
-        fields = {*fields, ""}
-        for number, problem in sorted(self._found, key=itemgetter(0)):
+    def refuse_problems(self) -> None:
+        """Raise a DataError that names file, entry and field of the first problem; none: nothing."""
+        for number, problem in sorted(self._found, key=itemgetter(0))[:1]:
             message = f"{problem.field} {problem.message}".lstrip()
             message = f"the field {message}" if problem.message == "is missing" else message
-            if not self.present:
-                raise DataError(f"{problem.place}: {message}; is this a COCO annotation file?")
-            if problem.field in fields:
+            if self.present:
                 raise DataError(f"{self.where}: entry {number}: {message}")
+            raise DataError(f"{problem.place}: {message}; is this a COCO annotation file?")
 
     def report(self, row: int, kind: ProblemKind, field: str, message: str, *, left_out: bool = True) -> None:
         """Note a problem of one entry."""
@@ -137,68 +126,51 @@ class CocoRecords:
             shown = describe_value(values[row].tolist())
             self.report(row, kind, field, message.replace("{}", shown), left_out=left_out)
 
-    def whole_numbers(self, field: str, *, left_out: bool = True) -> IntColumn:
+    def whole_numbers(self, field: str, *, left_out: bool = True) -> Column:
         """A field of 64-bit whole numbers."""
         values, good = self._typed(field, _WHOLE, "a whole number", 0, left_out=left_out)
         try:
-            return IntColumn(np.frombuffer(array("q", values), np.int64), good)
+            return Column(np.frombuffer(array("q", values), np.int64), good)
         except OverflowError:
             for row, value in enumerate(values):
                 if not -(1 << 63) <= value < 1 << 63:
                     good[row], values[row] = False, 0
                     message = f"{describe_value(value)} exceeds 64 bits"
                     self.report(row, ProblemKind.WRONG_TYPE, field, message, left_out=left_out)
-        return IntColumn(np.frombuffer(array("q", values), np.int64), good)
+        return Column(np.array(values, np.int64), good)
 
-    def texts(self, field: str) -> TextColumn:
-        """A field of text that is not empty; values of another type are put into words."""
-        values, good = self._typed(field, frozenset({str}), "text", None)
-        for row in np.flatnonzero(good).tolist():
-            if not values[row]:
-                good[row] = False
-                self.report(row, ProblemKind.MISSING_FIELD, field, "is empty")
-        if not good.all():
-            values = [str(entry.get(field, "")) for entry in self.entries]
-        return TextColumn(values, good)
+    def texts(self, field: str) -> tuple[list[str], Bool[np.ndarray, " n"]]:
+        """A field of non-empty text, and which rows have one; "" elsewhere."""
+        values, good = self._typed(field, frozenset({str}), "text", "")
+        for row in [row for row, value in enumerate(values) if not value and good[row]]:
+            good[row] = False
+            self.report(row, ProblemKind.MISSING_FIELD, field, "is empty")
+        return values, good
 
-    def numbers(self, field: str, default: Any = None) -> FloatColumn:
-        """A field of numbers; with a ``default``, it may be absent."""
-        optional = default is not None
-        values, good = self._typed(
-            field, _NUMBER, "a number", default or 0.0, optional=optional, left_out=not optional
-        )
-        return FloatColumn(_doubles(values), good)
+    def numbers(self, field: str, default: float | None = None) -> Column:
+        """A field of finite numbers; with a ``default``, it may be absent, and wrong numbers do no harm."""
+        optional, filler = default is not None, default or 0.0
+        values, good = self._typed(field, _NUMBER, "a number", filler, optional=optional, left_out=not optional)
+        return self._finite(_doubles(values), good, filler, field, "a finite number", left_out=not optional)
 
-    def flags(self, field: str) -> IntColumn:
+    def flags(self, field: str) -> Column:
         """A field that is 0 or 1, or absent, which means 0."""
         values, good = self._typed(field, _FLAG, "0 or 1", 0, optional=True)
         for row in [row for row, value in enumerate(values) if value not in (0, 1)]:
             good[row] = False
             self.report(row, ProblemKind.CROWD, field, f"must be 0 or 1, got {describe_value(values[row])}")
-        return IntColumn(np.array([value == 1 for value in values], np.int64), good)
+        return Column(np.array([value == 1 for value in values], bool), good)
 
-    def boxes(self, field: str) -> FloatColumn:
-        """A field of four numbers."""
-        values, good = self._typed(field, frozenset({list}), _FOUR_NUMBERS, [0, 0, 0, 0])
+    def boxes(self, field: str) -> Column:
+        """A field of four finite numbers."""
+        values, good = self._typed(field, frozenset({list}), _FOUR_NUMBERS.removeprefix("must be "), [0, 0, 0, 0])
         if not (set(map(len, values)) <= {4} and set(map(type, chain.from_iterable(values))) <= _NUMBER):
             for row, box in enumerate(values):
                 if len(box) != 4 or not set(map(type, box)) <= _NUMBER:
-                    message = f"must be {_FOUR_NUMBERS}, got {describe_value(box)}"
-                    self.report(row, ProblemKind.WRONG_TYPE, field, message)
+                    self.report(row, ProblemKind.WRONG_TYPE, field, f"{_FOUR_NUMBERS}, got {describe_value(box)}")
                     good[row], values[row] = False, [0, 0, 0, 0]
-        return FloatColumn(_doubles(list(chain.from_iterable(values))).reshape(-1, 4), good)
-
-    def finite(self, column: FloatColumn, field: str, what: str, *, left_out: bool) -> FloatColumn:
-        """The column, 0 in the rows where a number is not finite, which are noted."""
-        finite = np.isfinite(column.values)
-        finite = finite.all(axis=1) if finite.ndim == 2 else finite
-        self.report_all(
-            column.good & ~finite, ProblemKind.NOT_FINITE, field, f"{{}} is not {what}", column.values,
-            left_out=left_out,
-        )  # fmt: skip
-        values = column.values.copy()
-        values[~finite] = 0
-        return FloatColumn(values, column.good & finite)
+        boxes = _doubles(list(chain.from_iterable(values))).reshape(-1, 4)
+        return self._finite(boxes, good, 0, field, "finite", left_out=True)
 
     def unique(
         self,
@@ -230,11 +202,10 @@ class CocoRecords:
     def other_fields(self, known: Iterable[str]) -> dict[str, int]:
         """Fields beyond the known ones, and how many entries have each with something in it."""
         known = frozenset(known)
-        return dict(
-            Counter(
-                field for one in self.entries for field in one.keys() - known if one[field] not in (None, [], {})
-            )
+        names = (
+            name for entry in self.entries for name in entry.keys() - known if entry[name] not in (None, [], {})
         )
+        return dict(Counter(names))
 
     def _typed(
         self,
@@ -267,6 +238,25 @@ class CocoRecords:
                 message = f"must be {wanted}, got {describe_value(value)}"
                 self.report(row, ProblemKind.WRONG_TYPE, field, message, left_out=left_out)
         return values, good
+
+    def _finite(
+        self,
+        values: Float[np.ndarray, "n ..."],
+        good: Bool[np.ndarray, " n"],
+        filler: float,
+        field: str,
+        wanted: str,
+        *,
+        left_out: bool,
+    ) -> Column:
+        """The column with the filler where a number is not finite, which is noted."""
+        finite = np.isfinite(values)
+        finite = finite.all(axis=1) if finite.ndim == 2 else finite
+        if not finite.all():
+            message = f"{{}} is not {wanted}"
+            self.report_all(~finite, ProblemKind.NOT_FINITE, field, message, values, left_out=left_out)
+            values[~finite] = filler
+        return Column(values, good & finite)
 
 
 def _doubles(values: Sequence[float]) -> Float[np.ndarray, " n"]:

@@ -2,29 +2,27 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.core.errors import DataError
 from lucidbox.core.filesystem import atomic_write
-from lucidbox.core.parallel import cores, in_order
+from lucidbox.core.parallel import cores, in_threads
 from lucidbox.formats.coco.records import CocoRecords
-from lucidbox.formats.json_text import collector_off, cut_list, fast_parse, parse_list, read_bytes
+from lucidbox.formats.json_text import collector_off, cut_list, parse_list, read_bytes
 from lucidbox.formats.uniform_json import SPARE_BYTES, EntryTemplate, NotUniformError
 
 _FIELDS = ("image_id", "category_id", "bbox", "score")
 _THREADS = 2
 
 
-@dataclass(frozen=True, eq=False)
-class CocoResults:
-    """The columns of a result file.
+class CocoResults(NamedTuple):
+    """The columns of a result file: a row for each detection.
 
     Attributes:
         image_ids: of each detection.
@@ -38,30 +36,20 @@ class CocoResults:
     boxes_xywh: Float[np.ndarray, "n 4"]
     scores: Float[np.ndarray, " n"]
 
-    def __len__(self) -> int:
-        """Number of detections."""
-        return len(self.scores)
-
 
 def read_results(path: str | Path) -> CocoResults:
     """Read a result file.
 
-    The file is read in pieces: those in which all entries are written alike by NumPy, in several threads, others by
-    a JSON parser. Both give the same numbers to the last bit.
+    The file is read in pieces by several threads: pieces in which all entries are written alike with NumPy, others
+    with a JSON parser. Both give the same numbers to the last bit.
 
     Raises:
-        DataError: unreadable, not JSON, or a field missing or wrong; names file, entry and field. Numbers may be
-            NaN or infinite.
+        DataError: unreadable, not JSON, or a field missing or wrong; names file, entry and field.
     """
     source = str(path)
     with collector_off():
         pieces = list(_read_pieces(read_bytes(path), source))
-    return CocoResults(
-        np.concatenate([piece.image_ids for piece in pieces]),
-        np.concatenate([piece.category_ids for piece in pieces]),
-        np.concatenate([piece.boxes_xywh for piece in pieces]),
-        np.concatenate([piece.scores for piece in pieces]),
-    )
+    return CocoResults(*map(np.concatenate, zip(*pieces, strict=True)))
 
 
 def write_results(path: str | Path, results: CocoResults) -> None:
@@ -70,35 +58,30 @@ def write_results(path: str | Path, results: CocoResults) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    rows = zip(
-        results.image_ids.tolist(),
-        results.category_ids.tolist(),
-        results.boxes_xywh.round(3).tolist(),
-        results.scores.round(5).tolist(),
-        strict=True,
-    )
-    atomic_write(path, json.dumps([dict(zip(_FIELDS, row, strict=True)) for row in rows]))
+    images, categories, boxes, scores = results
+    columns = images.tolist(), categories.tolist(), boxes.round(3).tolist(), scores.round(5).tolist()
+    rows = [dict(zip(_FIELDS, row, strict=True)) for row in zip(*columns, strict=True)]
+    atomic_write(path, json.dumps(rows))
 
 
 def _read_pieces(content: bytes, source: str) -> Iterator[CocoResults]:
     """The entries of a file, some at a time."""
     read = 0
-    with ThreadPoolExecutor(min(_THREADS, cores())) as pool:
-        work = partial(_parse_piece, content, _template(content))
-        try:
-            for piece in in_order(pool, work, cut_list(content), 2 * _THREADS):
-                columns = _from_entries(piece, source, read) if isinstance(piece, list) else piece
-                read += len(columns)
-                yield columns
-        except DataError:
-            raise
-        except ValueError:
-            # A cut inside a string or a nested object leaves an unbalanced piece, which never parses; a comma
-            # before the closing bracket leaves an empty one. Reading the file whole tells what is right.
-            pass
-        else:
-            if read:
-                return
+    work = partial(_parse_piece, content, _template(content))
+    try:
+        for piece in in_threads(work, cut_list(content), min(_THREADS, cores())):
+            columns = piece if isinstance(piece, CocoResults) else _from_entries(piece, source, read)
+            read += len(columns.scores)
+            yield columns
+    except DataError:
+        raise
+    except ValueError:
+        # A cut inside a string or a nested object leaves a piece that is not JSON; a comma before the closing
+        # bracket leaves an empty one. Reading the file whole tells what is right.
+        pass
+    else:
+        if read:
+            return
     yield _from_entries(parse_list(content, source)[read:], source, read)
 
 
@@ -127,7 +110,7 @@ def _parse_piece(content: bytes, template: EntryTemplate | None, piece: slice) -
             return _from_text(content, template, piece)
         except NotUniformError:
             pass
-    entries = fast_parse(b"[%b]" % content[piece])
+    entries = orjson.loads(b"[%b]" % content[piece])
     if not entries:
         raise ValueError("a piece without entries")
     return list(entries)
@@ -156,7 +139,9 @@ def _from_entries(entries: list[Any], source: str, first: int) -> CocoResults:
         DataError: a field is missing or wrong.
     """
     records = CocoRecords(entries, source, first=first)
-    images, categories = records.whole_numbers("image_id"), records.whole_numbers("category_id")
-    boxes, scores = records.boxes("bbox"), records.numbers("score")
-    records.refuse(_FIELDS)
-    return CocoResults(images.values, categories.values, boxes.values, scores.values)
+    columns = (
+        records.whole_numbers("image_id"), records.whole_numbers("category_id"), records.boxes("bbox"),
+        records.numbers("score"),
+    )  # fmt: skip
+    records.refuse_problems()
+    return CocoResults(*(column.values for column in columns))

@@ -1,4 +1,4 @@
-"""Forms that boxes come in, and telling from the boxes themselves whether they are of a form."""
+"""Formats of boxes, and which of them the boxes of a data set can be."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MEANINGS: dict[BoxForm, str] = {
     "cxcywhn": "centre, width, height as shares of the picture's sides",
 }
 
-# Data sets have a few wrong boxes of their own; in a wrong form a third and more are wrong.
+# Data sets have a few wrong boxes; read in a wrong format, a third or more are wrong.
 _MOST_MISFITS = 0.05
 _FEW_MISFITS = 3
 # Annotation tools round, and some let boxes end one pixel further.
@@ -30,11 +30,11 @@ _LARGEST_MASK = 1.05
 
 @dataclass(frozen=True, eq=False)
 class BoxSample:
-    """Boxes of the first pictures, as they are written.
+    """Boxes of the first images, as they are written.
 
     Attributes:
         numbers: four of each box, of unknown meaning.
-        sizes: width and height of each box's picture, pixels.
+        sizes: width and height of each box's image, pixels.
         areas: stated area of each box's object in square pixels; NaN where not stated.
     """
 
@@ -50,7 +50,7 @@ def to_xywh(
 
     Args:
         numbers: of each box.
-        sizes: width and height of each box's picture, pixels.
+        sizes: width and height of each box's image, pixels.
         form: of the numbers; not "auto".
     """
     pixels = numbers * np.tile(sizes, 2) if form.endswith("n") else numbers
@@ -65,7 +65,7 @@ _TO_XYWH: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def parse_form(text: str) -> BoxForm:
-    """The form of this name.
+    """The format of this name.
 
     Raises:
         OptionError: there is none.
@@ -77,23 +77,23 @@ def parse_form(text: str) -> BoxForm:
 
 
 def choose_form(sample: BoxSample, wanted: BoxForm, default: BoxForm, source: str) -> BoxForm:
-    """The form of a data set's boxes: the wanted one, if the boxes are of that form.
+    """The format of a data set's boxes: the wanted one, if the boxes are of that format.
 
     Args:
-        sample: boxes of the first pictures.
+        sample: boxes of the first images.
         wanted: "auto" for whichever of xyxy and xywh the boxes fit, and ``default`` where both do.
         default: of data sets of this family; not "auto".
         source: what messages call the data set.
 
     Raises:
-        DataError: the boxes are not of that form; names the forms they fit.
+        DataError: the boxes are not of that format; names the formats they fit.
     """
     shares = misfits(sample)
-    # Of a handful of boxes, one that is wrong in itself is many; but then no other form is better.
+    # Of a few boxes, a single wrong one is a large share; but then no other format has a smaller one.
     few, best = _FEW_MISFITS / max(len(sample.numbers), 1), min(shares.values())
     fitting = [form for form, share in shares.items() if share <= max(_MOST_MISFITS, min(few, best))]
     if wanted == "auto":
-        # Without being asked for, the rarer forms are not guessed at.
+        # The rarer formats are used only on request.
         usual = [form for form in ("xyxy", "xywh") if form in fitting]
         wanted = usual[0] if len(usual) == 1 else default
     if wanted in fitting:
@@ -108,10 +108,10 @@ def choose_form(sample: BoxSample, wanted: BoxForm, default: BoxForm, source: st
 
 
 def misfits(sample: BoxSample) -> dict[BoxForm, float]:
-    """For each form, the share of boxes that cannot be of it.
+    """For each format, the share of boxes that cannot be of it.
 
-    Such boxes have no area or not a pixel, are beyond their picture, or are smaller than the object: a mask is
-    never larger than its box. Where nearly all stated areas are those of the boxes in one form, and those of few
+    Such boxes have no area or not a pixel, are beyond their image, or are smaller than the object: a mask is
+    never larger than its box. Where nearly all stated areas are those of the boxes in one format, and those of few
     in another, no box is of the latter.
     """
     shares: dict[BoxForm, float] = {}

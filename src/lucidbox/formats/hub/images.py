@@ -1,4 +1,4 @@
-"""The pictures in the rows of a Hugging Face data set."""
+"""The images in the rows of a Hugging Face data set."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ _ROWS_AT_ONCE = 32
 
 @dataclass(frozen=True, eq=False)
 class HubPictures:
-    """The pictures of one split by number; a worker process gets no more than where they are.
+    """The images of one split by number; copies for worker processes hold no pixels.
 
     Attributes:
-        rows: the split, with its column of undecoded pictures alone.
+        rows: the split, with its column of undecoded images alone.
         column: name of that column.
-        numbers: the row of each picture.
-        outside: whether a picture is a file of its own, to which its row has only the path.
+        numbers: the row of each image.
+        outside: whether an image is a file, of which its row has only the path.
         source: what messages call the split.
     """
 
@@ -40,11 +40,11 @@ class HubPictures:
     source: str
 
     def __len__(self) -> int:
-        """Number of pictures."""
+        """Number of images."""
         return len(self.numbers)
 
     def __getitem__(self, index: int) -> UInt8[np.ndarray, "h w 3"]:
-        """One picture, RGB, upright.
+        """One image, RGB, upright.
 
         Raises:
             ImageError: it cannot be read.
@@ -70,12 +70,12 @@ class HubPictures:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What is known of a picture without decoding it.
+    """What is known of an image without decoding it.
 
     Attributes:
         name: what it is called.
         size: width and height in pixels as a viewer shows it.
-        outside: whether it is a file of its own.
+        outside: whether it is a file.
     """
 
     name: str
@@ -91,15 +91,15 @@ def look_at_images(
     problems: list[Problem],
     progress: Progress = no_progress,
 ) -> dict[int, ImageFile]:
-    """What the usable pictures of a split are called and how large they are, by row, from their first bytes.
+    """Names and sizes of the usable images of a split, by row, from their first bytes.
 
     Args:
-        rows: the split, with its column of undecoded pictures.
+        rows: the split, with its column of undecoded images.
         column: name of that column.
-        stated: width and height of each row's picture; None where not stated.
+        stated: width and height of each row's image; None where not stated.
         source: what messages call the split.
-        problems: to which pictures are added that are none, or not as large as stated.
-        progress: sees the pictures pass.
+        problems: added to, for what is not an image, or not as large as stated.
+        progress: shows the images.
     """
     found, names = dict[int, ImageFile](), set[str]()
     for row, cell in enumerate(progress(_cells(rows, column), len(rows))):
@@ -130,13 +130,13 @@ def _cells(rows: Any, column: str) -> Iterator[dict[str, Any] | None]:
 
 
 def _size(file: bytes | Path, name: str) -> tuple[int, int]:
-    """Width and height of a picture as a viewer shows it, from its first bytes.
+    """Width and height of an image as a viewer shows it, from its first bytes.
 
     Raises:
         ImageError: it is none, or of a format that :func:`~lucidbox.images.reading.read_image` does not read.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata, and of large pictures: read_image judges those
+        warnings.simplefilter("ignore")  # of odd metadata, and of large images: read_image judges those
         header = read_header(BytesIO(file) if isinstance(file, bytes) else file)
     if header.error:
         raise ImageError(f"{name}: {header.error}")

@@ -1,13 +1,12 @@
-"""Annotated pictures from a Hugging Face data set (extra ``hub``): ``hf:NAME[@REVISION][:CONFIG]``.
+"""Annotated images of a Hugging Face data set (extra ``hub``): ``hf:NAME[@REVISION][:CONFIG]``.
 
-NAME is a data set of the hub, a local folder in one of the forms that the ``datasets`` package reads, or one that
-its ``save_to_disk`` wrote. Rows are expected as in ``detection-datasets/coco``: a column of pictures, and
-``objects`` with ``bbox`` and ``category``, or what other data sets call these. ``image_id``, ``width``,
-``height``, ``bbox_id``, ``area`` and ``iscrowd`` are used where they are there.
+NAME is a data set of the hub, a local folder in a format that the ``datasets`` package reads, or one that its
+``save_to_disk`` wrote. Rows have a column of images and ``objects`` with ``bbox`` and ``category``, as in
+``detection-datasets/coco``, or other data sets' names for these. ``image_id``, ``width``, ``height``, ``bbox_id``,
+``area`` and ``iscrowd`` are used if they exist.
 
-The data set is opened map-style, not streamed: training visits pictures in another order every epoch, which a
-stream cannot do. ``datasets`` downloads it once and keeps it as memory-mapped Arrow files in its own cache, from
-where every worker process reads any row.
+The data set is opened map-style, not streamed: training reads images in another order every epoch. ``datasets``
+downloads it once and keeps it as memory-mapped Arrow files in its own cache, which worker processes read.
 """
 
 from collections.abc import Mapping
@@ -20,29 +19,23 @@ import numpy as np
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.errors import DataError, LucidboxError, SourceError
 from lucidbox.core.progress import Progress, no_progress
-from lucidbox.formats.coco.annotations import build_dataset, notes_on
-from lucidbox.formats.dataset import DataSet
+from lucidbox.formats.coco.annotations import scan_annotations
+from lucidbox.formats.dataset import DataSet, Scan
 from lucidbox.formats.hub.box_forms import MEANINGS, BoxForm, choose_form, parse_form
 from lucidbox.formats.hub.images import HubPictures, look_at_images
-from lucidbox.formats.hub.rows import HubColumns, read_columns, read_objects
+from lucidbox.formats.hub.rows import read_columns, read_objects
 from lucidbox.formats.problems import Problem
-from lucidbox.sources.hub import (
-    HubDataset,
-    first_line,
-    import_datasets,
-    without_retry_notes,
-    without_torch,
-)  # fmt: skip
+from lucidbox.sources.hub import HubDataset, first_line, import_datasets, without_retry_notes, without_torch
 
 _ROLES = {"train": ("train",), "val": ("validation", "val", "valid", "dev", "test")}
-# Its data sets are believed to store corners; COCO's own form is what others mostly keep to.
+# Its data sets store corners, as far as is known; most others use COCO's own format.
 _CORNERS_FAMILY = "detection-datasets/"
 _BOXES_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class HubPart:
-    """One split: its annotations, and its pictures in the same order."""
+    """One split: its annotations, and its images in the same order."""
 
     dataset: DataSet
     pictures: HubPictures
@@ -50,7 +43,7 @@ class HubPart:
 
 @dataclass(frozen=True, eq=False)
 class HubReading:
-    """A data set's splits for training and validation, and what was found wrong or decided in reading them."""
+    """A data set's splits for training and validation, their problems, and what was decided in reading them."""
 
     train: HubPart
     val: HubPart
@@ -61,32 +54,32 @@ class HubReading:
 def open_hub(argument: str, boxes: str = "auto", progress: Progress = no_progress) -> HubReading:
     """Open a data set for training.
 
-    The split for validation is called validation, val, valid or dev; where there is none, test is taken, with a
-    note. Pictures are looked at by their first bytes; those that are none, or not as large as stated, are left
-    out.
+    The split for validation is called validation, val, valid or dev; without one, test is taken, with a note. Of
+    images only the first bytes are read; those that are not images, or not as large as stated, are left out.
 
-    Data sets disagree on what the four numbers of a box are, and say so nowhere. So the form is an option, and
-    the first boxes are held against their pictures, and against ``area`` where that is stated.
+    Data sets differ in what the four numbers of a box are, and do not state it. So the format is an option, and
+    the first boxes are compared with their images, and with ``area`` if that is stated.
 
     Args:
         argument: ``hf:NAME[@REVISION][:CONFIG]``.
-        boxes: form of the boxes. "auto" is whichever of xyxy and xywh they fit; where they fit both, xyxy for
+        boxes: format of the boxes. "auto" is the one of xyxy and xywh that they fit; if they fit both, xyxy for
             data sets of detection-datasets, else xywh.
-        progress: sees the pictures pass.
+        progress: shows the images.
 
     Raises:
-        SourceError: it cannot be had, or ``datasets`` is not installed.
-        DataError: it has no such splits or columns, or the boxes are not of that form; names those they fit.
-        OptionError: ``boxes`` is no form.
+        SourceError: it cannot be loaded, or ``datasets`` is not installed.
+        DataError: it has no such splits or columns, or the boxes are not of that format; names those they fit.
+        OptionError: ``boxes`` is not a format.
     """
     form = parse_form(boxes)
     splits, problems, notes = _load(argument), list[Problem](), list[str]()
     parts = {}
     for role in _ROLES:
         name = _choose_split(argument, splits, role, notes)
-        scanner = _Scanner(f"{argument}:{name}", role, splits[name], argument, form, problems, notes)
-        # What the larger split's boxes were found to be, the other's must be, too.
-        parts[role], form = scanner.scan(progress)
+        # The boxes of both splits must have the format that was found in the first, larger one.
+        parts[role], form, scan = _scan_split(f"{argument}:{name}", role, splits[name], form, progress)
+        problems += scan.problems
+        notes += scan.notes
     return HubReading(parts["train"], parts["val"], tuple(problems), tuple(dict.fromkeys(notes)))
 
 
@@ -106,7 +99,7 @@ def _load(argument: str) -> Mapping[str, Any]:
                 opened = datasets.load_dataset(name, config, revision=revision)
     except LucidboxError:
         raise
-    except Exception as error:  # ``datasets`` passes on whatever its many file and network layers raise
+    except Exception as error:  # ``datasets`` passes on what its many file and network layers raise
         cause = f" ({first_line(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
         raise SourceError(f"{argument}: {first_line(error)}{cause}") from error
     splits: Mapping[str, Any] = opened if isinstance(opened, dict) else {"train": opened}
@@ -123,52 +116,35 @@ def _choose_split(argument: str, splits: Mapping[str, Any], role: str, notes: li
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Scanner:
-    """Reads one split.
+def _scan_split(
+    source: str, role: str, rows: Any, wanted: BoxForm, progress: Progress
+) -> tuple[HubPart, BoxForm, Scan]:
+    """Annotations, checked entry by entry as those of COCO files are, and images; and the format of the boxes.
 
-    Attributes:
-        source: what messages call it.
-        name: of the part it becomes.
-        rows: the split.
-        family: name of the data set, which the default form of boxes is taken from.
-        boxes: wanted form.
-        problems: to add to.
-        notes: to add to.
+    Args:
+        source: what messages call the split.
+        role: name of the split that it becomes.
+        rows: of the split.
+        wanted: format of the boxes.
+        progress: shows the images.
+
+    Returns:
+        The split, the format of its boxes, and its problems and notes.
     """
-
-    source: str
-    name: str
-    rows: Any
-    family: str
-    boxes: BoxForm
-    problems: list[Problem]
-    notes: list[str]
-
-    def scan(self, progress: Progress) -> tuple[HubPart, BoxForm]:
-        """Annotations, checked entry by entry as those of COCO files are, and pictures; and the form of boxes."""
-        datasets = import_datasets()
-        features = self.rows.features
-        column = next((name for name, kind in features.items() if isinstance(kind, datasets.Image)), None)
-        if column is None:
-            raise DataError(f"{self.source}: no column is declared to hold pictures ({', '.join(features)})")
-        rows = self.rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
-        objects = read_objects(self.rows, self.source)
-        files = look_at_images(rows, column, objects.sizes, self.source, self.problems, progress)
-        columns = read_columns(objects, files, self.source)
-        form = self._form(columns)
-        annotations = columns.converted(form)
-        dataset = build_dataset(self.name, self.source, None, columns.images, columns.categories, annotations)
-        self.problems.extend(annotations.records.problems)
-        self.notes.extend(notes_on(annotations, dataset))
-        category_ids = np.array(coco_category_ids(dataset.names), np.int64)
-        outside = np.array([file.outside for file in files.values()], bool)
-        pictures = HubPictures(rows, column, np.array(list(files), np.int64), outside, self.source)
-        return HubPart(replace(dataset, category_ids=category_ids), pictures), form
-
-    def _form(self, columns: HubColumns) -> BoxForm:
-        default: BoxForm = "xyxy" if _CORNERS_FAMILY in self.family else "xywh"
-        form = choose_form(columns.sample(_BOXES_LOOKED_AT), self.boxes, default, self.source)
-        if self.boxes == "auto":
-            self.notes.append(f"{self.source}: boxes are taken for {form} ({MEANINGS[form]}), which they fit")
-        return form
+    datasets = import_datasets()
+    column = next((name for name, kind in rows.features.items() if isinstance(kind, datasets.Image)), None)
+    if column is None:
+        raise DataError(f"{source}: no column is declared to hold pictures ({', '.join(rows.features)})")
+    images = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
+    objects, problems = read_objects(rows, source), list[Problem]()
+    files = look_at_images(images, column, objects.sizes, source, problems, progress)
+    columns = read_columns(objects, files, source)
+    default: BoxForm = "xyxy" if _CORNERS_FAMILY in source else "xywh"
+    form = choose_form(columns.sample(_BOXES_LOOKED_AT), wanted, default, source)
+    notes = (f"{source}: boxes are taken for {form} ({MEANINGS[form]}), which they fit",) * (wanted == "auto")
+    scan = scan_annotations(role, source, None, columns.images, columns.categories, columns.converted(form))
+    category_ids = np.array(coco_category_ids(scan.dataset.names), np.int64)
+    outside = np.array([file.outside for file in files.values()], bool)
+    pictures = HubPictures(images, column, np.array(list(files), np.int64), outside, source)
+    part = HubPart(replace(scan.dataset, category_ids=category_ids), pictures)
+    return part, form, replace(scan, problems=(*problems, *scan.problems), notes=notes + scan.notes)

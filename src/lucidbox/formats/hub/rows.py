@@ -12,7 +12,7 @@ from lucidbox.core.array_types import Float
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.annotations import Categories, Images
 from lucidbox.formats.coco.columns import CocoAnnotations
-from lucidbox.formats.coco.records import CocoRecords, FloatColumn
+from lucidbox.formats.coco.records import CocoRecords, Column
 from lucidbox.formats.hub.box_forms import BoxForm, BoxSample, to_xywh
 from lucidbox.formats.hub.images import ImageFile
 
@@ -63,7 +63,7 @@ class HubColumns:
     def sample(self, most: int) -> BoxSample:
         """The first boxes, to find out their format."""
         annotations, rows = self.annotations, np.flatnonzero(self.annotations.boxes.good)[:most]
-        stated = annotations.area_stated & annotations.areas.good
+        stated = annotations.has_area & annotations.areas.good
         areas = np.where(stated, annotations.areas.values, np.nan)
         return BoxSample(annotations.boxes.values[rows], self.sizes[rows], areas[rows])
 
@@ -71,7 +71,7 @@ class HubColumns:
         """The annotations with boxes in COCO's format, from this one."""
         boxes, good = self.annotations.boxes
         boxes = np.where(good[:, None], to_xywh(boxes, self.sizes, form), 0)
-        return replace(self.annotations, boxes=FloatColumn(boxes, good))
+        return replace(self.annotations, boxes=Column(boxes, good))
 
 
 def read_objects(rows: Any, source: str) -> HubObjects:
@@ -89,9 +89,9 @@ def read_objects(rows: Any, source: str) -> HubObjects:
     table = rows.select_columns([column, *others])[:]
     count = len(table[column])
     entries = [
-        (row, {ours: one.get(theirs) for ours, theirs in fields.items()})
+        (row, {ours: listed_object.get(theirs) for ours, theirs in fields.items()})
         for row, listed in enumerate(table[column])
-        for one in _one_by_one(listed)
+        for listed_object in _one_by_one(listed)
     ]
     names = _number_categories(entries, getattr(label, "names", None))
     ids = _unique([entry.get("id") for _, entry in entries])
@@ -153,7 +153,7 @@ def _one_by_one(listed: Any) -> Iterable[dict[str, Any]]:
     if isinstance(listed, Mapping):
         columns = [values or [] for values in listed.values()]
         return [dict(zip(listed, values, strict=True)) for values in zip_longest(*columns)]
-    return [one for one in listed or [] if one is not None]
+    return [entry for entry in listed or [] if entry is not None]
 
 
 def _number_categories(entries: list[tuple[int, dict[str, Any]]], names: Sequence[str] | None) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ def _number_categories(entries: list[tuple[int, dict[str, Any]]], names: Sequenc
 
 def _unique(ids: Sequence[Any]) -> list[int]:
     """The numbers, if they are whole and all different; else those from 1."""
-    if all(type(one) is int for one in ids) and len(set(ids)) == len(ids):
+    if all(type(number) is int for number in ids) and len(set(ids)) == len(ids):
         return list(ids)
     return list(range(1, len(ids) + 1))
 

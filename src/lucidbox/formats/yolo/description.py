@@ -12,12 +12,12 @@ from lucidbox.formats.problems import Problem, ProblemKind
 PARTS = ("train", "val", "test")
 _ROW_KEYS = ("kpt_shape", "flip_idx", "category_ids")
 NOT_PARTS = frozenset({"path", "names", "nc", "download", "roboflow", "channels", *_ROW_KEYS})
-"""Keys that mean something else, so that no part can be called so."""
+"""Keys with another meaning, which cannot be names of splits."""
 
 
 @dataclass(frozen=True)
 class YoloPart:
-    """One part: its name, and the folders of pictures and lists of pictures it consists of."""
+    """One split: its name, and the folders of images and lists of images it consists of."""
 
     name: str
     entries: tuple[Path, ...]
@@ -25,7 +25,7 @@ class YoloPart:
 
 @dataclass(frozen=True)
 class YoloDescription:
-    """What a ``data.yaml`` says.
+    """The content of a ``data.yaml``.
 
     Attributes:
         file: the YAML.
@@ -33,7 +33,7 @@ class YoloDescription:
         names: class names, by class id.
         category_ids: COCO's number of each class, where the file keeps them (ours does); else None.
         keypoints: numbers a row has after the box in a pose data set; 0 in others.
-        row_keys: the keys that say what rows mean, and their values, for whoever writes another file for them.
+        row_keys: the keys that define the rows of label files, and their values.
         problems: what is wrong with it.
     """
 
@@ -49,10 +49,10 @@ class YoloDescription:
 def read_description(file: Path) -> YoloDescription:
     """Read a ``data.yaml``: paths, class names, and what is wrong with them.
 
-    A relative ``path`` is relative to the file; parts are relative to ``path``.
+    A relative ``path`` is relative to the file; splits are relative to ``path``.
 
     Raises:
-        DataError: not YAML, or not a mapping, or no part or class is named at all.
+        DataError: not YAML, or not a mapping, or no split or class is named at all.
     """
     document = _parse(file)
     problems: list[Problem] = []
@@ -75,7 +75,7 @@ def read_description(file: Path) -> YoloDescription:
 
 
 def _whole(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(one) is int for one in value)
+    return isinstance(value, list) and bool(value) and all(type(number) is int for number in value)
 
 
 def _is_list_file(value: Any) -> bool:
@@ -86,7 +86,7 @@ def _parse(file: Path) -> dict[Any, Any]:
     import yaml
 
     class Strict(yaml.SafeLoader):  # type: ignore[misc]
-        """Plain values only; a key that stands twice, of which YAML readers keep the last, is an error."""
+        """Plain values only; a repeated key, of which YAML readers keep the last, is an error."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen: set[str] = set()
@@ -125,15 +125,15 @@ def _root(document: Mapping[Any, Any], file: Path, problems: list[Problem]) -> P
 
 
 def _entries(value: Any, root: Path, source: str, key: str, problems: list[Problem]) -> tuple[Path, ...]:
-    """The folders and lists of a part that exist."""
+    """The folders and lists of a split that exist."""
     found = []
-    for one in value if isinstance(value, list) else [value]:
-        if not isinstance(one, str) or not one:
-            message = f"must be a folder or a list of pictures, got {one!r}"
+    for entry in value if isinstance(value, list) else [value]:
+        if not isinstance(entry, str) or not entry:
+            message = f"must be a folder or a list of pictures, got {entry!r}"
             problems.append(Problem(ProblemKind.WRONG_TYPE, source, key, message))
             continue
         # One popular exporter writes ../train/images for what lies at train/images.
-        candidates = [root / one] + [root / one.removeprefix("../")] * one.startswith("../")
+        candidates = [root / entry] + [root / entry.removeprefix("../")] * entry.startswith("../")
         existing = [path for path in candidates if path.exists()]
         if existing:
             found.append(existing[0])

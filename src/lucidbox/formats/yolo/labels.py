@@ -1,4 +1,4 @@
-"""The text of one YOLO label file: ``class cx cy w h`` a line, as shares of the picture's sides."""
+"""The text of a YOLO label file: ``class cx cy w h`` a line, divided by the image's width and height."""
 
 import math
 from dataclasses import dataclass
@@ -7,22 +7,11 @@ import numpy as np
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.formats.coco.annotations import describe_outside
-from lucidbox.formats.problems import ProblemKind
+from lucidbox.formats.problems import Problem, ProblemKind
 
 _FIELDS = ("cx", "cy", "w", "h")
 _BOX_COLUMNS = 5
 _FEWEST_DECIMALS = 4
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a line; see :class:`~lucidbox.datasets.Problem`."""
-
-    line: int
-    kind: ProblemKind
-    field: str
-    message: str
-    left_out: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +20,14 @@ class LabelFile:
 
     Attributes:
         classes: class id of each object.
-        boxes: centre and size of each, as shares of the picture's width and height.
-        faults: what is wrong, line by line.
-        polygons: how many objects were given by an outline, and became the box around it.
+        boxes: centre and size of each, divided by the image's width and height.
+        problems: what is wrong, line by line.
+        polygons: how many objects were outlines, and became the boxes around them.
     """
 
     classes: Int[np.ndarray, " n"]
     boxes: Float[np.ndarray, "n 4"]
-    faults: tuple[Fault, ...]
+    problems: tuple[Problem, ...]
     polygons: int
 
 
@@ -54,83 +43,84 @@ class LabelReader:
     classes: int
     keypoints: int = 0
 
-    def read(self, text: str, width: int, height: int) -> LabelFile:
+    def read(self, text: str, width: int, height: int, file: str = "labels") -> LabelFile:
         """Objects of one file, and what is wrong with its lines.
 
         Args:
-            text: of the file. Blank lines mean nothing.
-            width: of the picture in pixels, to say how far a box stands out; likewise ``height``.
+            text: of the file. Blank lines are ignored.
+            width: of the image in pixels, for messages; likewise ``height``.
             height: see ``width``.
+            file: what messages call it.
         """
         found: dict[tuple[float, ...], int] = {}
-        faults: list[Fault] = []
+        problems: list[Problem] = []
         polygons = 0
         for line, row in enumerate(text.splitlines(), 1):
-            tokens = row.split()
+            tokens, place = row.split(), f"{file}:{line}"
             if not tokens:
                 continue
-            values = self._values(tokens, line, faults)
+            values = self._values(tokens, place, problems)
             if values is None:
                 continue
             polygons += len(values) > _BOX_COLUMNS and not self.keypoints
             entry = _box_of(values, self.keypoints)
-            if not _usable(entry, tokens, (width, height), line, faults):
+            if not _usable(entry, tokens, (width, height), place, problems):
                 continue
             first = found.setdefault(tuple(values), line)
             if first != line:
-                faults.append(Fault(line, ProblemKind.DUPLICATE_OBJECT, "", f"the same as line {first}"))
+                problems.append(Problem(ProblemKind.DUPLICATE_OBJECT, place, "", f"the same as line {first}"))
         rows = [_box_of(list(values), self.keypoints) for values in found]
         table = np.array(rows, np.float64).reshape(-1, _BOX_COLUMNS)
-        return LabelFile(table[:, 0].astype(np.int64), table[:, 1:], tuple(faults), polygons)
+        return LabelFile(table[:, 0].astype(np.int64), table[:, 1:], tuple(problems), polygons)
 
-    def _values(self, tokens: list[str], line: int, faults: list[Fault]) -> list[float] | None:
-        """The line's numbers if they are such, finite, and as many as they should be, of a known class."""
+    def _values(self, tokens: list[str], place: str, problems: list[Problem]) -> list[float] | None:
+        """The line's numbers, if they are finite, of the right count, and of a known class."""
         try:
             values = [float(token) for token in tokens]
         except ValueError:
-            faults.append(_not_numbers(tokens, line))
+            problems.append(_not_numbers(tokens, place))
             return None
-        fault = self._wrong_count(len(values), line) or _not_finite(values, tokens, line)
-        fault = fault or self._wrong_class(values[0], tokens[0], line)
-        if fault:
-            faults.append(fault)
+        problem = self._wrong_count(len(values), place) or _not_finite(values, tokens, place)
+        problem = problem or self._wrong_class(values[0], tokens[0], place)
+        if problem:
+            problems.append(problem)
             return None
         return values
 
-    def _wrong_count(self, count: int, line: int) -> Fault | None:
+    def _wrong_count(self, count: int, place: str) -> Problem | None:
         if self.keypoints:
             wanted = _BOX_COLUMNS + self.keypoints
             reason = f"{count} columns; with this kpt_shape there must be {wanted}"
-            return None if count == wanted else Fault(line, ProblemKind.COLUMNS, "", reason)
+            return None if count == wanted else Problem(ProblemKind.COLUMNS, place, "", reason)
         if count == _BOX_COLUMNS or (count > _BOX_COLUMNS + 1 and count % 2):
             return None
         reason = f"{count} columns; a box has 5 (class cx cy w h), an outline 7, 9, 11 …"
         if count == _BOX_COLUMNS + 1:
             reason += "; a sixth is usually the score of a prediction, not a label"
-        return Fault(line, ProblemKind.COLUMNS, "", reason)
+        return Problem(ProblemKind.COLUMNS, place, "", reason)
 
-    def _wrong_class(self, number: float, token: str, line: int) -> Fault | None:
+    def _wrong_class(self, number: float, token: str, place: str) -> Problem | None:
         if not number.is_integer():
-            return Fault(line, ProblemKind.WRONG_TYPE, "class", f"must be a whole number, got {token}")
+            return Problem(ProblemKind.WRONG_TYPE, place, "class", f"must be a whole number, got {token}")
         if not 0 <= number < self.classes:
-            return Fault(line, ProblemKind.CLASS_RANGE, "class", f"{token} is not in 0 to {self.classes - 1}")
+            return Problem(ProblemKind.CLASS_RANGE, place, "class", f"{token} is not in 0 to {self.classes - 1}")
         return None
 
 
-def _not_numbers(tokens: list[str], line: int) -> Fault:
+def _not_numbers(tokens: list[str], place: str) -> Problem:
     wrong = next(token for token in tokens if not _is_number(token))
     if any(mark in token for token in tokens for mark in ",;"):
-        return Fault(
-            line, ProblemKind.SEPARATOR, "", f"{_short(wrong)}: write blanks between numbers and points in them"
+        return Problem(
+            ProblemKind.SEPARATOR, place, "", f"{_short(wrong)}: write blanks between numbers and points in them"
         )
-    return Fault(line, ProblemKind.WRONG_TYPE, "", f"{_short(wrong)} is not a number")
+    return Problem(ProblemKind.WRONG_TYPE, place, "", f"{_short(wrong)} is not a number")
 
 
-def _not_finite(values: list[float], tokens: list[str], line: int) -> Fault | None:
+def _not_finite(values: list[float], tokens: list[str], place: str) -> Problem | None:
     for column, (value, token) in enumerate(zip(values, tokens, strict=True)):
         if not math.isfinite(value):
             field = _field(column, len(values))
-            return Fault(line, ProblemKind.NOT_FINITE, field, f"{token} is not a finite number")
+            return Problem(ProblemKind.NOT_FINITE, place, field, f"{token} is not a finite number")
     return None
 
 
@@ -161,30 +151,34 @@ def _box_of(values: list[float], keypoints: int) -> list[float]:
     return [values[0], (left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
 
 
-def _usable(entry: list[float], tokens: list[str], size: tuple[int, int], line: int, faults: list[Fault]) -> bool:
-    """Whether the box has an area and lies in the picture; a box partly outside is reported and kept."""
+def _usable(
+    entry: list[float], tokens: list[str], size: tuple[int, int], place: str, problems: list[Problem]
+) -> bool:
+    """Whether the box has an area and lies in the image; a box partly outside is reported and kept."""
     _, cx, cy, w, h = entry
     if w <= 0 or h <= 0:
         what = "a negative size" if min(w, h) < 0 else "no area"
-        faults.append(Fault(line, ProblemKind.EMPTY_BOX, "w" if w <= 0 else "h", f"has {what}: w {w:g}, h {h:g}"))
+        problems.append(
+            Problem(ProblemKind.EMPTY_BOX, place, "w" if w <= 0 else "h", f"has {what}: w {w:g}, h {h:g}")
+        )
         return False
     for field, value in zip(_FIELDS, entry[1:], strict=True):
         if not 0 <= value <= 1:
             hint = "; are these pixels? They must be divided by the picture's size" if value > 2 else ""
-            faults.append(Fault(line, ProblemKind.NOT_A_SHARE, field, f"{value:g} is not in 0..1{hint}"))
+            problems.append(Problem(ProblemKind.NOT_A_SHARE, place, field, f"{value:g} is not in 0..1{hint}"))
             return False
     beyond = np.array([w / 2 - cx, h / 2 - cy, cx + w / 2 - 1, cy + h / 2 - 1])
     if beyond.max() > 0 and beyond.max() > _rounding(tokens):
         width, height = size
         message = describe_outside(beyond * [width, height, width, height], False, width, height)
-        faults.append(Fault(line, ProblemKind.OUTSIDE, "", message, left_out=False))
+        problems.append(Problem(ProblemKind.OUTSIDE, place, "", message, left_out=False))
     return True
 
 
 def _rounding(tokens: list[str]) -> float:
-    """How far, as a share, a box at the picture's edge may stand out because its numbers were rounded."""
-    # Writers drop trailing zeros, so the longest number tells how many decimals they keep. None keeps fewer
-    # than four; shorter numbers are meant as they stand.
+    """How far a box may be beyond the image's edge because of rounding, relative to the image's size."""
+    # Writers drop trailing zeros, so the longest number shows how many decimals they keep. None keeps fewer than
+    # four; shorter numbers are exact.
     decimals = max(_FEWEST_DECIMALS, *(len(token.partition(".")[2]) for token in tokens[1:_BOX_COLUMNS]))
     # The centre is off by half a last digit, half the size by a quarter; doubles in between by next to nothing.
     return max(0.75 * 10.0**-decimals * (1 + 1e-6), 1e-9)

@@ -1,4 +1,4 @@
-"""Where a YOLO data set's pictures and label files are."""
+"""Where a YOLO data set's images and label files are."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -14,10 +14,10 @@ _NO_LABELS = frozenset({"classes.txt", "labels.txt", "train.txt", "val.txt", "te
 
 
 def label_path(picture: Path) -> Path:
-    """Where the labels of a picture are.
+    """Where the labels of an image are.
 
     The last folder called ``images`` becomes ``labels``, the suffix ``.txt``. Where no folder is called so, the
-    labels are beside the picture.
+    labels are beside the image.
     """
     parts = list(picture.parts)
     folders = [index for index, part in enumerate(parts[:-1]) if part == "images"]
@@ -27,7 +27,7 @@ def label_path(picture: Path) -> Path:
 
 
 def pictures_of(part: YoloPart, source: str, problems: list[Problem]) -> list[Path]:
-    """Absolute paths of a part's pictures, each once."""
+    """Absolute paths of a split's images, each once."""
     found: dict[Path, str] = {}
     for entry in part.entries:
         places = _in_folder(entry, problems) if entry.is_dir() else _in_list(entry, problems)
@@ -51,7 +51,7 @@ def _in_folder(folder: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
 
 
 def _in_list(file: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
-    """Pictures that a text file names, one a line, absolute or relative to the file."""
+    """Images that a text file names, one a line, absolute or relative to the file."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -68,12 +68,12 @@ def _in_list(file: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
 
 
 def _absolute(path: Path) -> Path:
-    # Not resolve(): where a picture is a link, its labels are beside the link.
+    # Not resolve(): where an image is a link, its labels are beside the link.
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def orphan_labels(part: YoloPart, pictures: Iterable[Path]) -> list[Problem]:
-    """Label files whose picture is not there, in the folders that belong to the part's pictures."""
+    """Label files without an image, in the folders that belong to the split's images."""
     folders = {_absolute(path.parent) for path in pictures}
     for entry in part.entries:
         if entry.is_dir():
@@ -91,7 +91,7 @@ def orphan_labels(part: YoloPart, pictures: Iterable[Path]) -> list[Problem]:
 
 
 def _labels_of(folder: Path) -> Path:
-    """The folder of the labels of a folder's pictures."""
+    """The folder of the labels of a folder's images."""
     return label_path(_absolute(folder) / "picture.jpg").parent
 
 

@@ -1,4 +1,4 @@
-"""Reading YOLO data sets: a ``data.yaml``, pictures, and a text file of labels for each picture."""
+"""Reading YOLO data sets: a ``data.yaml``, images, and a text file of labels for each image."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.core.array_types import Int
+from lucidbox.core.boxes import cxcywh_to_xywh
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
@@ -20,7 +21,7 @@ from lucidbox.images.headers import Header, read_headers
 
 @dataclass(frozen=True, eq=False)
 class _Labelled:
-    """A readable picture and its labels; None where it has no label file."""
+    """A readable image and its labels; None where it has no label file."""
 
     path: Path
     header: Header
@@ -28,15 +29,15 @@ class _Labelled:
 
 
 def scan_yolo(description: YoloDescription, part: YoloPart, progress: Progress = no_progress) -> Scan:
-    """Read one part to its end, whatever is wrong with it.
+    """Read one split to its end, whatever is wrong with it.
 
-    LabelFile are shares of a picture's sides, so the first bytes of every picture are read for its size. Boxes
-    become pixels of the picture as a viewer shows it. Pictures without a label file have no objects.
+    Labels are relative to the image's size, which is read from its first bytes. Boxes become pixels of the image
+    as a viewer shows it. Images without a label file have no objects.
 
     Args:
         description: the data set's ``data.yaml``.
-        part: one of its parts.
-        progress: sees the pictures pass.
+        part: one of its splits.
+        progress: shows the images.
     """
     problems: list[Problem] = []
     pictures = pictures_of(part, str(description.file), problems)
@@ -60,11 +61,8 @@ def _read_labels(picture: Path, header: Header, reader: LabelReader, problems: l
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem(ProblemKind.UNREADABLE_LABELS, str(file), "", f"cannot be read as text: {error}"))
         text = ""
-    labels = reader.read(text, header.width, header.height)
-    problems += [
-        Problem(fault.kind, f"{file}:{fault.line}", fault.field, fault.message, fault.left_out)
-        for fault in labels.faults
-    ]
+    labels = reader.read(text, header.width, header.height, str(file))
+    problems += labels.problems
     return labels
 
 
@@ -72,27 +70,26 @@ def _dataset(description: YoloDescription, part: YoloPart, labelled: Sequence[_L
     source, names = str(description.file), description.names
     if not labelled:
         return empty_dataset(part.name, source, description.file.parent, names)
-    root = Path(os.path.commonpath([one.path.parent for one in labelled]))
-    sizes = np.array([(one.header.width, one.header.height) for one in labelled], np.int64)
-    counts = [0 if one.labels is None else len(one.labels.classes) for one in labelled]
-    found = [one.labels for one in labelled if one.labels is not None]
+    root = Path(os.path.commonpath([image.path.parent for image in labelled]))
+    sizes = np.array([(image.header.width, image.header.height) for image in labelled], np.int64)
+    counts = [0 if image.labels is None else len(image.labels.classes) for image in labelled]
+    found = [image.labels for image in labelled if image.labels is not None]
     pictures = np.repeat(np.arange(len(labelled)), counts)
     classes = np.concatenate([np.zeros(0, np.int64), *(labels.classes for labels in found)])
     shares = np.concatenate([np.zeros((0, 4)), *(labels.boxes for labels in found)])
-    corners = shares[:, :2] - shares[:, 2:] / 2
-    boxes = np.concatenate([corners, shares[:, 2:]], axis=1) * np.tile(sizes[pictures], 2)
+    boxes = cxcywh_to_xywh(shares) * np.tile(sizes[pictures], 2)
     return DataSet(
         part.name, source, root, names,
         np.array(description.category_ids or coco_category_ids(names), np.int64),
-        picture_numbers([one.path for one in labelled]),
-        tuple(one.path.relative_to(root).as_posix() for one in labelled),
+        picture_numbers([image.path for image in labelled]),
+        tuple(image.path.relative_to(root).as_posix() for image in labelled),
         sizes, pictures, classes, boxes, boxes[:, 2] * boxes[:, 3],
         np.zeros(len(classes), bool), np.arange(1, len(classes) + 1),
     )  # fmt: skip
 
 
 def picture_numbers(paths: Iterable[Path]) -> Int[np.ndarray, " i"]:
-    """A number for each picture: the one it is named by, as COCO's are, if all are; else 1, 2, 3 and so on."""
+    """A number for each image: the number in its name, as in COCO, if all have one; else 1, 2, 3 and so on."""
     stems = [path.stem for path in paths]
     numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal() and len(stem) < 19]
     if len(set(numbers)) == len(stems):
@@ -102,8 +99,8 @@ def picture_numbers(paths: Iterable[Path]) -> Int[np.ndarray, " i"]:
 
 def _notes(description: YoloDescription, part: YoloPart, labelled: Sequence[_Labelled]) -> tuple[str, ...]:
     where = f"{description.file}: {part.name}"
-    without = sum(one.labels is None for one in labelled)
-    outlines = sum(one.labels.polygons for one in labelled if one.labels is not None)
+    without = sum(image.labels is None for image in labelled)
+    outlines = sum(image.labels.polygons for image in labelled if image.labels is not None)
     notes = []
     if without:
         notes.append(f"{where}: {without} of {len(labelled)} pictures have no label file; they have no objects")
