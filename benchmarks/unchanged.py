@@ -722,6 +722,7 @@ PARTS = {
     "data": record_data,
     "weights": record_weights,
 }
+WITHOUT_MODEL = {"help", "errors", "data", "weights"}
 
 
 def record(out, shared, chosen):
@@ -743,6 +744,8 @@ def record(out, shared, chosen):
         shutil.rmtree(part.work, ignore_errors=True)
         part.work.mkdir()
         (out / name).mkdir()
+        if name not in WITHOUT_MODEL:  # converted now, so that no part says so, whichever is first
+            part.run("predict", part.examples / "street.jpg", "--weights", part.weights, "--no-draw")
         PARTS[name](part)
         count = sum(len(dict(values_of(path))) for path in (out / name).iterdir())
         took, busy = time.perf_counter() - began, processor_seconds() - busy
