@@ -17,5 +17,6 @@ from lucidbox.explain.targets import SIDES
 
 __all__ = [
     "DEFAULT_METHOD", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES", "class_gradcam",
-    "explain", "explain_each", "near_anchors", "drawing", "drise", "explanation", "measuring", "methods", "targets",
+    "explain", "explain_each", "near_anchors", "drawing", "drise", "explanation",
+    "measuring", "methods", "targets",
 ]  # fmt: skip

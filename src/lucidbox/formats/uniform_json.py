@@ -32,7 +32,7 @@ _FIRST_BYTE, _BYTE_BITS = np.uint64(0xFF), np.uint64(8)
 _POWERS_OF_TEN = 10.0 ** np.arange(_WORD)
 _BRACE = ord("{")
 
-Column = Int[np.ndarray, " n"] | Float[np.ndarray, " n"]
+NumberColumn = Int[np.ndarray, " n"] | Float[np.ndarray, " n"]
 
 
 class NotUniformError(ValueError):
@@ -75,7 +75,7 @@ class EntryTemplate:
         numbered = b"".join(b"%s%d" % (literal, next(indices)) for literal in literals[:-1]) + literals[-1]
         return cls(literals, text[end:next_entry], json.loads(numbered))
 
-    def read(self, text: UInt8[np.ndarray, " bytes"]) -> list[Column]:
+    def read(self, text: UInt8[np.ndarray, " bytes"]) -> list[NumberColumn]:
         """The numbers of all entries, a column for each of the entry's numbers.
 
         A column is of whole numbers, or of doubles where any of its numbers has a decimal point.
@@ -146,7 +146,7 @@ class _Cursors:
         words: UInt64[np.ndarray, "count n"] = windows[self.positions].view("<u8").reshape(-1, count).T
         return words
 
-    def read_numbers(self, words: UInt64[np.ndarray, " n"], end: int) -> Column:
+    def read_numbers(self, words: UInt64[np.ndarray, " n"], end: int) -> NumberColumn:
         """Pass a number in every entry.
 
         Args:
@@ -172,7 +172,7 @@ class _Cursors:
 
 def _parse_tokens(
     words: UInt64[np.ndarray, " n"], token: UInt64[np.ndarray, " n"]
-) -> tuple[Column, Bool[np.ndarray, " n"]]:
+) -> tuple[NumberColumn, Bool[np.ndarray, " n"]]:
     """Numbers without signs, and which of them have a decimal point.
 
     Args:

@@ -18,6 +18,6 @@ from lucidbox.weights.reading import read
 from lucidbox.weights.store import write
 
 __all__ = [
-    "NOT_STATED", "Description", "Weights", "describe", "from_network", "halved", "keys", "licence_text",
-    "network", "onnx_file", "read", "read_names", "renamed", "to_metadata", "write",
+    "Description", "NOT_STATED", "Weights", "describe", "from_network", "halved", "keys", "licence_text",
+    "network", "onnx_file", "read", "read_names", "renamed", "to_metadata", "write", "contents",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
-from lucidbox.formats.coco.records import CocoRecords, Column
+from lucidbox.formats.coco.records import CocoRecords, CheckedColumn
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 
@@ -147,8 +147,8 @@ def _usable_images(records: CocoRecords) -> Images:
 
 
 def _references(
-    records: CocoRecords, field: str, column: Column, known: Int[np.ndarray, " k"], noun: str, listed: bool
-) -> Column:
+    records: CocoRecords, field: str, column: CheckedColumn, known: Int[np.ndarray, " k"], noun: str, listed: bool
+) -> CheckedColumn:
     """Index in ``known`` of each row's id, and which rows have one; 0 elsewhere.
 
     Args:
@@ -165,7 +165,7 @@ def _references(
         message = f"{{}} is no usable {noun} of this file"
         records.report_all(column.good & (places < 0), ProblemKind.UNKNOWN_ID, field, message, column.values)
     indices = order[np.maximum(places, 0)] if len(known) else np.zeros(len(places), np.int64)
-    return Column(indices, column.good & (places >= 0))
+    return CheckedColumn(indices, column.good & (places >= 0))
 
 
 def _report_sizes(

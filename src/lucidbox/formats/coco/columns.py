@@ -8,7 +8,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool
 from lucidbox.core.errors import DataError
-from lucidbox.formats.coco.records import CocoRecords, Column
+from lucidbox.formats.coco.records import CocoRecords, CheckedColumn
 from lucidbox.formats.json_text import collector_off, describe_value, parse_json, read_bytes
 
 
@@ -34,12 +34,12 @@ class CocoAnnotations:
     """
 
     records: CocoRecords
-    ids: Column
-    image_ids: Column
-    category_ids: Column
-    boxes: Column
-    areas: Column
-    crowds: Column
+    ids: CheckedColumn
+    image_ids: CheckedColumn
+    category_ids: CheckedColumn
+    boxes: CheckedColumn
+    areas: CheckedColumn
+    crowds: CheckedColumn
     has_area: Bool[np.ndarray, " n"]
     has_crowd: Bool[np.ndarray, " n"]
 

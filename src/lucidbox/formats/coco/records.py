@@ -22,7 +22,7 @@ _WHOLE, _NUMBER, _FLAG = frozenset({int}), frozenset({int, float}), frozenset({i
 _FOUR_NUMBERS = "must be four numbers (left, top, width, height)"
 
 
-class Column(NamedTuple):
+class CheckedColumn(NamedTuple):
     """A field of every entry, and which rows have it as it should be; the others have a filler."""
 
     values: Shaped[np.ndarray, "n ..."]
@@ -126,18 +126,18 @@ class CocoRecords:
             shown = describe_value(values[row].tolist())
             self.report(row, kind, field, message.replace("{}", shown), left_out=left_out)
 
-    def whole_numbers(self, field: str, *, left_out: bool = True) -> Column:
+    def whole_numbers(self, field: str, *, left_out: bool = True) -> CheckedColumn:
         """A field of 64-bit whole numbers."""
         values, good = self._typed(field, _WHOLE, "a whole number", 0, left_out=left_out)
         try:
-            return Column(np.frombuffer(array("q", values), np.int64), good)
+            return CheckedColumn(np.frombuffer(array("q", values), np.int64), good)
         except OverflowError:
             for row, value in enumerate(values):
                 if not -(1 << 63) <= value < 1 << 63:
                     good[row], values[row] = False, 0
                     message = f"{describe_value(value)} exceeds 64 bits"
                     self.report(row, ProblemKind.WRONG_TYPE, field, message, left_out=left_out)
-        return Column(np.array(values, np.int64), good)
+        return CheckedColumn(np.array(values, np.int64), good)
 
     def texts(self, field: str) -> tuple[list[str], Bool[np.ndarray, " n"]]:
         """A field of non-empty text, and which rows have one; "" elsewhere."""
@@ -147,21 +147,21 @@ class CocoRecords:
             self.report(row, ProblemKind.MISSING_FIELD, field, "is empty")
         return values, good
 
-    def numbers(self, field: str, default: float | None = None) -> Column:
+    def numbers(self, field: str, default: float | None = None) -> CheckedColumn:
         """A field of finite numbers; with a ``default``, it may be absent, and wrong numbers do no harm."""
         optional, filler = default is not None, default or 0.0
         values, good = self._typed(field, _NUMBER, "a number", filler, optional=optional, left_out=not optional)
         return self._finite(_doubles(values), good, filler, field, "a finite number", left_out=not optional)
 
-    def flags(self, field: str) -> Column:
+    def flags(self, field: str) -> CheckedColumn:
         """A field that is 0 or 1, or absent, which means 0."""
         values, good = self._typed(field, _FLAG, "0 or 1", 0, optional=True)
         for row in [row for row, value in enumerate(values) if value not in (0, 1)]:
             good[row] = False
             self.report(row, ProblemKind.CROWD, field, f"must be 0 or 1, got {describe_value(values[row])}")
-        return Column(np.array([value == 1 for value in values], bool), good)
+        return CheckedColumn(np.array([value == 1 for value in values], bool), good)
 
-    def boxes(self, field: str) -> Column:
+    def boxes(self, field: str) -> CheckedColumn:
         """A field of four finite numbers."""
         values, good = self._typed(field, frozenset({list}), _FOUR_NUMBERS.removeprefix("must be "), [0, 0, 0, 0])
         if not (set(map(len, values)) <= {4} and set(map(type, chain.from_iterable(values))) <= _NUMBER):
@@ -248,7 +248,7 @@ class CocoRecords:
         wanted: str,
         *,
         left_out: bool,
-    ) -> Column:
+    ) -> CheckedColumn:
         """The column with the filler where a number is not finite, which is noted."""
         finite = np.isfinite(values)
         finite = finite.all(axis=1) if finite.ndim == 2 else finite
@@ -256,7 +256,7 @@ class CocoRecords:
             message = f"{{}} is not {wanted}"
             self.report_all(~finite, ProblemKind.NOT_FINITE, field, message, values, left_out=left_out)
             values[~finite] = filler
-        return Column(values, good & finite)
+        return CheckedColumn(values, good & finite)
 
 
 def _doubles(values: Sequence[float]) -> Float[np.ndarray, " n"]:

@@ -12,7 +12,7 @@ from lucidbox.core.array_types import Float
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.annotations import Categories, Images
 from lucidbox.formats.coco.columns import CocoAnnotations
-from lucidbox.formats.coco.records import CocoRecords, Column
+from lucidbox.formats.coco.records import CocoRecords, CheckedColumn
 from lucidbox.formats.hub.box_forms import BoxForm, BoxSample, to_xywh
 from lucidbox.formats.hub.images import ImageFile
 
@@ -71,7 +71,7 @@ class HubColumns:
         """The annotations with boxes in COCO's format, from this one."""
         boxes, good = self.annotations.boxes
         boxes = np.where(good[:, None], to_xywh(boxes, self.sizes, form), 0)
-        return replace(self.annotations, boxes=Column(boxes, good))
+        return replace(self.annotations, boxes=CheckedColumn(boxes, good))
 
 
 def read_objects(rows: Any, source: str) -> HubObjects:
