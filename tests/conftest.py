@@ -7,9 +7,6 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-# No test fails because the machine is busy.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
 # Threads of two test processes on two cores only fight; set before any engine is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 # FFmpeg reads its level once a process, at its first use, which may be a test's own.
@@ -18,6 +15,9 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 from jaxtyping import install_import_hook
 
 install_import_hook("lucidbox", "shape_checking.checked")
+# No test fails because the machine is busy.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 TESTS = Path(__file__).resolve().parent
 GOLDEN, EXAMPLES, SHARED = TESTS / "golden", TESTS.parent / "examples", TESTS.parents[1] / "shared"

@@ -184,7 +184,8 @@ def _answer(detecting: Detecting, pixels: UInt8[np.ndarray, "b h w 3"], dtype: t
 def _check(network: Network, path: Path) -> None:
     """Compare the file with the unfused network on noise, at a shape it was not traced with.
 
-    A network trained on few images can answer noise so steeply that fp32 itself rounds by more than the tolerances.
+    A network trained on few images can answer noise so steeply that fp32 itself rounds by more than
+    the tolerances.
     Then the file may be a few times as far from the answer in fp64 as the network in fp32 is.
 
     Raises:

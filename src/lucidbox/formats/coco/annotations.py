@@ -9,7 +9,7 @@ from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
-from lucidbox.formats.coco.records import CocoRecords, CheckedColumn
+from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 

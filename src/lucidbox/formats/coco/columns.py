@@ -8,7 +8,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool
 from lucidbox.core.errors import DataError
-from lucidbox.formats.coco.records import CocoRecords, CheckedColumn
+from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
 from lucidbox.formats.json_text import collector_off, describe_value, parse_json, read_bytes
 
 

@@ -12,7 +12,7 @@ from lucidbox.core.array_types import Float
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.annotations import Categories, Images
 from lucidbox.formats.coco.columns import CocoAnnotations
-from lucidbox.formats.coco.records import CocoRecords, CheckedColumn
+from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
 from lucidbox.formats.hub.box_forms import BoxForm, BoxSample, to_xywh
 from lucidbox.formats.hub.images import ImageFile
 
