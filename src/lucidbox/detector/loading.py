@@ -1,6 +1,7 @@
 """From a weights file to what a detector is made of: an engine, what the model states, the size it takes."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,14 +69,16 @@ def graph_of(file: ModelFile, say: Callable[[str], None] = lambda message: None)
         WeightsError: the file is refused, or must be converted where torch is not installed.
         OutputError: the cache folder cannot be written.
     """
-    return cache.cached_graph(file, _convert, say)
+    return cache.cached_graph(file, partial(_convert, say))
 
 
-def _convert(path: Path, target: Path) -> None:
+def _convert(say: Callable[[str], None], path: Path, target: Path) -> None:
     try:
         from lucidbox import export, weights
 
-        export.export_onnx(weights.read(path), target)
+        read = weights.read(path)
+        say(cache.notice(path, target))
+        export.export_onnx(read, target)
     except ImportError as error:
         raise WeightsError(
             f"{path}: converting it once needs {error.name}; pip install 'lucidbox[train]', or convert it where"

@@ -147,7 +147,12 @@ def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None
         path = folder / "traced.onnx"
         export_onnx(read, path)
         return path
-    return cache.cached_graph(file, lambda _, target: export_onnx(read, target), say).path
+
+    def convert(path: Path, target: Path) -> None:
+        say(cache.notice(path, target))
+        export_onnx(read, target)
+
+    return cache.cached_graph(file, convert).path
 
 
 def _some(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[UInt8[np.ndarray, "_ _ 3"]]:

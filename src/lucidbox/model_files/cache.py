@@ -19,13 +19,12 @@ def path_for(weights: Path) -> Path:
     return cache_folder() / "models" / f"{sha256_of(weights)[:16]}-v{GRAPH_VERSION}.onnx"
 
 
-def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None], say: Callable[[str], None]) -> ModelFile:
+def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None]) -> ModelFile:
     """The graph that engines run: the file itself, or the ONNX made from it now or earlier.
 
     Args:
         file: a graph, or weights.
         convert: writes the ONNX of a weights file (first argument) to a path (second argument).
-        say: called with a short message before a conversion, which takes seconds.
 
     Raises:
         OutputError: the cache folder cannot be read or written.
@@ -38,6 +37,10 @@ def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None], say: Ca
     except OSError as error:
         raise output_error(cached, error) from error
     if not exists:
-        say(f"converting {file.path.name} to ONNX, once; later runs find it in {cached.parent}")
         convert(file.path, cached)
     return look_at(cached)
+
+
+def notice(weights: Path, cached: Path) -> str:
+    """What to say before a conversion, which takes seconds."""
+    return f"converting {weights.name} to ONNX, once; later runs find it in {cached.parent}"
