@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lucidbox.draw import fonts
+from lucidbox.draw import font_files, fonts
 from lucidbox.draw.fonts import baseline, missing_letters, text_mask
 
 
@@ -118,10 +118,10 @@ def test_unusable_installed_font_is_passed_over(monkeypatch, tmp_path, dejavu):
 
 def test_fonts_are_found_by_the_name_of_their_script(monkeypatch):
     files = ["NotoSerifThai-Bold.ttf", "DejaVuSans.ttf", "NotoSansThai-Regular.ttf", "NotoSansLao-Regular.ttf"]
-    monkeypatch.setattr(fonts, "_font_files", lambda: [Path("/fonts", name) for name in files])
-    fonts._installed_fonts.cache_clear()
-    found = fonts._installed_fonts(frozenset({"thai"}))
-    fonts._installed_fonts.cache_clear()
+    monkeypatch.setattr(font_files, "_font_files", lambda: [Path("/fonts", name) for name in files])
+    font_files.installed_fonts.cache_clear()
+    found = font_files.installed_fonts(frozenset({"thai"}))
+    font_files.installed_fonts.cache_clear()
     assert [path.name for path in found] == [files[2], files[0], files[1]]
     assert unicodedata.name("ก").split(" ")[0].lower() == "thai"
 

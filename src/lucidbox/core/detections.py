@@ -9,7 +9,6 @@ import numpy as np
 
 from lucidbox.core.array_types import Float32, Int, Shaped
 from lucidbox.core.boxes import xyxy_to_xywh
-from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.errors import OptionError
 
 
@@ -99,6 +98,8 @@ class Detections:
         Raises:
             OptionError: ``category_ids`` has not one entry for each class.
         """
+        from lucidbox.core.class_names import coco_category_ids
+
         ids = list(category_ids) if category_ids is not None else coco_category_ids(self.names)
         if len(ids) != len(self.names):
             raise OptionError(f"{len(ids)} category ids given for {len(self.names)} classes; give one for each")

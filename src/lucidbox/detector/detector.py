@@ -10,7 +10,6 @@ import numpy as np
 
 from lucidbox import bundled
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.class_names import class_ids
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.core.parallel import cores
@@ -250,6 +249,8 @@ def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, cha
     """Limits with some changed, if the model can give what they ask for; classes may be names."""
     wanted = changes.get("classes")
     if wanted is not None:
+        from lucidbox.core.class_names import class_ids
+
         several = [wanted] if isinstance(wanted, (str, int, np.integer)) else wanted
         changes = changes | {"classes": tuple(class_ids([str(name) for name in several], names))}
     limits = _changed(limits, changes)

@@ -10,8 +10,7 @@ from lucidbox.core.errors import EngineError, OptionError, WeightsError
 from lucidbox.detect.letterbox import Size, parse_size
 from lucidbox.detect.nms import Limits
 from lucidbox.engines import Engine
-from lucidbox.engines.static_shape import adapted
-from lucidbox.model_files import ModelFile, cache
+from lucidbox.model_files import ModelFile
 from lucidbox.model_files.metadata import ModelInfo, Suppression
 
 
@@ -58,7 +57,11 @@ def load(
         info = graph.graph_info
     fixed = _fixed_size(info, size, batch)
     if not network_itself:
-        runner = adapted(engines.load_graph(choice.name, graph, precision=precision, threads=threads), info)
+        runner = engines.load_graph(choice.name, graph, precision=precision, threads=threads)
+    if info.shape or info.suppression:
+        from lucidbox.engines.static_shape import adapted
+
+        runner = adapted(runner, info)
     return Loaded(runner, info, fixed or parse_size(info.size if size is None else size), fixed is not None)
 
 
@@ -69,12 +72,17 @@ def graph_of(file: ModelFile, say: Callable[[str], None] = lambda message: None)
         WeightsError: the file is refused, or must be converted where torch is not installed.
         OutputError: the cache folder cannot be written.
     """
-    return cache.cached_graph(file, partial(_convert, say))
+    if file.is_graph:
+        return file
+    from lucidbox.model_files.cache import cached_graph
+
+    return cached_graph(file, partial(_convert, say))
 
 
 def _convert(say: Callable[[str], None], path: Path, target: Path) -> None:
     try:
         from lucidbox import export, weights
+        from lucidbox.model_files import cache
 
         read = weights.read(path)
         say(cache.notice(path, target))

@@ -2,16 +2,13 @@
 
 The built-in font has Latin, Cyrillic, Greek, Vietnamese, Chinese, Japanese, Korean, Hebrew and Arabic
 (without Arabic's joined forms). Thai, the scripts of India, emoji and the rest need a font file: the one that
-the environment variable ``LUCIDBOX_FONT`` names, or an installed one.
-OpenCV crashes on a broken font file, so files are only opened with Pillow.
+the environment variable ``LUCIDBOX_FONT`` names, or an installed one (:mod:`lucidbox.draw.font_files`).
 """
 
 import os
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from pathlib import Path
 from threading import Lock
 
 import cv2
@@ -19,7 +16,7 @@ import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import OptionError
-from lucidbox.core.text import is_right_to_left, joined, printable, visual_order
+from lucidbox.core.text import printable
 
 Typesetter = Callable[[str, int], UInt8[np.ndarray, "h w"]]
 """Draws text at a size in pixels; the mask's height and baseline depend on the size only."""
@@ -29,12 +26,6 @@ _ABOVE, _BELOW = 1.4, 0.7
 _WEIGHT = 550  # between regular and bold: thin strokes vanish at ten pixels
 _PROBE = 24  # size at which a letter is drawn to find out whether a font has it
 _JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
-# Installed fonts with many scripts, by lower-case stem; others are found by their script's name.
-_BROAD_FONTS = (
-    *("dejavusans-bold", "dejavusans", "arial unicode", "arialunicode", "notosans-bold", "notosans-regular"),
-    *("segoeui", "nirmala", "leelawui", "mmrtext", "ebrima", "gadugi", "himalaya", "seguisym", "seguiemj"),
-    *("notoemoji-regular", "symbola", "freesans", "unifont"),
-)
 _opencv_text = Lock()  # OpenCV does not document its glyph cache as thread-safe
 
 
@@ -88,8 +79,11 @@ def _choose(text: str) -> tuple[Typesetter, str, str]:
     single letters, which can be read, too.
     """
     forms = [text]
-    if is_right_to_left(text):
-        forms = [visual_order(letters).translate(_JOINERS) for letters in (joined(text), text)]
+    if not text.isascii():
+        from lucidbox.draw.text_order import is_right_to_left, joined, visual_order
+
+        if is_right_to_left(text):
+            forms = [visual_order(letters).translate(_JOINERS) for letters in (joined(text), text)]
     best: tuple[Typesetter, str, str] | None = None
     for letters in forms:
         for typeset in _typesetters(letters):
@@ -120,13 +114,15 @@ def _typesetters(text: str) -> Iterator[Typesetter]:
     """Fonts to try for a text, best first; a generator, so that installed fonts are searched only if needed."""
     wanted_font = os.environ.get("LUCIDBOX_FONT")
     if wanted_font:
-        yield _file_typesetter(_readable_font(wanted_font))
+        yield _file_typesetter(wanted_font)
     yield _set_builtin
     unsolved = [letter for letter in text if not _has(_set_builtin, letter)]
     words = {unicodedata.name(letter, "").split(" ")[0].lower() for letter in unsolved}
-    for path in _installed_fonts(frozenset(words - {""})):
+    from lucidbox.draw.font_files import installed_fonts
+
+    for path in installed_fonts(frozenset(words - {""})):
         try:
-            yield _file_typesetter(_readable_font(str(path)))
+            yield _file_typesetter(str(path))
         except OptionError:  # an installed font that Pillow cannot open
             continue
 
@@ -153,63 +149,13 @@ def _blank(width: int, size: int) -> UInt8[np.ndarray, "h w"]:
 
 
 @lru_cache(maxsize=64)
-def _readable_font(path: str) -> str:
-    """The path, if Pillow can use its font.
+def _file_typesetter(path: str) -> Typesetter:
+    """The typesetter of a font file; cached, because the caches of its letters compare by identity.
 
     Raises:
         OptionError: the file is missing or no scalable font.
     """
-    from PIL import ImageFont  # 40 ms, and most names never need it
+    from lucidbox.draw.font_files import check_font, set_from_file
 
-    try:
-        ImageFont.truetype(path, _PROBE).getlength("a")
-    except (OSError, ValueError) as error:
-        raise OptionError(f"LUCIDBOX_FONT={path}: not a readable font; name a .ttf or .otf file") from error
-    return path
-
-
-@lru_cache(maxsize=64)
-def _file_typesetter(path: str) -> Typesetter:
-    """The typesetter of a font file; cached, because the caches of its letters compare by identity."""
-    return partial(_set_from_file, path)
-
-
-def _set_from_file(path: str, text: str, size: int) -> UInt8[np.ndarray, "h w"]:
-    """Draw text with a font file; Thai and Indic scripts are shaped if Pillow has the raqm library."""
-    from PIL import Image, ImageDraw, ImageFont, features
-
-    # Right-to-left text is in visual order already, which raqm would reverse again. And raqm puts a single mark on
-    # a dotted circle, which would hide that a font lacks the mark.
-    shaping = len(text) > 1 and not is_right_to_left(text) and features.check_feature("raqm")
-    layout = ImageFont.Layout.RAQM if shaping else ImageFont.Layout.BASIC
-    font = ImageFont.truetype(path, size, layout_engine=layout)
-    canvas = Image.fromarray(_blank(round(font.getlength(text)), size))
-    ImageDraw.Draw(canvas).text((size, baseline(size)), text, fill=255, font=font, anchor="ls")
-    return np.array(canvas)
-
-
-@lru_cache(maxsize=64)
-def _installed_fonts(words: frozenset[str]) -> list[Path]:
-    """Installed font files whose names have these scripts, such as NotoSansThai, then fonts of many scripts."""
-    stems = {path: path.stem.lower() for path in _font_files()} if words else {}
-    named = [path for path, stem in stems.items() if any(word in stem for word in words)]
-    broad = [path for name in _BROAD_FONTS for path, stem in stems.items() if stem == name]
-    return [*sorted(named, key=lambda path: ("sans" not in stems[path], stems[path])), *broad]
-
-
-@lru_cache(maxsize=1)
-def _font_files() -> list[Path]:
-    """Every font file in this system's font folders."""
-    home = Path.home()
-    if sys.platform == "win32":
-        folders = [
-            Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts",
-            Path(os.environ.get("LOCALAPPDATA", home)) / "Microsoft" / "Windows" / "Fonts",
-        ]
-    elif sys.platform == "darwin":
-        folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library" / "Fonts"]
-    else:
-        shared = [Path("/usr/share/fonts"), Path("/usr/local/share/fonts")]
-        folders = [*shared, home / ".local" / "share" / "fonts", home / ".fonts"]
-    suffixes = {".ttf", ".otf", ".ttc"}
-    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+    check_font(path, _PROBE)
+    return partial(set_from_file, path, _blank, baseline)

@@ -147,6 +147,8 @@ def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None
         path = folder / "traced.onnx"
         export_onnx(read, path)
         return path
+    if file.is_graph:
+        return source
 
     def convert(path: Path, target: Path) -> None:
         say(cache.notice(path, target))

@@ -20,17 +20,15 @@ def path_for(weights: Path) -> Path:
 
 
 def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None]) -> ModelFile:
-    """The graph that engines run: the file itself, or the ONNX made from it now or earlier.
+    """The ONNX of a weights file, made now or earlier.
 
     Args:
-        file: a graph, or weights.
+        file: weights, not a graph.
         convert: writes the ONNX of a weights file (first argument) to a path (second argument).
 
     Raises:
         OutputError: the cache folder cannot be read or written.
     """
-    if file.is_graph:
-        return file
     cached = path_for(file.path)
     try:
         exists = cached.exists()

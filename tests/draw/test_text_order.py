@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucidbox.core.text import is_right_to_left, joined, printable, visual_order
+from lucidbox.core.text import printable
+from lucidbox.draw.text_order import is_right_to_left, joined, visual_order
 
 HEBREW = "שלום"
 DEREH = HEBREW[::-1]
