@@ -72,7 +72,7 @@ def test_what_could_crash_a_renderer_does_not(text):
 
 
 def test_letters_that_no_font_has_are_named_and_signs_are_not(monkeypatch):
-    monkeypatch.setattr(fonts, "_installed_fonts", lambda words: [])
+    monkeypatch.setattr(font_files, "installed_fonts", lambda words: [])
     thai, emoji = "คนเดิน", "🦑"
     assert missing_letters(f"{thai} {emoji} walks") == "คนเดิ"  # the last น is one already named
     assert text_mask(f"{emoji} walks", 20).tobytes() == text_mask("walks", 20).tobytes()
@@ -92,27 +92,27 @@ def test_installed_font_is_used_for_what_the_built_in_one_lacks(monkeypatch, dej
         sought.append(words)
         return [dejavu]
 
-    monkeypatch.setattr(fonts, "_installed_fonts", installed)
+    monkeypatch.setattr(font_files, "installed_fonts", installed)
     assert missing_letters("Ավտոբուս") == ""
     assert sought == [frozenset({"armenian"})]
     assert text_mask("Ավտոբուս", 40).shape[1] > 100
 
 
 def test_arabic_is_joined_where_a_font_has_the_forms(monkeypatch, dejavu):
-    monkeypatch.setattr(fonts, "_installed_fonts", lambda words: [dejavu])
+    monkeypatch.setattr(font_files, "installed_fonts", lambda words: [dejavu])
     columns = text_mask("ممممم", 60).max(axis=0)
     assert columns.min() > 0  # one unbroken line from end to end
 
 
 def test_arabic_is_legible_without_such_a_font(monkeypatch):
-    monkeypatch.setattr(fonts, "_installed_fonts", lambda words: [])
+    monkeypatch.setattr(font_files, "installed_fonts", lambda words: [])
     assert missing_letters("نننن") == ""
     assert text_mask("نننن", 60).shape[1] > 60
 
 
 def test_unusable_installed_font_is_passed_over(monkeypatch, tmp_path, dejavu):
     (tmp_path / "broken.ttf").write_bytes(b"\0" * 1000)
-    monkeypatch.setattr(fonts, "_installed_fonts", lambda words: [tmp_path / "broken.ttf", dejavu])
+    monkeypatch.setattr(font_files, "installed_fonts", lambda words: [tmp_path / "broken.ttf", dejavu])
     assert missing_letters("Մեքենա") == ""
 
 

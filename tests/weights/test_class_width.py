@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lucidbox.errors import WeightsError
 
 from lucidbox import Detector, door
-from lucidbox.errors import WeightsError
 from lucidbox.model import build
 from lucidbox.train.start import start_from
 from lucidbox.weights import describe, from_network, network, read, write

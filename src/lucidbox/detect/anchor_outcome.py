@@ -1,10 +1,10 @@
 """What became of an anchor's answer for a class: detected, or which step on the path to detections dropped it.
 
-The one list of reasons for every question of the kind "why was this object not found?".
+Every answer to "why was this object not found?" starts from these reasons; callers put them in their own words.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, auto
 
 import numpy as np
 
@@ -13,16 +13,22 @@ from lucidbox.detect.nms import Candidates, Limits, select, suppress
 from lucidbox.detect.predictor import RawPrediction
 
 
-class Reason(StrEnum):
+class Reason(Enum):
     """What became of an anchor's answer for a class."""
 
-    DETECTED = "it is a detection"
-    SCORE = "its score is not above the confidence threshold"
-    CLASS = "its class is not among those asked for"
-    OTHER_CLASS = "another class scores higher at the anchor"
-    SUPPRESSED = "a better box overlaps it"
-    CANDIDATES = "as many candidates as are allowed score higher"
-    MAX_DET = "as many detections as are allowed score higher"
+    DETECTED = auto()
+    SCORE = auto()
+    """Its score is not above the confidence threshold."""
+    CLASS = auto()
+    """Its class is not among those asked for."""
+    OTHER_CLASS = auto()
+    """Another class scores higher at the anchor."""
+    SUPPRESSED = auto()
+    """A better box overlaps it."""
+    CANDIDATES = auto()
+    """As many candidates as are allowed score higher."""
+    MAX_DET = auto()
+    """As many detections as are allowed score higher."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class AnchorOutcome:
     """What became of an anchor's answer.
 
     Attributes:
-        reason: in the order of the steps, the first that applies.
+        reason: the first of :class:`Reason` that applies.
         suppressor: row, in :attr:`Kept.detections`, of the box that suppressed it; None for other reasons.
     """
 

@@ -47,7 +47,7 @@ def load(
         OptionError, EngineError: something that is asked for is not to be had.
     """
     choice = engines.choose_engine(engine, file.format)
-    network_itself = engines.runs_network(choice, file)
+    network_itself = engines.runs_network(choice.name, file)
     if precision == "int8" and (network_itself or not file.is_graph):
         raise engines.not_in_int8(file.path)
     if network_itself:
@@ -105,7 +105,7 @@ def _network_in_torch(path: Path, precision: str, threads: int | None) -> tuple[
         read = weights.read(path)
         runner = TorchEngine(weights.network(read), precision, threads)
     except ImportError as error:
-        raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
+        raise EngineError(f"the torch engine needs {error.name}; pip install 'lucidbox[train]'") from error
     return runner, ModelInfo(
         read.architecture, read.names, read.size, read.licence, read.source_sha256, conf=read.conf
     )

@@ -1,9 +1,5 @@
-"""Boxes and labels on images. Public modules: ``annotate``, ``fonts`` (text as masks), ``palette`` (colours).
+"""Boxes and labels on images."""
 
-Example:
-    >>> annotated = draw(image, detector(image))
-"""
+from lucidbox.draw.annotate import Style, draw
 
-from lucidbox.draw.annotate import draw
-
-__all__ = ["annotate", "draw", "fonts", "palette"]
+__all__ = ["Style", "annotate", "draw", "fonts"]

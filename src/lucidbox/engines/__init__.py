@@ -75,9 +75,9 @@ def _only_engine(wanted: str, file_format: Format) -> Choice:
     return Choice(name, f"the one that runs {file_format} files")
 
 
-def runs_network(choice: Choice, file: ModelFile) -> bool:
+def runs_network(engine: str, file: ModelFile) -> bool:
     """Whether the engine runs the network itself; the other engines run a graph."""
-    return choice.name == "torch" and file.format != "torchscript"
+    return engine == "torch" and file.format != "torchscript"
 
 
 def not_in_int8(path: Path) -> OptionError:
@@ -127,6 +127,7 @@ def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: 
         from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 
         return OnnxRuntimeEngine(file.path, rest, threads, quantised=quantised)
+    assert name == "torch", f"no engine {name}"
     from lucidbox.engines.torchscript import TorchScriptEngine
 
     return TorchScriptEngine(file.path, precision, threads)

@@ -1,4 +1,4 @@
-"""COCO's detection metrics on arrays, in NumPy alone.
+"""COCO's detection metrics on arrays; the metrics need NumPy alone.
 
 Besides the names below: ``evaluation`` (the matches), ``curves``, ``operating`` (score thresholds), ``categories``
 (a model's classes in the annotations), ``analysis`` (error types, confidence intervals, plots and more).

@@ -10,6 +10,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,19 @@ from torch import Tensor, nn
 
 from lucidbox import weights as weights_files
 from lucidbox.core.array_types import Float, UInt8
-from lucidbox.core.errors import WeightsError
 from lucidbox.core.filesystem import atomic_path
 from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import OpenVinoEngine
+from lucidbox.export.checking import TOLERANCES, check_answers
 from lucidbox.model.decoding import Detecting
 from lucidbox.model.fuse import fuse
 from lucidbox.model.network import Network
 from lucidbox.weights import Weights
 
 OPSET = 20
-BOX_TOLERANCE = 0.05
-"""Pixels by which a box of the ONNX may differ from the network's, in fp32."""
-SCORE_TOLERANCE = 1e-4
-ROUNDINGS = 4
-"""A graph may be this many times as far from the network in fp64 as the network in fp32 is."""
+
+CHECKED_SHAPE = (1, 128, 224)
+"""Batch, height and width of the noise for graphs that take any; none is traced with it."""
 
 
 class FromPixels(nn.Module):
@@ -170,44 +169,28 @@ def noise(shape: tuple[int, int, int]) -> UInt8[np.ndarray, "b h w 3"]:
     return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
 
 
-def answer(network: Network, pixels: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
-    """The network's own answer, unfused and in fp32: what every exported file is compared with."""
-    return _answer(Detecting(network), pixels, torch.float32)
+def answer(network: Network, pixels: UInt8[np.ndarray, "b h w 3"], *, exact: bool = False) -> Prediction:
+    """The network's own answer, unfused: what every exported file is compared with.
 
-
-def _answer(detecting: Detecting, pixels: UInt8[np.ndarray, "b h w 3"], dtype: torch.dtype) -> Prediction:
+    Args:
+        network: left as it is.
+        pixels: images.
+        exact: compute in fp64 instead of fp32.
+    """
+    dtype = torch.float64 if exact else torch.float32
+    asked = copy.deepcopy(network).double() if exact else network
     with torch.inference_mode():
-        found = detecting(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype) / 255)
+        found = Detecting(asked)(torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype) / 255)
     return Prediction(found.boxes.numpy(), found.scores.numpy())
 
 
 def _check(network: Network, path: Path) -> None:
     """Compare the file with the unfused network on noise, at a shape it was not traced with.
 
-    A network trained on few images can answer noise so steeply that fp32 itself rounds by more than
-    the tolerances.
-    Then the file may be a few times as far from the answer in fp64 as the network in fp32 is.
-
     Raises:
-        WeightsError: they differ by more than the tolerances, and by more than rounding explains.
+        WeightsError: they differ by more than the tolerances.
     """
-    pixels = noise((1, 128, 224))
-    found = OpenVinoEngine(path, "fp32", cached=False)(pixels)
-    expected = answer(network, pixels)
-    box_error, score_error = _distance(found, expected)
-    # Written so that a NaN fails too.
-    if box_error <= BOX_TOLERANCE and score_error <= SCORE_TOLERANCE:
-        return
-    exact = _answer(Detecting(copy.deepcopy(network).double()), pixels, torch.float64)
-    rounded, limits = _distance(expected, exact), (BOX_TOLERANCE, SCORE_TOLERANCE)
-    allowed = [max(limit, ROUNDINGS * error) for limit, error in zip(limits, rounded, strict=True)]
-    if not all(error <= limit for error, limit in zip(_distance(found, exact), allowed, strict=True)):
-        raise WeightsError(
-            f"{path.name}: the exported graph differs from the network by {box_error:.3g} px and {score_error:.3g}"
-            " in score; please report this with the weights' architecture"
-        )
-
-
-def _distance(first: Prediction, second: Prediction) -> tuple[float, float]:
-    """Largest difference of a box side, in pixels, and of a score."""
-    return float(np.abs(first.boxes - second.boxes).max()), float(np.abs(first.scores - second.scores).max())
+    pixels = noise(CHECKED_SHAPE)
+    engine = OpenVinoEngine(path, "fp32", cached=False)
+    exact = partial(answer, network, pixels, exact=True)
+    check_answers([engine], pixels, answer(network, pixels), TOLERANCES["fp32"], exact)

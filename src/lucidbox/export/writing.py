@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,12 +23,9 @@ from lucidbox.export import checking
 from lucidbox.export.checking import Check
 from lucidbox.export.request import FORMS, Request
 from lucidbox.export.toolkits import write_ir, write_torchscript
-from lucidbox.export.tracing import answer, export_onnx, noise
+from lucidbox.export.tracing import CHECKED_SHAPE, answer, export_onnx, noise
 from lucidbox.model_files import cache, look_at
 from lucidbox.weights import Weights
-
-CHECKED_SHAPE = (1, 128, 224)
-"""Batch, height and width of the noise for graphs that take any; none is traced with it."""
 
 
 def export(
@@ -107,8 +105,10 @@ def _make(
 def _check_answers(engines: Sequence[Engine], read: Weights, request: Request) -> Check:
     """Hold engines to the network on noise."""
     pixels = noise(request.shape or CHECKED_SHAPE)
-    expected = answer(weights_files.network(read), pixels)
-    return checking.check_answers(engines, pixels, expected, checking.TOLERANCES[request.precision])
+    network = weights_files.network(read)
+    exact = partial(answer, network, pixels, exact=True)
+    tolerance = checking.TOLERANCES[request.precision]
+    return checking.check_answers(engines, pixels, answer(network, pixels), tolerance, exact)
 
 
 def _check_graph(made: Path, plain: Path, read: Weights, request: Request) -> Check:

@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from lucidbox.core.array_types import Float, UInt8
 from lucidbox.core.boxes import pairwise_iou
 from lucidbox.core.errors import ImageError
 from lucidbox.datasets.training.data import TrainingData
-from lucidbox.detect.letterbox import PADDING
+from lucidbox.detect.predictor import Predictor
+from lucidbox.engines.torch import TorchEngine
 from lucidbox.formats.dataset import DataSet
-from lucidbox.model import Detecting, Network
-from lucidbox.model.network import STRIDES
+from lucidbox.model import Network
 
 LOOKED_AT = 16
 """Pictures of each new class that are looked at."""
@@ -31,15 +29,18 @@ def likenesses(network: Network, data: TrainingData, size: int, sought: Sequence
         Ids of the network's classes by those of ``sought`` that have an object in a picture that can be read.
     """
     believed = {new: np.zeros(network.classes) for new in sought}
-    detecting, samples = Detecting(network), data.samples(size)
+    names = tuple(map(str, range(network.classes)))
+    predictor = Predictor(TorchEngine(network, "fp32", device="cpu"), names, size=(size, size))
+    samples = data.samples(size)
     for index in _showing(data.train, sought):
         try:
             sample = samples[index]
         except ImageError:  # training will say so
             continue
-        boxes, scores = _answers(detecting, sample.image)
         if len(sample.boxes):
-            at = scores[pairwise_iou(sample.boxes, boxes).argmax(axis=1)]
+            (raw,) = predictor.infer([sample.image])
+            boxes = raw.letterbox.restore(raw.boxes)
+            at = raw.scores[pairwise_iou(sample.boxes, boxes).argmax(axis=1)]
             for new in believed.keys() & set(sample.classes.tolist()):
                 believed[new] += at[sample.classes == new].sum(axis=0)
     return {new: int(sums.argmax()) for new, sums in believed.items() if sums.any()}
@@ -49,15 +50,3 @@ def _showing(dataset: DataSet, sought: Sequence[int]) -> list[int]:
     """The first pictures of each class, ascending."""
     present = dataset.presence()
     return sorted({index for new in sought for index in np.flatnonzero(present[:, new])[:LOOKED_AT].tolist()})
-
-
-def _answers(
-    detecting: Detecting, image: UInt8[np.ndarray, "h w 3"]
-) -> tuple[Float[np.ndarray, "a 4"], Float[np.ndarray, "a c"]]:
-    """Boxes in the picture's pixels, and scores; the picture is padded on the right and below."""
-    sides = [-(-side // STRIDES[-1]) * STRIDES[-1] for side in image.shape[:2]]
-    padded = np.full((*sides, 3), PADDING, np.uint8)
-    padded[: image.shape[0], : image.shape[1]] = image
-    with torch.inference_mode():
-        boxes, scores = detecting(torch.from_numpy(padded).permute(2, 0, 1)[None].float() / 255)
-    return boxes[0].numpy(), scores[0].numpy()

@@ -13,7 +13,7 @@ class ModelEMA:
 
     After update number u its numbers are d · own + (1 − d) · network's, with d = decay · (1 − e^(−u / ramp)):
     young averages follow fast. Parameters are averaged; batch norms' statistics and counters are copied, and
-    belong to the network's weights until :func:`lucidbox.train.norms.measure` finds the average's own.
+    belong to the network's weights until :func:`lucidbox.train.norms.measure_statistics` finds the average's own.
 
     Attributes:
         network: the average, in evaluation mode, on the device of the network; takes no gradients.

@@ -78,3 +78,8 @@ def apply(optimizer: Optimizer, rates: Rates) -> None:
 def _between(start: float, end: float, share: float) -> float:
     """Linear from start to end; exactly ``end`` at the end, so that the recipe's rates are not rounded."""
     return end if share >= 1 else start + (end - start) * share
+
+
+def optimizer_steps(images: int, recipe: Recipe) -> int:
+    """Optimiser steps of a whole training on this number of images."""
+    return -(-images // max(recipe.batch, recipe.nominal_batch)) * recipe.epochs

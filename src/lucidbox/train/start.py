@@ -14,6 +14,7 @@ from lucidbox.model import Network, build
 from lucidbox.train.likeness import likenesses
 from lucidbox.train.optimizer import choose_optimization
 from lucidbox.train.recipe import Recipe
+from lucidbox.train.schedule import optimizer_steps
 from lucidbox.weights import NOT_STATED
 from lucidbox.weights.contents import DEFAULT_SIZE
 
@@ -58,7 +59,7 @@ class Start:
             recipe: one that names its optimiser stays as it is.
             pictures: of an epoch.
         """
-        steps = -(-pictures // max(recipe.batch, recipe.nominal_batch)) * recipe.epochs
+        steps = optimizer_steps(pictures, recipe)
         if recipe.optimizer != "auto" or self.known != self.network.classes or steps >= SHORT_RUN:
             return recipe
         chosen = choose_optimization(recipe, steps=steps, classes=self.network.classes)

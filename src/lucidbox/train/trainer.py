@@ -32,7 +32,7 @@ from lucidbox.train.recipe import Recipe
 from lucidbox.train.records import EpochRow, Records
 from lucidbox.train.results import BEST, LAST, Origin, Results
 from lucidbox.train.sampling_schedule import SamplingSchedule
-from lucidbox.train.schedule import Rates, rates
+from lucidbox.train.schedule import Rates, optimizer_steps, rates
 from lucidbox.train.signals import Interruption, interruptible
 from lucidbox.train.teacher import Teacher
 from lucidbox.train.train_step import Losses, TrainStep
@@ -102,7 +102,7 @@ class Trainer:
             processes=processes.count,
         )
         teacher = Teacher(Path(recipe.teacher), data.names) if recipe.teacher else None
-        steps = -(-len(data.train) // max(recipe.batch, recipe.nominal_batch)) * recipe.epochs
+        steps = optimizer_steps(len(data.train), recipe)
         self.learner = TrainStep(network, recipe, steps, processes, teacher)
         self.validator = Validator(data, recipe.size, self.learner.precision, processes)
         self.identity = Identity(
@@ -188,9 +188,9 @@ class Trainer:
         """Train batch after batch; returns how it ended."""
         if self._tired():  # it ended so before it was resumed
             return "patience"
+        self.learner.begin()  # first of all: frozen norms must not be measured
         if self.progress.batches == (self.progress.epochs + 1) * self.plan.batches:
             self._end_epoch(EpochTimer())  # it was stopped during validation
-        self.learner.begin()
         clock = EpochTimer()
         for batch in self._batches(self.progress.batches, self.recipe.workers):
             clock.arrived()

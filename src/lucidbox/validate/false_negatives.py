@@ -33,6 +33,8 @@ REASONS = {
 _REASONS_OF = {
     Reason.DETECTED: "taken",
     Reason.SCORE: "score",
+    Reason.CLASS: "crowded out",
+    Reason.OTHER_CLASS: "crowded out",
     Reason.SUPPRESSED: "suppressed",
     Reason.CANDIDATES: "crowded out",
     Reason.MAX_DET: "crowded out",

@@ -22,6 +22,7 @@ from lucidbox.evaluate.truth import Truth
 from lucidbox.images.headers import read_header
 from lucidbox.images.reading import read_image
 from lucidbox.sources import Failure, Picture
+from lucidbox.validate.batches import aspect_batches
 
 LIMITS = Limits(conf=0.001, iou=0.7, max_det=300, several_labels=True)
 """What published accuracies are measured with."""
@@ -67,12 +68,13 @@ def read_files(
     Raises:
         OptionError: the batch is less than 1.
     """
-    if batch < 1:
-        raise OptionError(f"batch {batch} is less than 1")
-    ordered = list(files) if batch == 1 else sorted(files, key=lambda image_id: _aspect_ratio(files[image_id]))
-    for start in range(0, len(ordered), batch):
+    ids = list(files)
+    # Headers are read only where they decide the order.
+    headers = [read_header(files[image_id]) for image_id in ids] if batch > 1 else []
+    sizes = np.array([(header.width, header.height) for header in headers] or np.zeros((len(ids), 2)))
+    for rows in aspect_batches(sizes, batch):
         group: list[Numbered] = []
-        for image_id in ordered[start : start + batch]:
+        for image_id in (ids[row] for row in rows):
             try:
                 group.append((image_id, read_image(files[image_id])))
             except ImageError as error:
@@ -164,9 +166,3 @@ def class_offset_detections(predictor: Predictor, raw: RawPrediction, limits: Li
     kept = suppress(shifted, found.scores, found.classes, limits.iou, limits.max_det, agnostic=True)
     restored = raw.letterbox.restore(boxes[kept])
     return Detections(restored, found.scores[kept], found.classes[kept], predictor.names)
-
-
-def _aspect_ratio(path: Path) -> float:
-    """Height over width, from the header; batches go from flat to tall, as the reference sorts them."""
-    header = read_header(path)
-    return header.height / header.width if header.width else 0.0

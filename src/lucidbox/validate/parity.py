@@ -17,6 +17,7 @@ from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits
 from lucidbox.detector import Detector
+from lucidbox.engines import runs_network
 from lucidbox.evaluate import CocoEvaluator
 from lucidbox.model_files import ModelFile, look_at
 from lucidbox.model_files.metadata import ModelInfo
@@ -160,10 +161,10 @@ def load_pair(
     threads: int | None = None,
     say: Callable[[str], None] = lambda message: None,
 ) -> tuple[Detector, Detector]:
-    """Both artefacts behind the same letterbox and the same limits.
+    """Both model files behind the same letterbox; :func:`compare_detectors` gives both the limits of the first.
 
     Args:
-        paths: weights or artefacts, in any form.
+        paths: weights or exported files.
         engines: "auto" runs weights in torch, where that is installed: they are the network itself.
         precision: of the arithmetic of both.
         size: of the network's input; where a graph is fixed to one, that.
@@ -249,7 +250,7 @@ def _engine_name(file: ModelFile, wanted: str) -> str:
 
 def _graph_info(file: ModelFile, engine: str) -> ModelInfo | None:
     """What a graph states about itself; None where the network is run and not a graph."""
-    return None if engine == "torch" and file.format != "torchscript" else file.info
+    return None if runs_network(engine, file) else file.info
 
 
 def _ap(evaluator: CocoEvaluator) -> float:
