@@ -211,11 +211,11 @@ def test_objects_of_classes_the_model_lacks_are_among_the_missed(evaluate, data)
 def test_all_the_model_finds_is_saved_and_can_be_counted(evaluate, data, monkeypatch):
     """A hundred and fifty boxes of one class in a picture: the protocol counts 100 of them."""
     from lucidbox.core.detections import Detections
-    from lucidbox.validate import inference
+    from lucidbox.validate import model_run
 
     corners = np.arange(150, dtype=np.float32)[:, None] * np.float32(0.1) + np.array([0, 0, 5, 5], np.float32)
     found = Detections(corners, np.linspace(0.9, 0.1, 150, dtype=np.float32), np.zeros(150, int), ("red", "green"))
-    monkeypatch.setattr(inference, "exact_detections", lambda detector, answer: found)
+    monkeypatch.setattr(model_run, "_exact_detections", lambda predictor, raw: found)
     code, out, _ = evaluate("--json", "--save-predictions", data / "saved.json")
     assert code == 0
     assert json.loads(out)["detections"] == len(json.loads((data / "saved.json").read_text())) == 450
@@ -245,14 +245,14 @@ def test_missed_objects_are_traced_in_the_same_batches(evaluate, monkeypatch):
     from lucidbox.validate import inference
 
     groups = []
-    answers = inference.answers
+    raw_predictions = inference.raw_predictions
 
-    def watched(detector, given):
+    def watched(predictor, given):
         kept = list(given)
         groups.append([[image_id for image_id, _ in group] for group in kept])
-        return answers(detector, kept)
+        return raw_predictions(predictor, kept)
 
-    monkeypatch.setattr(inference, "answers", watched)
+    monkeypatch.setattr(inference, "raw_predictions", watched)
     assert evaluate("--missed", "--batch", "2")[0] == 0
     detecting, tracing = groups
     assert len(tracing) >= 1

@@ -9,6 +9,7 @@ import pytest
 from lucidbox import engines, weights
 from lucidbox.core.errors import EngineError, OptionError
 from lucidbox.engines import openvino
+from lucidbox.model_files import ModelFile
 from models import engine_of
 
 ON_OFFER = [("openvino", "fp32"), ("onnxruntime", "fp32"), ("torch", "fp32")]
@@ -118,7 +119,7 @@ def test_a_damaged_model_is_one_line(name, small_onnx, tmp_path):
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(small_onnx.read_bytes()[:100_000])
     with pytest.raises(EngineError, match=r"broken\.onnx") as caught:
-        engine_of(broken, engine=name)
+        engines.load_graph(name, ModelFile(broken, "onnx"))
     assert "\n" not in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import shared_core
 from lucidbox.export import Request, checking, quantising, writing
 from lucidbox.images import reading
-from lucidbox.model_files.file_format import Suppression
+from lucidbox.model_files.metadata import Suppression
 from models import engine_of, unchecked_shapes
 
 EXAMPLES = bundled.SAFETENSORS.parents[3] / "examples"

@@ -35,7 +35,8 @@ def test_there_and_back_is_the_same_network(small_weights, small_onnx):
 
 
 def test_a_graph_that_differs_is_not_kept(monkeypatch, tmp_path, small_weights, small_onnx):
-    monkeypatch.setattr("lucidbox.export.tracing.SCORE_TOLERANCE", -1.0)
+    monkeypatch.setitem(checking.TOLERANCES, "fp32", checking.Tolerance(-1.0, -1.0))
+    monkeypatch.setattr(checking, "ROUNDINGS", -1)
     # Tracing it again would take 20 seconds.
     monkeypatch.setattr(
         "lucidbox.export.tracing._write", lambda *args: args[-1].write_bytes(small_onnx.read_bytes())

@@ -1,5 +1,6 @@
 """Artefacts made from the small network's ONNX: what they hold, and that they answer like it."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,6 +11,7 @@ import pytest
 from lucidbox import Detector, export, weights
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.detect.nms import Limits, detect
+from lucidbox.engines import Prediction
 from lucidbox.export import Request, checking, variants
 from lucidbox.model_files import look_at
 from lucidbox.model_files.file_format import format_of
@@ -151,7 +153,7 @@ def test_what_a_graph_suppressed_is_not_asked_for(made, pictures):
 def test_an_ir_carries_our_metadata_and_answers_as_the_onnx(made, small_onnx, pictures):
     path = made("openvino", precision="fp16")
     assert path.with_suffix(".bin").exists()
-    assert look_at(path).info == look_at(small_onnx).info
+    assert look_at(path).info == dataclasses.replace(look_at(small_onnx).info, precision="fp16")
     expected = Detector.load(made("onnx", precision="fp16"), precision="fp32", conf=CONF)
     assert_same(Detector.load(path, precision="fp32", conf=CONF)(pictures[0]), expected(pictures[0]))
     with pytest.raises(OptionError, match="onnxruntime does not run openvino files"):
@@ -255,3 +257,27 @@ def test_a_variant_can_be_exported_again(made, small_onnx, pictures, tmp_path):
     assert not metadata.get("suppression")
     expected = Detector.load(small_onnx, precision="fp32", conf=CONF)(pictures[0])
     assert_same(Detector.load(tmp_path / "again.onnx", precision="fp32", conf=CONF)(pictures[0]), expected)
+
+
+def test_an_engine_may_differ_by_what_fp32_itself_rounds():
+    """Beyond the tolerance the exact answer decides: 4 times as far from it as the network in fp32 is the limit."""
+
+    def answer(score):
+        return Prediction(np.zeros((1, 1, 4), np.float32), np.full((1, 1, 1), score, np.float32))
+
+    class Off:
+        name = "off"
+
+        def __init__(self, score):
+            self.score = score
+
+        def __call__(self, images):
+            return answer(self.score)
+
+    pixels, tolerance = np.zeros((1, 32, 32, 3), np.uint8), checking.TOLERANCES["fp32"]
+    exact, rounded = answer(0.5), answer(0.501)
+    assert checking.check_answers([Off(0.497)], pixels, rounded, tolerance, lambda: exact).scores > 0.003
+    with pytest.raises(WeightsError, match="differs from the network"):
+        checking.check_answers([Off(0.495)], pixels, rounded, tolerance, lambda: exact)
+    with pytest.raises(WeightsError, match="differs from the network"):
+        checking.check_answers([Off(float("nan"))], pixels, rounded, tolerance, lambda: exact)

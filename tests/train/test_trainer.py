@@ -268,10 +268,11 @@ def test_a_damaged_validation_picture_costs_its_objects_only(tmp_path, data):
     assert any("validation goes on without a picture" in message and "3.png" in message for message in told)
 
 
-def test_stopped_while_validating_it_validates_first_when_resumed(tmp_path, data, monkeypatch):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_stopped_while_validating_it_validates_first_when_resumed(frozen, tmp_path, data, monkeypatch):
     from lucidbox.core.errors import EngineError
 
-    truth, made = Validator.__call__, trainer(tmp_path / "out", data)
+    truth, made = Validator.__call__, trainer(tmp_path / "out", data, freeze_norms=frozen)
 
     def fails(self, network):
         raise EngineError("no answer")
@@ -282,10 +283,10 @@ def test_stopped_while_validating_it_validates_first_when_resumed(tmp_path, data
     monkeypatch.setattr(Validator, "__call__", truth)
     kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
     assert (kept.progress.batches, kept.progress.epochs) == (3, 0)
-    again = trainer(tmp_path / "out", data)
+    again = trainer(tmp_path / "out", data, freeze_norms=frozen)
     again.restore(kept)
     again.run()
-    trainer(tmp_path / "whole", data).run()
+    trainer(tmp_path / "whole", data, freeze_norms=frozen).run()
     same_results(tmp_path / "whole", tmp_path / "out")
 
 

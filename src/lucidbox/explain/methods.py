@@ -152,7 +152,7 @@ def heat_maps(
     if network is None:
         raise OptionError(no_network(name))
     recording = recording or recorded([name], raw, network, layer)
-    wanted = layer or method.layer
+    wanted = method.layer if layer is None else layer
     assert wanted is not None
     reasons = []
     for target in targets:
