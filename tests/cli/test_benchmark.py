@@ -58,7 +58,7 @@ def test_the_table_has_every_part_and_the_cold_start(benchmark, noise):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--batch", "1,x"), "--batch 1,x: give a number"),
+        (("--batch", "1,x"), "--batch 1,x: expected numbers with commas between"),
         (("--threads", "0"), "threads 0 is not between"),
         (("--threads", "1000"), "threads 1000 is not between"),
         (("--engine", "tensorflow"), "'tensorflow' is unknown"),

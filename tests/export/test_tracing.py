@@ -5,6 +5,7 @@ from PIL import Image
 
 from lucidbox import Detector, export, weights
 from lucidbox.core.errors import WeightsError
+from lucidbox.export import checking
 from models import NAMES, lively_network, unchecked_shapes
 
 

@@ -260,13 +260,13 @@ def test_a_variant_can_be_exported_again(made, small_onnx, pictures, tmp_path):
 
 
 def test_an_engine_may_differ_by_what_fp32_itself_rounds():
-    """Beyond the tolerance the exact answer decides: 4 times as far from it as the network in fp32 is the limit."""
+    """Beyond the tolerance the exact answer decides: 4 times the distance of the network in fp32 is the limit."""
 
     def answer(score):
         return Prediction(np.zeros((1, 1, 4), np.float32), np.full((1, 1, 1), score, np.float32))
 
     class Off:
-        name = "off"
+        name, precision = "off", "fp32"
 
         def __init__(self, score):
             self.score = score

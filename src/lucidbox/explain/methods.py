@@ -171,10 +171,9 @@ def recorded(
     """
     from lucidbox.explain.hooks import record
 
-    wanted = {layer or METHODS[name].layer for name in names} - {None}
-    return record(
-        network, raw.pixels, sorted({name for one in wanted if one for name in layers_for(network, one)})
-    )
+    wanted = [METHODS[name].layer if layer is None else layer for name in names]
+    layers = {found for place in wanted if place is not None for found in layers_for(network, place)}
+    return record(network, raw.pixels, sorted(layers))
 
 
 def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
