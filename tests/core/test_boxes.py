@@ -7,11 +7,9 @@ from hypothesis.extra.numpy import arrays
 from lucidbox.core.boxes import (
     areas,
     cxcywh_to_xywh,
-    cxcywh_to_xyxy,
     pairwise_iou,
     xywh_to_cxcywh,
     xywh_to_xyxy,
-    xyxy_to_cxcywh,
     xyxy_to_xywh,
 )
 
@@ -45,14 +43,12 @@ def test_area_of_two_by_three():
 def test_one_box_in_three_formats():
     xyxy, xywh, cxcywh = box(10, 20, 14, 26), box(10, 20, 4, 6), box(12, 23, 4, 6)
     assert np.array_equal(xyxy_to_xywh(xyxy), xywh)
-    assert np.array_equal(xyxy_to_cxcywh(xyxy), cxcywh)
     assert np.array_equal(xywh_to_cxcywh(xywh), cxcywh)
 
 
 @given(arrays(np.float64, (5, 4), elements=st.integers(-1000, 1000).map(float)))
 def test_there_and_back(boxes):
     assert np.array_equal(xywh_to_xyxy(xyxy_to_xywh(boxes)), boxes)
-    assert np.array_equal(cxcywh_to_xyxy(xyxy_to_cxcywh(boxes)), boxes)
     assert np.array_equal(cxcywh_to_xywh(xywh_to_cxcywh(boxes)), boxes)
 
 

@@ -26,7 +26,7 @@ VERBS = {
     "data": "check, count, split, convert and show data sets",
     "weights": "show and convert weights files",
     "export": "write ONNX, OpenVINO IR, TorchScript",
-    "parity": "do two artefacts of one network find the same?",
+    "parity": "do two files of one network find the same?",
     "benchmark": "how fast, in which part, and how sure",
     "doctor": "what is installed, and which engine and precision will be used",
 }

@@ -42,7 +42,7 @@ CALIBRATE = 128
 """Number of pictures that int8 is measured on by default."""
 
 COMPANIONS = {"openvino": (".bin",)}
-"""Suffixes of files that are written beside the artefact."""
+"""Suffixes of files that are written beside the main one."""
 
 
 def register(verbs: Any) -> None:

@@ -1,4 +1,4 @@
-"""``lucidbox parity``: do two artefacts of one network find the same?"""
+"""``lucidbox parity``: do two files of one network find the same?"""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lucidbox.validate.parity import Parity, Tolerances
 
 DESCRIPTION = """\
-Run two artefacts over the same pictures and compare what they find: any of .pt, .safetensors, .onnx with or
+Run two files over the same pictures and compare what they find: any of .pt, .safetensors, .onnx with or
 without suppression, OpenVINO .xml, .torchscript. Weights are run in torch, as the network itself; both compute in
 fp32 unless --precision says otherwise. With annotations the average precision of both is shown, at the letterbox
 of predict. Exit code 3: they disagree."""
@@ -38,7 +38,7 @@ DISAGREE = 3
 def register(verbs: Any) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "parity", DESCRIPTION, EXAMPLES, run)
-    parser.add_argument("first", metavar="A", type=Path, help="weights or an artefact")
+    parser.add_argument("first", metavar="A", type=Path, help="weights, or a file that lucidbox exported")
     parser.add_argument("second", metavar="B", type=Path, help="another")
     add_option(parser, "--images", required=True, help="pictures: a folder, file or pattern")
     add_option(parser, "--annotations", help="of these pictures; shows AP side by side")

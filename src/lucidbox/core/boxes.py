@@ -26,17 +26,6 @@ def xywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def xyxy_to_cxcywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
-    """Boxes from xyxy to cxcywh."""
-    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
-
-
-def cxcywh_to_xyxy(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
-    """Boxes from cxcywh to xyxy."""
-    halves = boxes[:, 2:] / 2
-    return np.concatenate([boxes[:, :2] - halves, boxes[:, :2] + halves], axis=1)
-
-
 def xywh_to_cxcywh(boxes: Num[np.ndarray, "n 4"]) -> Num[np.ndarray, "n 4"]:
     """Boxes from xywh to cxcywh."""
     return np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]], axis=1)

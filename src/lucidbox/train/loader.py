@@ -60,10 +60,10 @@ class _Batches(Sampler[list[SampleIndex]]):
     """Indices of all batches from one to the end of the training, for torch's loader."""
 
     def __init__(self, plan: SamplingSchedule, first: int) -> None:
-        self.plan, self.first = plan, first
+        self.schedule, self.first = plan, first
 
     def __iter__(self) -> Iterator[list[SampleIndex]]:
-        return self.plan.places(self.first)
+        return self.schedule.places(self.first)
 
 
 def load_batches(

@@ -92,7 +92,7 @@ class Trainer:
         check_logs(logs)
         self.data, self.recipe, self.processes, self.callbacks = data, recipe, processes, callbacks
         self.results = Results(folder)
-        self.plan = SamplingSchedule(
+        self.schedule = SamplingSchedule(
             pictures=len(data.train),
             batch=recipe.batch,
             epochs=recipe.epochs,
@@ -103,8 +103,8 @@ class Trainer:
         )
         teacher = Teacher(Path(recipe.teacher), data.names) if recipe.teacher else None
         steps = optimizer_steps(len(data.train), recipe)
-        self.learner = TrainStep(network, recipe, steps, processes, teacher)
-        self.validator = Validator(data, recipe.size, self.learner.precision, processes)
+        self.train_step = TrainStep(network, recipe, steps, processes, teacher)
+        self.validator = Validator(data, recipe.size, self.train_step.precision, processes)
         self.identity = Identity(
             network.architecture,
             dict(network.options),
@@ -128,7 +128,7 @@ class Trainer:
             OptionError: it is of another network, data set or number of processes; names the difference.
         """
         checkpoints.refuse_other(kept, self.identity)
-        learner = self.learner
+        learner = self.train_step
         checkpoints.restore(kept.tensors, learner.network, learner.average.network, learner.optimizer)
         if not self.processes.leads:  # the first process has the sum of all
             learner.optimizer.zero_grad(set_to_none=False)
@@ -145,11 +145,11 @@ class Trainer:
             TrainingError: a loss is not finite; the batch is saved, the last checkpoint stays.
             OutputError: a file cannot be written, as on a full disk; the last checkpoint stays.
         """
-        chosen = self.learner.optimization
+        chosen = self.train_step.optimization
         self._say(
             f"{self.identity.architecture} on {self.identity.data_summary}; {chosen.name} at"
-            f" {chosen.learning_rate:g}, {self.learner.precision} on {self.processes.device},"
-            f" {self.plan.batches} batches an epoch"
+            f" {chosen.learning_rate:g}, {self.train_step.precision} on {self.processes.device},"
+            f" {self.schedule.batches} batches an epoch"
         )
         with ExitStack() as stack:
             stack.callback(self.callbacks.end)
@@ -188,15 +188,15 @@ class Trainer:
         """Train batch after batch; returns how it ended."""
         if self._tired():  # it ended so before it was resumed
             return "patience"
-        self.learner.begin()  # first of all: frozen norms must not be measured
-        if self.progress.batches == (self.progress.epochs + 1) * self.plan.batches:
+        self.train_step.begin()  # first of all: frozen norms must not be measured
+        if self.progress.batches == (self.progress.epochs + 1) * self.schedule.batches:
             self._end_epoch(EpochTimer())  # it was stopped during validation
         clock = EpochTimer()
         for batch in self._batches(self.progress.batches, self.recipe.workers):
             clock.arrived()
             self._learn(batch)
             stop = self.processes.any(asked.wanted)
-            if self.progress.batches % self.plan.batches == 0:
+            if self.progress.batches % self.schedule.batches == 0:
                 clock.learnt()
                 self._end_epoch(clock)
                 if self._tired():
@@ -215,14 +215,14 @@ class Trainer:
         augmentation = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
         augmenter = Augmenter(self.samples, recipe.size, augmentation)
         on_card = self.processes.device.type == "cuda"
-        return load_batches(augmenter, self.plan, first=first, workers=workers, pin=on_card)
+        return load_batches(augmenter, self.schedule, first=first, workers=workers, pin=on_card)
 
     def _learn(self, batch: Batch) -> None:
         for failure in batch.failures:
             self._say(f"{failure}; another picture took its place")
         number = self.progress.batches
         try:
-            losses = self.learner.learn(batch, number, self._rates(number))
+            losses = self.train_step.learn(batch, number, self._rates(number))
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 f"batch {number + 1}: {self.processes.device} is out of memory; use a smaller batch (gradients are"
@@ -234,8 +234,8 @@ class Trainer:
         sums = zip(self.progress.epoch_losses, losses.parts, strict=True)
         self.progress.epoch_losses = tuple(total + part for total, part in sums)
         if self.processes.leads:
-            self._records.batch(self.progress.batches, number // self.plan.batches + 1, losses)
-            self.callbacks.batch(self.progress.batches, self.plan.batches * self.plan.epochs, losses)
+            self._records.batch(self.progress.batches, number // self.schedule.batches + 1, losses)
+            self.callbacks.batch(self.progress.batches, self.schedule.batches * self.schedule.epochs, losses)
 
     def _open_samples(self) -> Samples:
         """The images, from a cache if the recipe allows one: made by the first process, used by all."""
@@ -257,7 +257,7 @@ class Trainer:
     def _finish(self) -> None:
         """Export the model, and draw curves and predictions."""
         if not self.validator.shown:  # a resumed training that had ended already
-            self.validator(self.learner.average.network)
+            self.validator(self.train_step.average.network)
         if not self.processes.leads:
             return
         folder = self.results.folder
@@ -269,16 +269,16 @@ class Trainer:
             self._say(f"no picture of this training: {error}")
 
     def _rates(self, number: int) -> Rates:
-        return rates(self.recipe, self.learner.optimization, number, self.plan.batches)
+        return rates(self.recipe, self.train_step.optimization, number, self.schedule.batches)
 
     def _end_epoch(self, clock: EpochTimer) -> None:
         """Validate, log, save: weights first, so that a checkpoint never refers to weights that are not there."""
-        epoch = self.progress.batches // self.plan.batches
+        epoch = self.progress.batches // self.schedule.batches
         self._measure_norms()
-        self.learner.share_statistics()
+        self.train_step.share_statistics()
         self._save()  # so that nothing is lost if validation fails
-        due = epoch % self.recipe.validate_every == 0 or epoch == self.plan.epochs
-        summary = self.validator(self.learner.average.network) if due else None
+        due = epoch % self.recipe.validate_every == 0 or epoch == self.schedule.epochs
+        summary = self.validator(self.train_step.average.network) if due else None
         ap, ap50 = (float(summary.stats[0]), float(summary.stats[1])) if summary else (math.nan, math.nan)
         better = summary is not None and ap > self.progress.best_ap
         if better:
@@ -286,7 +286,7 @@ class Trainer:
         if self.processes.leads:
             self._save_weights(better, ap, epoch)
         boxes, classes, distributions, teacher = (
-            total / self.plan.batches for total in self.progress.epoch_losses
+            total / self.schedule.batches for total in self.progress.epoch_losses
         )
         self.progress.epoch_losses, self.progress.epochs = (0.0, 0.0, 0.0, 0.0), epoch
         for unread in self.validator.failures:
@@ -305,24 +305,24 @@ class Trainer:
 
     def _measure_norms(self) -> None:
         """Measure the average's norms on the epoch's last batches, made anew: the same ones after a resume."""
-        count = min(-(-MEASURED // self.recipe.batch), self.plan.batches)
+        count = min(-(-MEASURED // self.recipe.batch), self.schedule.batches)
         first = self.progress.batches - count
         batches = islice(self._batches(first, workers=0), count)
-        self.learner.measure_norms(enumerate(batches, first))
+        self.train_step.measure_norms(enumerate(batches, first))
 
     def _save_weights(self, better: bool, ap: float, epoch: int) -> None:
         words = f"lucidbox train: {self.identity.data_summary}, {epoch} epochs from {self._origin.provenance}"
         if not math.isnan(ap):
             words += f", AP {ap:.4f} on its validation pictures"
         origin = replace(self._origin, provenance=words)
-        self.results.save_weights(self.learner.average.network, origin, (LAST, BEST) if better else (LAST,))
+        self.results.save_weights(self.train_step.average.network, origin, (LAST, BEST) if better else (LAST,))
 
     def _tired(self) -> bool:
         """Whether it has been no better for so long that the recipe gives up.
 
         Nothing is counted before the first AP above 0: a young network may learn for long until it finds anything.
         """
-        if not self.recipe.patience or self.progress.best_ap <= 0 or self.progress.epochs >= self.plan.epochs:
+        if not self.recipe.patience or self.progress.best_ap <= 0 or self.progress.epochs >= self.schedule.epochs:
             return False
         return self.progress.epochs - 1 - self.progress.best_epoch >= self.recipe.patience
 
@@ -333,7 +333,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Save the checkpoint with which the training can be resumed."""
-        learner = self.learner
+        learner = self.train_step
         self.progress.seconds = time.monotonic() - self._began
         self.progress.pending, self.progress.updates = learner.pending, learner.average.updates
         self._saved = time.monotonic()

@@ -26,7 +26,7 @@ from lucidbox.validate.inference import LIMITS
 
 @dataclass(frozen=True)
 class Tolerances:
-    """How far two artefacts may be apart and still agree.
+    """How far two model files may be apart and still agree.
 
     Attributes:
         boxes: pixels of the picture by which any side of any matched box may have moved.
@@ -54,7 +54,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class Parity:
-    """What two artefacts found in the same pictures.
+    """What two model files found in the same pictures.
 
     Attributes:
         pictures: number of them.
