@@ -11,7 +11,6 @@ from lucidbox import Detector, weights
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.explain import METHODS, Masking, explain, explain_each
-from lucidbox.explain.drawing import captions
 from lucidbox.explain.explanation import Explanation, explain_targets
 from lucidbox.explain.faithfulness import map_overlap, share_inside
 from lucidbox.explain.methods import heat_maps
@@ -270,7 +269,7 @@ def test_an_empty_map_says_so_instead_of_dividing_by_zero(small):
     assert silent.is_empty
     assert silent.faithfulness.inside == 0
     assert not silent.faithfulness.pointing
-    assert "the map is empty" in captions(silent)[1]
+    assert "the map is empty" in silent.captions()[1]
 
 
 def test_a_score_next_to_nothing_is_told_by_its_power_of_ten(small):
@@ -278,7 +277,7 @@ def test_a_score_next_to_nothing_is_told_by_its_power_of_ten(small):
     raw = detector.predictor.infer([picture])[0].copy()
     faint = Detections(np.array([[1, 1, 9, 9]], np.float32), np.array([2e-6], np.float32), np.array([0]), NAMES)
     (why,) = explain_targets(detector.predictor, raw, [faint], [target_at(raw, 7, 0)], network=network)
-    assert captions(why)[0].startswith("red 2e-06: not above 0.25")
+    assert why.captions()[0].startswith("red 2e-06: not above 0.25")
 
 
 def test_paths_and_arrays_are_the_same_picture(small, tmp_path):

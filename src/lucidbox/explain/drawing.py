@@ -1,17 +1,14 @@
 """Heat maps as pictures: coloured, laid over the picture, and in panels with the figures below."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lucidbox.core.array_types import Float, UInt8
+from lucidbox.core.detections import Detections
 from lucidbox.draw.annotate import draw
 from lucidbox.draw.fonts import text_mask
-
-if TYPE_CHECKING:
-    from lucidbox.explain.explanation import Explanation
 
 WIDEST = 640
 """Pixels of one picture in a panel: it is looked at on a screen; the map itself is saved at full size."""
@@ -66,34 +63,25 @@ def visualize_gradcam(
     return joined
 
 
-def panel(explanation: "Explanation") -> UInt8[np.ndarray, "h w 3"]:
-    """Picture with its box, map, overlay, and below them what was explained and the figures."""
-    boxed = draw(explanation.raw.image, explanation.detection)
-    parts = [boxed, coloured(explanation.heatmap), overlay(explanation.raw.image, explanation.heatmap)]
+def panel(
+    image: UInt8[np.ndarray, "h w 3"],
+    detection: Detections,
+    heatmap: Float[np.ndarray, "h w"],
+    lines: Sequence[str],
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Image with its box, map and overlay side by side, and lines of text below them.
+
+    Args:
+        image: RGB.
+        detection: drawn on the image.
+        heatmap: 0 to 1, of the image's size.
+        lines: of text, broken where they are too wide.
+    """
+    parts = [draw(image, detection), coloured(heatmap), overlay(image, heatmap)]
     small = [_fitted(part) for part in parts]
     bar = np.full((small[0].shape[0], _GAP, 3), 255, np.uint8)
     row = np.hstack([small[0], bar, small[1], bar, small[2]])
-    return np.vstack([row, _words(captions(explanation), row.shape[1])])
-
-
-def captions(explanation: "Explanation") -> list[str]:
-    """What was explained and how, and what the figures say."""
-    detection, side = explanation.detection, explanation.target.side
-    score = float(detection.scores[0])
-    what = f"{detection.labels[0]} {f'{score:.2f}' if score >= 0.005 else f'{score:.0e}'}"
-    limit = explanation.predictor.limits.conf
-    if side:
-        about = f"why is its {side} side there"
-    elif score > limit:
-        about = "why this box"
-    else:
-        about = f"not above {limit:g}; what speaks for it"
-    layers = " and ".join(explanation.layers)
-    place = f", layer{'s' if len(explanation.layers) > 1 else ''} {layers}" if layers else ""
-    head = f"{what}: {about}? method {explanation.method}{place}"
-    if explanation.is_empty:
-        return [head, "the map is empty: nothing in this layer speaks for it; try another layer or method"]
-    return [head, *explanation.faithfulness.sentences()]
+    return np.vstack([row, _words(lines, row.shape[1])])
 
 
 def _fitted(part: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:

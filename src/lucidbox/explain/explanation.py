@@ -94,11 +94,27 @@ class Explanation:
         (areas,) = curves(engine, canvas, to_input(self.heat, self.raw), [self.target])
         return figures(self.raw, self.detection, self.heat, areas, control)
 
+    def captions(self) -> list[str]:
+        """What was explained and how, and what the figures say."""
+        side, score, limit = self.target.side, float(self.detection.scores[0]), self.predictor.limits.conf
+        what = f"{self.detection.labels[0]} {f'{score:.2f}' if score >= 0.005 else f'{score:.0e}'}"
+        if side:
+            about = f"why is its {side} side there"
+        elif score > limit:
+            about = "why this box"
+        else:
+            about = f"not above {limit:g}; what speaks for it"
+        place = "".join(f", layer {layer}" for layer in self.layers)
+        head = f"{what}: {about}? method {self.method}{place}"
+        if self.is_empty:
+            return [head, "the map is empty: nothing in this layer speaks for it; try another layer or method"]
+        return [head, *self.faithfulness.sentences()]
+
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
-        """Picture with its box, heat map and overlay side by side, and below them the figures in plain words."""
+        """Image with its box, heat map and overlay side by side, and below them the figures in plain words."""
         from lucidbox.explain.drawing import panel
 
-        return panel(self)
+        return panel(self.raw.image, self.detection, self.heatmap, self.captions())
 
     def to_dict(self) -> dict[str, Any]:
         """The detection, how it was explained, and the figures, as plain values for JSON."""

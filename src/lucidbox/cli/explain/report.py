@@ -14,7 +14,7 @@ import numpy as np
 from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.core.text import printable
-from lucidbox.explain.drawing import captions, overlay
+from lucidbox.explain.drawing import overlay
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.explanation import Explanation
 from lucidbox.explain.near_anchors import Near, spelled
@@ -73,7 +73,7 @@ def save_explanation(
         array = io.BytesIO()
         np.save(array, explanation.heatmap)
         atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
-        print("\n  ".join(captions(explanation)), file=out)
+        print("\n  ".join(explanation.captions()), file=out)
         records.append(explanation.to_dict() | ({"near": [one.to_dict() for one in near]} if near else {}))
     atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
     if arguments.json:
