@@ -7,8 +7,12 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-# Threads of two test processes on two cores only fight; set before any engine is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+# Threads of two test processes on two cores only fight, by waiting for each other; set before any engine is imported.
+# A worker inherits what the process that starts it has set here, so its own number must replace that.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+else:
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
 # FFmpeg reads its level once a process, at its first use, which may be a test's own.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from lucidbox.errors import WeightsError
 
-from lucidbox import Detector, door
+from lucidbox import Detector
+from lucidbox.core.errors import WeightsError
+from lucidbox.detector.loading import graph_of
 from lucidbox.model import build
+from lucidbox.model_files import look_at
 from lucidbox.train.start import start_from
 from lucidbox.weights import describe, from_network, network, read, write
 from models import NAMES, lively_network, unchecked_shapes
@@ -42,7 +44,7 @@ def test_written_read_and_trained_from_they_stay_as_wide(classes, width, tmp_pat
         assert (branch.predict.in_channels, branch.predict.out_channels) == (width, len(names))
 
 
-def test_through_the_door_and_back(tmp_path):
+def test_exported_and_read_back(tmp_path):
     """Exported, run without torch, and read from the export: the same answers, and the width is stated."""
     path = tmp_path / "wide.safetensors"
     write(from_network(lively_network(class_width=80), NAMES, size=96), path)
@@ -55,7 +57,7 @@ def test_through_the_door_and_back(tmp_path):
     assert len(found[0]) == len(found[1]) > 0
     np.testing.assert_allclose(found[0].scores, found[1].scores, atol=1e-3)
     np.testing.assert_allclose(found[0].boxes, found[1].boxes, atol=0.1)
-    assert read(door.through(path)).options == {"class_width": 80}
+    assert read(graph_of(look_at(path)).path).options == {"class_width": 80}
 
 
 @pytest.mark.parametrize(
