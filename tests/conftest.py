@@ -7,7 +7,7 @@ import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
-# Threads of two test processes on two cores only fight, by waiting for each other; set before any engine is imported.
+# Threads of two test processes on two cores only wait for each other; set before any engine is imported.
 # A worker inherits what the process that starts it has set here, so its own number must replace that.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
