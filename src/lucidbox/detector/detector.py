@@ -13,7 +13,7 @@ from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.core.parallel import cores
-from lucidbox.detect.letterbox import Letterbox, Size, parse_size
+from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
@@ -72,7 +72,9 @@ class Detector:
             raise OptionError(f"batch {batch} is less than 1")
         if workers is not None and workers < 1:
             raise OptionError(f"workers {workers} is less than 1")
-        self.predictor = Predictor(engine, tuple(names), size, limits or Limits(), square)
+        placement = info.layout.placement if info and info.layout else CENTRED
+        square = square or placement.anchor == "stretch"
+        self.predictor = Predictor(engine, tuple(names), size, limits or Limits(), square, placement)
         self.stream_runner = StreamRunner(self.predictor, batch, workers or cores() + 1)
         self.batch = batch
         self.weights = weights
@@ -89,6 +91,8 @@ class Detector:
         batch: int = 1,
         square: bool = False,
         threads: int | None = None,
+        layout: str | None = None,
+        names: Sequence[str] | None = None,
         say: Callable[[str], None] = lambda message: None,
         **limits: Any,
     ) -> "Detector":
@@ -106,7 +110,10 @@ class Detector:
             square: pad every image to a square.
             threads: most processor threads, and most images of a stream that are worked on concurrently; None
                 leaves it to the engine.
-            say: called with a short message before something that takes seconds.
+            layout: what a model that lucidbox did not write is, where its file does not decide: one of
+                ``lucidbox.model_files.layouts.layout.KINDS``.
+            names: class names of such a model, where its file does not state them.
+            say: called with a short message before something that takes seconds, and with what is assumed.
             **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``.
 
         Raises:
@@ -122,7 +129,11 @@ class Detector:
         file = (
             weights
             if isinstance(weights, ModelFile)
-            else look_at(bundled.weights() if weights is None else Path(weights))
+            else look_at(
+                bundled.weights() if weights is None else Path(weights),
+                layout=layout,
+                names=tuple(names) if names else None,
+            )
         )
         model = loading.load(
             file, engine=engine, precision=precision, size=size, batch=batch, threads=threads, say=say
@@ -261,7 +272,10 @@ def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, cha
 
 def _stated(info: ModelInfo) -> Limits:
     """The limits that a model brings."""
-    return Limits(**dataclasses.asdict(info.suppression)) if info.suppression else Limits(conf=info.conf)
+    if info.suppression and not info.layout:
+        return Limits(**dataclasses.asdict(info.suppression))
+    most = info.suppression.max_det if info.suppression else Limits.max_det
+    return Limits(info.conf, info.iou, min(most, Limits.max_det))
 
 
 def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:

@@ -66,17 +66,26 @@ def read_metadata(path: Path, file_format: Format) -> dict[str, str]:
         return dict(_of_onnx(file))
 
 
-def _of_ir(path: Path) -> dict[str, str]:
-    """Values below ``rt_info/lucidbox`` of an OpenVINO IR."""
+def parsed_ir(path: Path) -> ElementTree.Element:
+    """The XML of an OpenVINO IR.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not such XML.
+    """
     content = path.read_bytes()
     # OpenVINO writes neither; entities are how XML is made to fill the memory.
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise ValueError("XML with a document type")
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 - entities are refused above
+        return ElementTree.fromstring(content)  # noqa: S314 - entities are refused above
     except ElementTree.ParseError as error:
         raise ValueError("not XML") from error
-    entries = root.find("rt_info/lucidbox")
+
+
+def _of_ir(path: Path) -> dict[str, str]:
+    """Values below ``rt_info/lucidbox`` of an OpenVINO IR."""
+    entries = parsed_ir(path).find("rt_info/lucidbox")
     return {} if entries is None else {entry.tag: entry.get("value", "") for entry in entries}
 
 
