@@ -48,6 +48,8 @@ class ModelRun:
         self.predictor = inference.validation_predictor(detector)
         self.truth, self.images, self.batch = truth, images, batch
         self._on_failure, self._say, self._progress = on_failure, say, progress
+        for note in inference.departures(detector.info):
+            say(f"not as published accuracies are measured: {note}")
 
     def predictions(self) -> Predictions:
         """All detections of the model."""
@@ -100,4 +102,4 @@ class ModelRun:
 
 def _exact_detections(predictor: Predictor, raw: RawPrediction) -> Detections:
     """What published accuracies are measured on."""
-    return predictor.finish(raw, inference.LIMITS)
+    return predictor.finish(raw)
