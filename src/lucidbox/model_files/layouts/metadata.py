@@ -5,8 +5,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lucidbox.core.text import printable
+
 LARGEST = 1_000_000
 """Most characters of an entry that is parsed."""
+
+LONGEST_NAME = 200
+"""Characters of a class name that are kept: it is drawn beside a box."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ def stated_by(metadata: Mapping[str, str]) -> Stated:
         names,
         metadata.get("task", ""),
         size,
-        metadata.get("license", metadata.get("licence", "")),
-        metadata.get("description", ""),
+        printable(metadata.get("license", metadata.get("licence", ""))),
+        printable(metadata.get("description", "")),
         tuple(f"its metadata state {name}" for name, value in used.items() if value),
     )
 
@@ -73,4 +78,4 @@ def _names(stated: object) -> tuple[str, ...] | None:
         stated = [by_id[number] for number in range(len(by_id))]
     if not isinstance(stated, list) or not stated or not all(isinstance(name, str) for name in stated):
         return None
-    return tuple(stated)
+    return tuple(printable(name)[:LONGEST_NAME] or f"class {number}" for number, name in enumerate(stated))
