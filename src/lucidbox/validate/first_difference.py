@@ -22,7 +22,7 @@ Stage = Literal["placement", "pixels", "precision", "weights", "boxes", "classes
 STAGES = ("placement", "pixels", "scores", "boxes", "suppression")
 """In the order of the path."""
 
-Image = UInt8[np.ndarray, "h w 3"]
+Image = UInt8[np.ndarray, "_ _ 3"]
 
 EQUAL_SCORES, EQUAL_BOXES = 1e-3, 0.05
 """Answers this close are the same: engines add in different orders."""
@@ -32,6 +32,10 @@ ROUNDED = 0.1
 
 GREY_LEVEL = 0.5
 """Mean difference of input pixels below which only resizing rounds differently."""
+
+
+OFFSETS = (7680, 4096, 2048, 1280, 1024, 640, 512, 416, 320, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+"""Pixels by which boxes of neighbouring classes may be moved apart; small ones let them suppress one another."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Difference:
     words: str
     checked: tuple[str, ...] = ()
 
+
+Rows = Sequence[Float32[np.ndarray, "_ 6"]]
+"""Of each image: boxes, scores and classes."""
 
 Reload = Callable[[Pixels], Engine]
 """Loads the second model again, with pixels prepared in another way."""
@@ -148,7 +155,7 @@ def _apart(first: Sequence[Prediction], second: Sequence[Prediction], least: flo
 
 def _scores_differ(
     pair: tuple[Detector, Detector],
-    batches: Sequence[UInt8[np.ndarray, "1 h w 3"]],
+    batches: Sequence[UInt8[np.ndarray, "1 _ _ 3"]],
     answers: Sequence[Prediction],
     others: Sequence[Prediction],
     reload: Reload | None,
@@ -184,7 +191,7 @@ def _scores_differ(
 
 
 def _other_pixels(
-    second: Detector, batches: Sequence[UInt8[np.ndarray, "1 h w 3"]], reload: Reload | None
+    second: Detector, batches: Sequence[UInt8[np.ndarray, "1 _ _ 3"]], reload: Reload | None
 ) -> Iterator[tuple[str, list[Prediction]]]:
     """The second model's answers with pixels prepared in other ways, and what was changed, in words."""
     swapped = [np.ascontiguousarray(batch[..., ::-1]) for batch in batches]
@@ -267,7 +274,7 @@ def _shapes_differ(first: Prediction, second: Prediction) -> str:
 
 def _after_suppression(
     pair: tuple[Detector, Detector],
-    batches: Sequence[UInt8[np.ndarray, "1 h w 3"]],
+    batches: Sequence[UInt8[np.ndarray, "1 _ _ 3"]],
     answers: Sequence[Prediction],
     others: Sequence[Prediction],
     limits: tuple[Limits, Limits],
@@ -285,8 +292,11 @@ def _after_suppression(
         tried.append((sum(map(_unlike, found, wanted)), words))
     least, words = min(tried, key=lambda entry: entry[0])
     as_ours, boxes = tried[0][0], sum(map(len, wanted))
+    as_found = [_kept(prediction, outside) for prediction in whole]
     if as_ours == 0:
         return Difference("none", "they agree as far as a model with suppression inside shows", STAGES)
+    if not sum(_unlike(ours[:, :5], theirs[:, :5]) for ours, theirs in zip(as_found, wanted, strict=True)):
+        return Difference("classes", _class_words(as_found, wanted, pair[0].names), STAGES[:3])
     if least <= as_ours / 2 and least < 0.1 * boxes:
         words = f"the {which} suppresses inside: {words} ({least} of {boxes} boxes then differ, not {as_ours})"
         return Difference("suppression", words, STAGES[:-1])
@@ -301,12 +311,23 @@ def _after_suppression(
     return Difference("weights", words, STAGES[:2])
 
 
-def _ways(limits: Limits) -> Iterator[tuple[str, Limits, float | None]]:
+def _class_words(found: Rows, wanted: Rows, names: Sequence[str]) -> str:
+    """The first class that differs between the same boxes."""
+    for ours, theirs in zip(found, wanted, strict=True):
+        for row in ours:
+            other = theirs[np.abs(theirs[:, :5] - row[:5]).max(axis=1).argmin()]
+            if other[5] != row[5]:
+                one, two = int(row[5]), int(other[5])
+                return f"the same boxes and scores, other class ids: {one} ({names[one]}) is {two} ({names[two]})"
+    return "the same boxes and scores, other class ids"
+
+
+def _ways(limits: Limits) -> Iterator[tuple[str, Limits, int | None]]:
     """Ways of suppressing: as ours, then others that are in use."""
     yield "as ours", limits, None
-    for offset in (7680.0, 4096.0, 640.0):
-        yield f"it moves classes apart by {offset:g} pixels before it suppresses", limits, offset
     yield "it suppresses across classes", replace(limits, agnostic=True), None
+    for offset in OFFSETS:
+        yield f"it moves classes apart by {offset} pixels before it suppresses", limits, offset
     for iou in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0):
         if iou != limits.iou:
             words = f"it drops boxes at an overlap of {iou:g}, not {limits.iou:g}"
@@ -316,7 +337,7 @@ def _ways(limits: Limits) -> Iterator[tuple[str, Limits, float | None]]:
             yield f"it keeps at most {most} boxes", replace(limits, max_det=most), None
 
 
-def _kept(prediction: Prediction, limits: Limits, offset: float | None = None) -> Float32[np.ndarray, "n 6"]:
+def _kept(prediction: Prediction, limits: Limits, offset: int | None = None) -> Float32[np.ndarray, "n 6"]:
     """Boxes, scores and classes that stay of an answer for one image."""
     boxes, scores = prediction.boxes[0], prediction.scores[0]
     if offset is None:
@@ -330,12 +351,12 @@ def _kept(prediction: Prediction, limits: Limits, offset: float | None = None) -
     return np.column_stack((kept_boxes, kept.scores, kept.classes)).astype(np.float32)
 
 
-def _unlike(first: Float32[np.ndarray, "n 6"], second: Float32[np.ndarray, "m 6"]) -> int:
+def _unlike(first: Float32[np.ndarray, "n k"], second: Float32[np.ndarray, "m k"]) -> int:
     """Rows of either that the other lacks."""
     if not len(first) or not len(second):
         return len(first) + len(second)
     # 1 pixel and a score of 0.02: both may be of another precision.
-    near = np.array([1, 1, 1, 1, 0.02, 0.1], np.float32)
+    near = np.array([1, 1, 1, 1, 0.02, 0.1], np.float32)[: first.shape[1]]
     alike = (np.abs(first[:, None] - second[None]) <= near).all(axis=2)
     return int((~alike.any(axis=1)).sum() + (~alike.any(axis=0)).sum())
 
