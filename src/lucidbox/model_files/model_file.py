@@ -59,24 +59,29 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
         WeightsError: the file is missing, cannot be read, or is a graph of no detector that lucidbox knows.
         OptionError: there is no such layout, or the file is not one that takes a layout or names.
     """
-    file_format = format_of(path)
+    file_format, kind = format_of(path), _kind(layout)
     if file_format == "weights":
         _refuse_options(path, layout, names)
         return ModelFile(path, file_format)
     try:
         metadata = read_metadata(path, file_format)
-        if metadata.keys() >= OURS:
-            _refuse_options(path, layout, names)
-            return ModelFile(path, file_format, info_from(metadata))
-        from lucidbox.model_files.layouts.foreign import foreign_info
-
-        return ModelFile(path, file_format, foreign_info(path, file_format, kind=_kind(layout), names=names))
+        ours = metadata.keys() >= OURS
+        info = info_from(metadata) if ours else _foreign(path, file_format, kind, names)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
     except (KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"{path}: damaged, or not a whole {NAMES[file_format]} file; fetch or copy it again"
         ) from error
+    if ours:
+        _refuse_options(path, layout, names)
+    return ModelFile(path, file_format, info)
+
+
+def _foreign(path: Path, file_format: Format, kind: Kind | None, names: tuple[str, ...] | None) -> ModelInfo:
+    from lucidbox.model_files.layouts.foreign import foreign_info
+
+    return foreign_info(path, file_format, kind=kind, names=names)
 
 
 def _kind(layout: str | None) -> Kind | None:
