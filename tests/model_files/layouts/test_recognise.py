@@ -21,6 +21,7 @@ def graph(outputs, *, side=640, inputs=(), last="Concat", operators=(), image="i
 
 
 NO = Stated()
+GREY = Signature((Port("x", "float32", (1, 1, 640, 640)),), (Port("y", "float32", (1, 84, 8400)),))
 SIZES = (Port("orig_target_sizes", "int64", (1, 2)),)
 
 RECOGNISED = {
@@ -87,9 +88,8 @@ def test_metadata_name_classes_and_decide():
     assert (found.layout.kind, found.names, found.notes) == ("yolo", ("cat", "dog"), ())
     # Two classes and few boxes: xyxy, score, class.
     assert recognise(graph({"output0": (1, 300, 6)}), stated).layout.kind == "end-to-end"
-    assert recognise(graph({"output0": (None, None, 6)}, side=None), stated_by({"names": str(["a"] * 3)})).layout.kind == (
-        "end-to-end"
-    )  # fmt: skip
+    three = stated_by({"names": str(["a"] * 3)})
+    assert recognise(graph({"output0": (None, None, 6)}, side=None), three).layout.kind == "end-to-end"
 
 
 def test_a_background_column_is_one_more_than_names():
@@ -117,7 +117,7 @@ def test_boxes_of_a_segmentation_model_are_used_and_that_is_said():
         (graph({"output0": (1, 84, 77)}), NO, "no layout of a detector"),
         (graph({"output0": (1, 84, 8400)}, inputs=(Port("other", "float32", (1, 3, 8, 8)),)), NO, "one input"),
         (graph({"output0": (1, 84, 8400)}, kind="int32"), NO, "its input takes int32"),
-        (Signature((Port("x", "float32", (1, 1, 640, 640)),), (Port("y", "float32", (1, 84, 8400)),)), NO, "3 channels"),
+        (GREY, NO, "3 channels"),
     ],
 )  # fmt: skip
 def test_what_is_no_detector_is_named(signature, stated, words):
