@@ -1,13 +1,16 @@
 """Reading a COCO annotation file into its lists, and the annotations into columns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from lucidbox.core.array_types import Bool
 from lucidbox.core.errors import DataError
+from lucidbox.formats.coco.outlines import box_around
 from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
 from lucidbox.formats.json_text import collector_off, describe_value, parse_json, read_bytes
 
@@ -30,7 +33,7 @@ class CocoAnnotations:
         boxes: four numbers, in COCO's files left, top, width, height in pixels.
         areas: square pixels; -1 where not stated.
         crowds: whether a box stands for many objects; False where not stated.
-        has_area: where the area is stated; ``has_crowd`` likewise.
+        has_area: where the area is stated.
     """
 
     records: CocoRecords
@@ -41,27 +44,42 @@ class CocoAnnotations:
     areas: CheckedColumn
     crowds: CheckedColumn
     has_area: Bool[np.ndarray, " n"]
-    has_crowd: Bool[np.ndarray, " n"]
 
     @classmethod
     def of(cls, records: CocoRecords) -> "CocoAnnotations":
         """The columns of these entries."""
         return cls(
             records,
-            records.whole_numbers("id"),
-            records.whole_numbers("image_id"),
-            records.whole_numbers("category_id"),
-            records.boxes("bbox"),
-            records.numbers("area", -1.0),
+            records.ids("id", numbered=True),
+            records.ids("image_id"),
+            records.ids("category_id"),
+            records.boxes("bbox", _box_of_outline),
+            records.numbers("area", -1.0, "width times height is taken"),
             records.flags("iscrowd"),
             records.stated("area"),
-            records.stated("iscrowd"),
         )
 
-    def absent(self) -> list[tuple[str, int]]:
-        """Which optional fields are not everywhere, and how many annotations lack them."""
-        stated = (("area", self.has_area), ("iscrowd", self.has_crowd))
-        return [(field, int((~there).sum())) for field, there in stated if not there.all()]
+    @property
+    def only_crowds(self) -> str:
+        """What to say where every annotation is a crowd; empty where not so."""
+        count = len(self.records)
+        if not count or not self.crowds.values.all():
+            return ""
+        return f"all {count} annotations have iscrowd 1, so none counts as an object; single objects have 0"
+
+
+def image_name(entry: Mapping[str, Any]) -> str:
+    """The ``file_name`` of an image; in LVIS, which has none, folder and name at the end of ``coco_url``."""
+    name, url = entry.get("file_name"), entry.get("coco_url")
+    if name is None and isinstance(url, str):
+        name = "/".join(unquote(urlsplit(url).path).split("/")[-2:])
+    return "" if name is None else str(name)
+
+
+def named_by_url(entry: dict[str, Any], value: Any) -> tuple[str, str] | None:
+    """:func:`image_name` where there is no ``file_name``, as a substitute for it."""
+    name = image_name(entry) if not isinstance(value, (str, int, float, list, dict)) else ""
+    return (name, "have no file_name; the end of coco_url is taken") if name else None
 
 
 def read_lists(file: str | Path) -> CocoLists:
@@ -77,3 +95,8 @@ def read_lists(file: str | Path) -> CocoLists:
         kind = describe_value(document)
         raise DataError(f"{source}: expected an object with images, annotations, categories, got {kind}")
     return CocoLists(*(CocoRecords.of(document, name, source) for name in CocoLists._fields))
+
+
+def _box_of_outline(entry: dict[str, Any], value: Any) -> tuple[list[float], str] | None:
+    box = box_around(entry.get("segmentation")) if not isinstance(value, (str, int, float, dict)) else None
+    return None if box is None else (box, "have no bbox; the box around their segmentation is taken")
