@@ -19,6 +19,6 @@ from lucidbox.formats.problems import Problem, ProblemKind, count_by_kind
 
 __all__ = [
     "CheckReport", "Conversion", "DataSet", "Problem", "ProblemKind", "Reading", "Split", "SplitTruth",
-    "Statistics", "check", "convert", "count_by_kind", "parse_shares", "read_dataset", "read_truth", "scan",
+    "Statistics", "check", "convert", "count_by_kind", "locate", "parse_shares", "read_dataset", "read_truth", "scan",
     "split", "statistics", "to_truth", "training", "truth",
 ]  # fmt: skip

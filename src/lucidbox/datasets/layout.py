@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lucidbox.core.errors import DataError, OptionError
+from lucidbox.datasets.locate import count_found
 
 COCO_LAYOUTS = ("instances.json", "*.json", "annotations/instances_*.json", "*/_annotations.coco.json")
 _TABLE_KEYS = {"annotations", "images"}
@@ -127,15 +128,19 @@ def image_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | None:
     """The folder of a JSON's images, if it is in one of the usual places.
 
     These are the JSON's folder, ``images`` and the split's name beside it and one above, the latter also within
-    ``images``. The one that holds most of the first images is taken, the earlier of equals. Absolute names can be
-    found from any folder, so they do not count; if all are absolute, the folder is the JSON's own.
+    ``images``. The one that holds most of the first images is taken, the earlier of equals; if none holds any, the
+    one with most files of the same base names or longer ends. Absolute names that exist can be found from any
+    folder, so they do not count; if all are so, the folder is the JSON's own.
     """
     beside, part = annotations.parent, annotations.stem.removeprefix("instances_")
     candidates = [beside]
     for base in (beside, beside.parent):
         candidates += [base / "images" / part, base / "images", base / part]
-    relative = list(islice((name for name in file_names if name and not Path(name).is_absolute()), _NAMES_TRIED))
-    if file_names and not relative:
+    tried = [name for name in islice(file_names, _NAMES_TRIED) if not (Path(name).is_absolute() and Path(name).is_file())]
+    if file_names and not tried:
         return beside
-    hits = [sum((folder / name).is_file() for name in relative) for folder in candidates]
-    return candidates[hits.index(max(hits))] if any(hits) else None
+    for by_end in (False, True):
+        hits = [count_found(folder, tried, by_end=by_end) for folder in candidates]
+        if any(hits):
+            return candidates[hits.index(max(hits))]
+    return None

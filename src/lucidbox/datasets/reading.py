@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
+from lucidbox.datasets.locate import locate
 from lucidbox.formats.coco.annotations import scan_coco
 from lucidbox.formats.dataset import Form, Reading, Scan
 from lucidbox.formats.problems import Problem, ProblemKind
@@ -50,7 +51,13 @@ def _scan_part(part: CocoPart) -> Scan:
     names = scanned.dataset.file_names
     root = image_root(part, names)
     if root is not None:
-        return replace(scanned, dataset=replace(scanned.dataset, root=root))
+        found = locate(root, names)
+        dataset, notes = replace(scanned.dataset, root=root, file_names=found), list(scanned.notes)
+        others = [(name, end) for name, end in zip(names, found, strict=True) if name != end]
+        if others:
+            what = "found by the end of their names"
+            notes.append(f"{part.annotations}: {len(others)} of {len(names)} pictures are {what}, {others[0][0]} as {others[0][1]}")
+        return replace(scanned, dataset=dataset, notes=tuple(notes))
     reason = f"not in {part.images}: no such folder"
     if part.images is None:
         reason = "not found in the usual places; name their folder with --images"

@@ -32,7 +32,7 @@ class Categories:
     ids: Int[np.ndarray, " c"]
     names: tuple[str, ...]
     listed: bool = True
-    rows: Int[np.ndarray, " c"] | None = None
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Images:
     file_names: tuple[str, ...]
     sizes: Int[np.ndarray, "i 2"]
     listed: bool = True
-    rows: Int[np.ndarray, " i"] | None = None
+    rows: tuple[int, ...] = ()
 
 
 def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
@@ -137,7 +137,8 @@ def usable_categories(records: CocoRecords, annotations: CocoAnnotations) -> Cat
     records.unique(names, good, "name", ProblemKind.CLASS_NAMES, left_out=False)
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(ids[rows], kind="stable")]
-    return Categories(ids[rows], tuple(names[row] for row in rows.tolist()), records.present, rows)
+    listed = tuple(rows.tolist())
+    return Categories(ids[rows], tuple(names[row] for row in listed), records.present, listed)
 
 
 def usable_images(records: CocoRecords) -> Images:
@@ -155,7 +156,8 @@ def usable_images(records: CocoRecords) -> Images:
     sizes = np.stack(sides, axis=1)
     sizes[(sizes <= 0).any(axis=1)] = 0
     rows = np.flatnonzero(good)
-    return Images(ids[rows], tuple(names[row] for row in rows.tolist()), sizes[rows], records.present, rows)
+    listed = tuple(rows.tolist())
+    return Images(ids[rows], tuple(names[row] for row in listed), sizes[rows], records.present, listed)
 
 
 def _references(

@@ -22,6 +22,18 @@ class CocoLists(NamedTuple):
     annotations: CocoRecords
     categories: CocoRecords
 
+    @classmethod
+    def of(cls, document: Any, source: str) -> "CocoLists":
+        """The lists of a parsed file; ``source`` is what messages call it.
+
+        Raises:
+            DataError: not an object.
+        """
+        if not isinstance(document, dict):
+            kind = describe_value(document)
+            raise DataError(f"{source}: expected an object with images, annotations, categories, got {kind}")
+        return cls(*(CocoRecords.of(document, name, source) for name in cls._fields))
+
 
 @dataclass(frozen=True, eq=False)
 class CocoAnnotations:
@@ -91,10 +103,7 @@ def read_lists(file: str | Path) -> CocoLists:
     source = str(file)
     with collector_off():
         document = parse_json(read_bytes(file), source)
-    if not isinstance(document, dict):
-        kind = describe_value(document)
-        raise DataError(f"{source}: expected an object with images, annotations, categories, got {kind}")
-    return CocoLists(*(CocoRecords.of(document, name, source) for name in CocoLists._fields))
+    return CocoLists.of(document, source)
 
 
 def _box_of_outline(entry: dict[str, Any], value: Any) -> tuple[list[float], str] | None:

@@ -102,6 +102,10 @@ class CocoRecords:
         """What was noted so far, in the order of entries."""
         return [problem for _, problem in sorted(self._found, key=itemgetter(0))]
 
+    def rows(self, chosen: Iterable[int]) -> list[dict[str, Any]]:
+        """Some of the entries."""
+        return [self.entries[row] for row in chosen]
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What was absent or written in an unusual way, what is taken for it, and how often, in sentences."""
