@@ -56,7 +56,9 @@ def _scan_part(part: CocoPart) -> Scan:
         others = [(name, end) for name, end in zip(names, found, strict=True) if name != end]
         if others:
             what = "found by the end of their names"
-            notes.append(f"{part.annotations}: {len(others)} of {len(names)} pictures are {what}, {others[0][0]} as {others[0][1]}")
+            notes.append(
+                f"{part.annotations}: {len(others)} of {len(names)} pictures are {what}, {others[0][0]} as {others[0][1]}"
+            )
         return replace(scanned, dataset=dataset, notes=tuple(notes))
     reason = f"not in {part.images}: no such folder"
     if part.images is None:

@@ -39,9 +39,7 @@ def map_classes(names: Sequence[str], truth: Truth) -> CategoryMap:
     # Of several categories of one name, those without annotations go, unless none has any.
     named = [name for index, name in enumerate(truth.category_names) if index in used]
     indices = {
-        name: index
-        for index, name in enumerate(truth.category_names)
-        if index in used or named.count(name) == 0
+        name: index for index, name in enumerate(truth.category_names) if index in used or named.count(name) == 0
     }
     repeated = [name for name in names if truth.category_names.count(name) > 1 and named.count(name) != 1]
     if repeated:

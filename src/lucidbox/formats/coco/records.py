@@ -185,9 +185,7 @@ class CocoRecords:
                     self.report(row, ProblemKind.WRONG_TYPE, field, message, left_out=left_out)
         return CheckedColumn(np.array(values, np.int64), good)
 
-    def texts(
-        self, field: str, substitute: Substitute | None = None
-    ) -> tuple[list[str], Bool[np.ndarray, " n"]]:
+    def texts(self, field: str, substitute: Substitute | None = None) -> tuple[list[str], Bool[np.ndarray, " n"]]:
         """A field of non-empty text, and which rows have one; "" elsewhere."""
         values, good = self._typed(field, frozenset({str}), "text", "", substitute)
         for row in [row for row, value in enumerate(values) if not value and good[row]]:
@@ -246,7 +244,11 @@ class CocoRecords:
         return fresh
 
     def unused_namesakes(
-        self, ids: Int[np.ndarray, " n"], names: Sequence[str], good: Bool[np.ndarray, " n"], used: Num[np.ndarray, " m"]
+        self,
+        ids: Int[np.ndarray, " n"],
+        names: Sequence[str],
+        good: Bool[np.ndarray, " n"],
+        used: Num[np.ndarray, " m"],
     ) -> Bool[np.ndarray, " n"]:
         """Which good rows have another's name and no annotations, and the other is to be preferred; counted.
 
