@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -13,6 +13,7 @@ from lucidbox.core.array_types import Int
 from lucidbox.core.errors import OptionError
 from lucidbox.datasets.folders import new_folder
 from lucidbox.datasets.layout import YoloFile, find_data
+from lucidbox.datasets.read_back import compare_with_written, image_keys
 from lucidbox.datasets.reading import read_dataset
 from lucidbox.datasets.stratify import stratify
 from lucidbox.formats.coco.annotations import usable_categories, usable_images
@@ -109,8 +110,14 @@ def split(
             _write_coco(temporary, whole, parts, owners)
         else:
             _write_yolo(temporary, Path(path), parts)
-    name = "data.toml" if reading.form == "coco" else "data.yaml"
+        name, keys_of = ("data.toml", _numbers) if reading.form == "coco" else ("data.yaml", image_keys)
+        compare_with_written(temporary / name, parts, {part.name: keys_of(part) for part in parts}, keys_of)
     return Split(Path(folder), Path(folder, name), whole, parts, reading)
+
+
+def _numbers(part: DataSet) -> list[Hashable]:
+    """The ids of a split's images."""
+    return list(part.image_ids.tolist())
 
 
 def _write_coco(folder: Path, whole: DataSet, parts: tuple[DataSet, ...], owners: Int[np.ndarray, " i"]) -> None:
@@ -141,7 +148,7 @@ def _write_yolo(folder: Path, source: Path, parts: tuple[DataSet, ...]) -> None:
     assert isinstance(found, YoloFile)
     for part in parts:
         lines = [f"{part.path(picture)}\n" for picture in range(len(part))]
-        (folder / f"{part.name}.txt").write_text("".join(lines), encoding="utf-8")
+        (folder / f"{part.name}.txt").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
     lists = {part.name: f"{part.name}.txt" for part in parts}
     others = dict(read_description(found.path).row_keys)
     (folder / "data.yaml").write_text(yaml_text(lists, parts[0].names, others), encoding="utf-8")

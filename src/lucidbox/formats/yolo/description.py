@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from lucidbox.core.errors import DataError
+from lucidbox.formats.dataset import PARTS, parts_called
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.paths import Places
 from lucidbox.formats.yolo.without_yaml import described, is_described_so
 
-PARTS = ("train", "val", "test")
 _ROW_KEYS = ("kpt_shape", "flip_idx", "category_ids")
 NOT_PARTS = frozenset({"path", "names", "nc", "download", "roboflow", "channels", *_ROW_KEYS})
 """Keys with another meaning, which cannot be names of splits."""
-
-_ROLES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 
 
 @dataclass(frozen=True)
@@ -144,11 +142,6 @@ def _places(document: Mapping[Any, Any], file: Path, problems: list[Problem], no
     return Places.of(home, home, own)
 
 
-def role_of(name: str) -> str:
-    """The usual name of a split: "val" for valid, validation and dev."""
-    return _ROLES.get(name.lower(), name.lower() if name.lower() in PARTS else name)
-
-
 def _part_keys(
     document: Mapping[Any, Any], source: str, places: Places, problems: list[Problem], notes: list[str]
 ) -> dict[str, Any]:
@@ -160,8 +153,7 @@ def _part_keys(
     given = {str(key): key for key, value in document.items() if value and str(key) not in NOT_PARTS}
     keys: dict[str, Any] = {}
     for part in PARTS:
-        own = [name for name in given if role_of(name) == part]
-        for name in sorted(own, key=lambda name: name != part)[:1]:
+        for name in parts_called(part, list(given))[:1]:
             keys[part] = given.pop(name)
             if name != part:
                 notes.append(f"{source}: {name}: is taken for {part}:")

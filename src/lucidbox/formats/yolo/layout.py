@@ -43,16 +43,16 @@ def _in_folder(folder: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
 def _in_list(file: Path, roots: Places, problems: list[Problem]) -> list[tuple[Path, str]]:
     """Images that a text file names, one a line: absolute, or relative to the file or to the data set."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").split(
-            "\n"
-        )  # names may hold what else Python takes for a break
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        if "\0" in text:
+            raise ValueError("it is no text")
+    except (OSError, ValueError) as error:
         problems.append(
             Problem(ProblemKind.FOLDER, str(file), "", f"cannot be read as a list of pictures: {error}")
         )
         return []
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):  # names may hold what else Python takes for a line's end
         name, place = line.strip(), f"{file}:{number}"
         path = roots.find(name, file.parent) if name else None
         if path is not None and path.is_file():
