@@ -43,8 +43,8 @@ def find_data(path: Path, images: Path | None = None) -> tuple[CocoPart, ...] | 
 
     Args:
         path: a ``.json``, ``.yaml``, ``.toml`` or ``.data`` file, a ``classes.txt`` or ``obj.names``, or a folder
-            that holds one. In a folder, COCO files are looked for as ``instances.json`` or the only JSON, as ``annotations/instances_NAME.json``, and as
-            ``NAME/_annotations.coco.json``.
+            that holds one. In a folder, COCO files are looked for as ``instances.json`` or the only JSON, as
+            ``annotations/instances_NAME.json``, and as ``NAME/_annotations.coco.json``.
         images: folder of the images of a COCO JSON.
 
     Raises:

@@ -53,12 +53,10 @@ def _scan_part(part: CocoPart) -> Scan:
     if root is not None:
         found = locate(root, names)
         dataset, notes = replace(scanned.dataset, root=root, file_names=found), list(scanned.notes)
-        others = [(name, end) for name, end in zip(names, found, strict=True) if name != end]
+        others = [pair for pair in zip(names, found, strict=True) if pair[0] != pair[1]]
         if others:
-            what = "found by the end of their names"
-            notes.append(
-                f"{part.annotations}: {len(others)} of {len(names)} pictures are {what}, {others[0][0]} as {others[0][1]}"
-            )
+            what = f"found by the end of their names, {' as '.join(others[0])}"
+            notes.append(f"{part.annotations}: {len(others)} of {len(names)} pictures are {what}")
         return replace(scanned, dataset=dataset, notes=tuple(notes))
     reason = f"not in {part.images}: no such folder"
     if part.images is None:

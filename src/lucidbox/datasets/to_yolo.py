@@ -55,8 +55,14 @@ class YoloPartPlan:
 def plan_yolo(part: DataSet, losses: Counter[str], problems: list[Problem], progress: Progress) -> YoloPartPlan:
     """What YOLO can hold of a split; the rest is counted in ``losses``, unusable images are ``problems``."""
     usable, headers = _usable(part, problems, progress)
-    shown, changes = as_shown(usable, headers)
-    kept = _what_yolo_holds(shown, losses)
+    shown = as_shown(usable, headers)
+    fits = np.flatnonzero(shown.fits)
+    for index in np.flatnonzero(~shown.fits).tolist():
+        (width, height), header = usable.sizes[index].tolist(), headers[index]
+        message = f"is {header.width}×{header.height}, annotated as {width}×{height}; left out"
+        problems.append(Problem(ProblemKind.PICTURE_SIZE, str(usable.path(index)), "", message))
+    headers = [headers[index] for index in fits.tolist()]
+    kept = _what_yolo_holds(shown.part.keep_pictures(fits), losses)
     lines = _label_lines(kept)
     fresh = _writable(kept, lines, losses)
     kept = kept.keep_objects(fresh)
@@ -64,7 +70,7 @@ def plan_yolo(part: DataSet, losses: Counter[str], problems: list[Problem], prog
     stated = [name_below(Path(), Path(name)) for name in kept.file_names]
     renamed = sum(str(name) != before for name, before in zip(names, stated, strict=True))
     losses.update(
-        changes | ({"pictures renamed (each needs a label file of its own)": renamed} if renamed else {})
+        shown.changes | ({"pictures renamed (each needs a label file of its own)": renamed} if renamed else {})
     )
     return YoloPartPlan(kept, names, tuple(line for line, one in zip(lines, fresh.tolist(), strict=True) if one))
 
@@ -118,9 +124,9 @@ def _what_yolo_holds(part: DataSet, losses: Counter[str]) -> DataSet:
 
 
 def _writable(part: DataSet, lines: Sequence[str], losses: Counter[str]) -> Bool[np.ndarray, " n"]:
-    """Which objects have an area in the text, and a line that no other of their image has; the others are counted."""
-    sides = _shares(part)[:, 2:].round(_SHARE_DECIMALS) > 0
-    some: Bool[np.ndarray, " n"] = sides.all(axis=1)
+    """Which objects have an area in the text, and a line that no other of their image has; others are counted."""
+    sides: Float[np.ndarray, "n 2"] = _shares(part)[:, 2:].round(_SHARE_DECIMALS)
+    some: Bool[np.ndarray, " n"] = sides.min(axis=1) > 0
     seen: set[tuple[int, str]] = set()
     fresh = some.copy()
     for row, key in enumerate(zip(part.pictures.tolist(), lines, strict=True)):
@@ -145,7 +151,7 @@ def _target_names(part: DataSet, headers: Sequence[Header]) -> tuple[PurePosixPa
         stem, suffix = name.stem, name.suffix
         if suffix.lower() not in PICTURE_EXTENSIONS:
             stem, suffix = name.name, _SUFFIXES.get(header.format, f".{header.format.lower()}")
-        # Images that differ only in suffix would share one label file, and "images" in names leads to other folders.
+        # Images that differ only in suffix would share one label file; "images" in names leads to other folders.
         label = label_path(Path("images", part.name, name))
         unique = stems.setdefault(label.parent, UniqueNames()).claim(stem)
         names.append(name.parent / f"{unique}{suffix}")

@@ -14,9 +14,9 @@ from lucidbox.formats.coco.results import CocoResults, read_results, write_resul
 def load_truth(path: str | Path) -> Truth:
     """Read a COCO annotation file (``instances_*.json``).
 
-    What is absent or written in an unusual way is taken as ``lucidbox.datasets`` takes it, and ``Truth.notes`` says
-    how often: objects without ``iscrowd`` are no crowds, those without ``area`` have width times height, those
-    without ``bbox`` the box around their segmentation, and ids may be texts.
+    What is absent or written in an unusual way is taken as ``lucidbox.datasets`` takes it, and ``Truth.notes``
+    says how often: objects without ``iscrowd`` are no crowds, those without ``area`` have width times height,
+    those without ``bbox`` the box around their segmentation, and ids may be texts.
 
     Raises:
         DataError: unreadable, not JSON, or a field is missing or wrong; names file, entry and field.

@@ -60,9 +60,18 @@ class Problem:
         return ": ".join(part for part in (self.place, self.field, self.message) if part)
 
 
+MISSING = frozenset(
+    {
+        ProblemKind.STRUCTURE, ProblemKind.FOLDER, ProblemKind.NO_LABELS, ProblemKind.UNREADABLE_LABELS,
+        ProblemKind.MISSING_PICTURE, ProblemKind.UNREADABLE_PICTURE,
+    }
+)  # fmt: skip
+"""Kinds by which something that was named is not there at all, or cannot be read."""
+
+
 def shown(problems: Sequence[Problem], each: int = 10) -> list[str]:
     """A line for each of the first problems of a kind; one line counts the others of this kind."""
-    counts, seen, lines = count_by_kind(problems), Counter[ProblemKind](), []
+    counts, seen, lines = count_by_kind(problems), Counter[ProblemKind](), list[str]()
     for problem in problems:
         seen[problem.kind] += 1
         if seen[problem.kind] <= each:

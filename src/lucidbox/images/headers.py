@@ -50,8 +50,10 @@ def read_header(source: Path | BytesIO) -> Header:
             # A PNG's EXIF may stand behind its pixels: getexif would decode them, and a PNG turned so is rare.
             tiff = image.format == "TIFF"  # whose tags are EXIF's, and whose size Pillow states as it is shown
             orientation = (tiff or image.info.get("exif")) and image.getexif().get(_ORIENTATION, 1)
-            stored = [image.getexif()[tag] for tag in _SIDES] if tiff else image.size
-            header = Header(*stored, orientation if isinstance(orientation, int) else 1, "", str(image.format))
+            width, height = (image.getexif()[tag] for tag in _SIDES) if tiff else image.size
+            header = Header(
+                width, height, orientation if isinstance(orientation, int) else 1, "", str(image.format)
+            )
     except UnidentifiedImageError:
         length = source.stat().st_size if isinstance(source, Path) else len(source.getbuffer())
         return Header(error="not a picture, or its start is damaged" if length else "is empty")

@@ -75,6 +75,8 @@ def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
         problems.append(
             Problem(ProblemKind.CROWD, str(file), "annotations", annotations.only_crowds, left_out=False)
         )
+    if lists.images.present and not len(images.ids) and not problems:
+        problems.append(Problem(ProblemKind.FOLDER, str(file), "images", "has no pictures"))
     notes = (*lists.images.notes, *lists.categories.notes, *scan.notes)
     dataset = replace(scan.dataset, unread_fields=unread)
     return Scan(dataset, tuple(problems), notes)

@@ -194,7 +194,7 @@ class CocoRecords:
         return values, good
 
     def numbers(self, field: str, filler: float = 0.0, default: str | None = None) -> CheckedColumn:
-        """A field of finite numbers; with a ``default`` (in words), it may be absent, and wrong ones do no harm."""
+        """A field of finite numbers; with a ``default``, in words, it may be absent, and wrong ones do no harm."""
         optional = default is not None
         values, good = self._typed(field, _NUMBER, "a number", filler, default=default, left_out=not optional)
         return self._finite(_doubles(values), good, filler, field, "a finite number", left_out=not optional)

@@ -55,8 +55,8 @@ class YoloDescription:
 def read_description(file: Path) -> YoloDescription:
     """Read a ``data.yaml``, or a file that stands for it: paths, class names, and what is wrong with them.
 
-    A relative ``path`` is relative to the file; splits are relative to ``path``. Where nothing is there, other places
-    are looked at, see :meth:`Places.find`.
+    A relative ``path`` is relative to the file; splits are relative to ``path``. Where nothing is there, other
+    places are looked at, see :meth:`Places.find`.
 
     Raises:
         DataError: not YAML, or not a mapping, or no split or class is named at all.

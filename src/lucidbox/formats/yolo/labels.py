@@ -116,10 +116,10 @@ class LabelReader:
 
 
 def keypoints_after_boxes(texts: Iterable[str]) -> int:
-    """How many numbers follow the box in rows of label files of poses; 0 for boxes, outlines and what is unclear.
+    """How many numbers follow the box in label files of poses; 0 for boxes, outlines and what is unclear.
 
-    Rows with poses all have as many columns; visibilities are 0, 1 or 2, and without them all points are in the box
-    that the first numbers give, and spread in it. Read as outlines, such rows would become wrong boxes.
+    Rows with poses all have as many columns; visibilities are 0, 1 or 2, and without them all points are in the
+    box that the first numbers give, and spread in it. Read as outlines, such rows would become wrong boxes.
     """
     rows: list[list[float]] = []
     for text in texts:

@@ -29,8 +29,8 @@ class Places:
     def find(self, text: str, first: Path | None = None) -> Path | None:
         """The file or folder that a path means; None if there is none.
 
-        Looked for below ``first``, ``root``, ``home``, without ``../``, behind the name of the data set's own folder
-        in it, and below the working directory; with "/" for a backslash.
+        Looked for below ``first``, ``root``, ``home``, without ``../``, behind the name of the data set's own
+        folder in it, and below the working directory; with "/" for a backslash.
         """
         return next((path for path in self.candidates(text, first) if _exists(path)), None)
 

@@ -1,4 +1,4 @@
-"""YOLO exports without a ``data.yaml``: Label Studio's (``classes.txt``) and CVAT's (``obj.data``, ``obj.names``)."""
+"""YOLO exports without ``data.yaml``: Label Studio's ``classes.txt``, CVAT's ``obj.data`` and ``obj.names``."""
 
 from pathlib import Path
 from typing import Any
