@@ -42,7 +42,7 @@ def scan(path: str | Path, images: str | Path | None = None, progress: Progress 
     if isinstance(found, YoloFile):
         description = read_description(found.path)
         scans = [scan_yolo(description, part, progress) for part in description.parts]
-        return _reading("yolo", scans, description.problems)
+        return _reading("yolo", scans, description.problems, description.notes)
     return _reading("coco", [_scan_part(part) for part in found])
 
 
@@ -67,9 +67,11 @@ def _scan_part(part: CocoPart) -> Scan:
     return replace(scanned, dataset=replace(scanned.dataset, root=None), problems=problems)
 
 
-def _reading(form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = ()) -> Reading:
+def _reading(
+    form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = (), notes: tuple[str, ...] = ()
+) -> Reading:
     scans = tuple(scans)
     # Splits that share a folder share its problems: each is listed once.
     all_problems = tuple(dict.fromkeys(chain(problems, *(scan.problems for scan in scans))))
-    notes = tuple(dict.fromkeys(chain.from_iterable(scan.notes for scan in scans)))
-    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, notes)
+    all_notes = tuple(dict.fromkeys(chain(notes, *(scan.notes for scan in scans))))
+    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, all_notes)

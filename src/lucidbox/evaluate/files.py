@@ -31,7 +31,7 @@ def load_truth(path: str | Path) -> Truth:
     boxes = boxes_column(annotations.boxes.values, where, len(lists.annotations))
     categories = zip(category_ids.tolist(), lists.categories.entries, strict=True)
     images = zip(image_ids.tolist(), lists.images.entries, strict=True)
-    notes = [note for records in lists for note in records.notes]
+    notes = [*lists.images.notes, *lists.categories.notes, *lists.annotations.notes]
     notes += [f"{path}: {annotations.only_crowds}"] if annotations.only_crowds else []
     return Truth.from_arrays(
         annotations.image_ids.values,
