@@ -7,8 +7,9 @@ import numpy as np
 from lucidbox.core.columns import boxes_column, refuse_repeated
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.truth import Truth
-from lucidbox.formats.coco.columns import CocoAnnotations, image_name, read_lists
+from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.results import CocoResults, read_results, write_results
+from lucidbox.formats.coco.substitutes import image_name
 
 
 def load_truth(path: str | Path) -> Truth:

@@ -93,8 +93,10 @@ def test_val_by_other_names(tmp_path, key):
 
 
 def test_other_keys_that_name_folders_are_told(tmp_path):
-    yaml = "train: images/t\nminival: images/v\nval: images/v\nvalid: images/t\nlicence: free\nnames: [x]\n"
+    yaml = "train: images/t\nminival: images/v\nval: images/v\nvalid: images/t\nnames: [x]\n"
+    yaml += "licence: free\nroot: .\nlogs: runs\nbase: images\n"
     write(tmp_path, yaml, ["labels/t/a.txt", "labels/v/b.txt"], ["images/t/a.jpg", "images/v/b.jpg"])
+    (tmp_path / "runs").mkdir()
     reading = scan(tmp_path)
     assert [(one.field, one.left_out) for one in reading.problems] == [("minival", True), ("valid", True)]
     assert [part.name for part in reading.parts] == ["train", "val"]
@@ -196,10 +198,12 @@ def test_numbers_within_a_hundredth_are_clipped(row, box):
     assert LabelReader(1).read("0 1.02 0.5 0.1 0.1", 64, 48).boxes.tolist() == []
 
 
-def test_a_box_below_a_pixel_is_told_and_kept():
-    labels = LabelReader(1).read("0 0.5 0.5 0.01 0.01", 64, 48)
-    (problem,) = labels.problems
-    assert (problem.kind, problem.left_out, len(labels.boxes)) == (ProblemKind.TINY_BOX, False, 1)
+def test_a_box_below_a_pixel_is_told_and_kept(tmp_path):
+    yolo(tmp_path, {"a": "0 0.5 0.5 0.01 0.01"})
+    reading = scan(tmp_path)
+    (problem,) = reading.problems
+    assert str(problem) == f"{tmp_path}/labels/train/a.txt: is below a pixel: width 0.64, height 0.48"
+    assert (problem.kind, problem.left_out, len(reading.part().classes)) == (ProblemKind.TINY_BOX, False, 1)
 
 
 def test_classes_from_one_get_a_hint(tmp_path):

@@ -8,8 +8,9 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
-from lucidbox.formats.coco.columns import CocoAnnotations, named_by_url, read_lists
+from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
+from lucidbox.formats.coco.substitutes import named_by_url
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 
@@ -135,12 +136,37 @@ def usable_categories(records: CocoRecords, annotations: CocoAnnotations) -> Cat
     names, named = records.texts("name")
     good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
     if len(set(names)) < len(names):
-        good &= ~records.unused_namesakes(ids, names, good, annotations.category_ids.values)
+        good &= ~_unused_namesakes(records, ids, names, good, annotations.category_ids.values)
     records.unique(names, good, "name", ProblemKind.CLASS_NAMES, left_out=False)
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(ids[rows], kind="stable")]
     listed = tuple(rows.tolist())
     return Categories(ids[rows], tuple(names[row] for row in listed), records.present, listed)
+
+
+def _unused_namesakes(
+    records: CocoRecords,
+    ids: Int[np.ndarray, " n"],
+    names: list[str],
+    good: Bool[np.ndarray, " n"],
+    used: Int[np.ndarray, " m"],
+) -> Bool[np.ndarray, " n"]:
+    """Which good categories have another's name and no annotations, where the other is to be preferred; counted.
+
+    The other is one with annotations, else one whose ``supercategory`` is not "none". ``used`` are the ids that
+    annotations have.
+    """
+    busy = good & np.isin(ids, used)
+    grouped = np.array([entry.get("supercategory") != "none" for entry in records.entries], bool)
+    worth = (good * (1 + grouped + 2 * busy)).tolist()
+    best: dict[str, int] = {}
+    for name, value in zip(names, worth, strict=True):
+        best[name] = max(value, best.get(name, 0))
+    idle: Bool[np.ndarray, " n"] = good & ~busy
+    idle &= np.array([value < best[name] for name, value in zip(names, worth, strict=True)], bool)
+    if idle.any():
+        records.note("have the name of another and no annotations; the other is taken", int(idle.sum()))
+    return idle
 
 
 def usable_images(records: CocoRecords) -> Images:
@@ -190,7 +216,9 @@ def _report_sizes(
     """Which boxes have a positive width and height; those below a pixel are reported."""
     positive: Bool[np.ndarray, " n"] = boxes[:, 2:].min(axis=1) > 0
     for row in np.flatnonzero(good & positive & (boxes[:, 2:].prod(axis=1) < 1)).tolist():
-        records.report(row, ProblemKind.TINY_BOX, "bbox", describe_tiny(*boxes[row, 2:].tolist()), left_out=False)
+        message = describe_tiny(*boxes[row, 2:].tolist())
+        message += "; are these shares of 1? COCO's boxes are in pixels" * bool(boxes[row].max() <= 1)
+        records.report(row, ProblemKind.TINY_BOX, "bbox", message, left_out=False)
     for row in np.flatnonzero(good & ~positive).tolist():
         width, height = boxes[row, 2:].tolist()
         what = "a negative size" if min(width, height) < 0 else "no area"
@@ -220,8 +248,7 @@ def _report_outside(
 
 def describe_tiny(width: float, height: float) -> str:
     """A box below a pixel, in words."""
-    hint = "; are these shares of 1? COCO's boxes are in pixels" if max(width, height) <= 1 else ""
-    return f"is below a pixel: width {width:.4g}, height {height:.4g}{hint}"
+    return f"is below a pixel: width {width:.4g}, height {height:.4g}"
 
 
 def describe_outside(beyond: Float[np.ndarray, " 4"], wholly: bool, width: int, height: int) -> str:

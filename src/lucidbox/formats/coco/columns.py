@@ -1,17 +1,15 @@
 """Reading a COCO annotation file into its lists, and the annotations into columns."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from lucidbox.core.array_types import Bool
 from lucidbox.core.errors import DataError
-from lucidbox.formats.coco.outlines import box_around
 from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
+from lucidbox.formats.coco.substitutes import box_of_outline
 from lucidbox.formats.json_text import collector_off, describe_value, parse_json, read_bytes
 
 
@@ -65,7 +63,7 @@ class CocoAnnotations:
             records.ids("id", numbered=True),
             records.ids("image_id"),
             records.ids("category_id"),
-            records.boxes("bbox", _box_of_outline),
+            records.boxes("bbox", box_of_outline),
             records.numbers("area", -1.0, "width times height is taken"),
             records.flags("iscrowd"),
             records.stated("area"),
@@ -80,20 +78,6 @@ class CocoAnnotations:
         return f"all {count} annotations have iscrowd 1, so none counts as an object; single objects have 0"
 
 
-def image_name(entry: Mapping[str, Any]) -> str:
-    """The ``file_name`` of an image; in LVIS, which has none, folder and name at the end of ``coco_url``."""
-    name, url = entry.get("file_name"), entry.get("coco_url")
-    if name is None and isinstance(url, str):
-        name = "/".join(unquote(urlsplit(url).path).split("/")[-2:])
-    return "" if name is None else str(name)
-
-
-def named_by_url(entry: dict[str, Any], value: Any) -> tuple[str, str] | None:
-    """:func:`image_name` where there is no ``file_name``, as a substitute for it."""
-    name = image_name(entry) if not isinstance(value, (str, int, float, list, dict)) else ""
-    return (name, "have no file_name; the end of coco_url is taken") if name else None
-
-
 def read_lists(file: str | Path) -> CocoLists:
     """Read an annotation file (``instances_*.json``): the one reader, of data sets and of the evaluation.
 
@@ -104,8 +88,3 @@ def read_lists(file: str | Path) -> CocoLists:
     with collector_off():
         document = parse_json(read_bytes(file), source)
     return CocoLists.of(document, source)
-
-
-def _box_of_outline(entry: dict[str, Any], value: Any) -> tuple[list[float], str] | None:
-    box = box_around(entry.get("segmentation")) if not isinstance(value, (str, int, float, dict)) else None
-    return None if box is None else (box, "have no bbox; the box around their segmentation is taken")

@@ -4,8 +4,6 @@ Whole columns are read at once. Entries are looked at one by one only where a co
 can be meant in one way only (1.0 as an id, null for what is absent) is taken so, and counted.
 """
 
-import hashlib
-import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,16 +15,13 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int, Num, Shaped
 from lucidbox.core.errors import DataError
+from lucidbox.formats.coco.substitutes import Substitute, id_substitute, whole_fraction
 from lucidbox.formats.json_text import describe_value
 from lucidbox.formats.problems import Problem, ProblemKind
 
 _ABSENT = object()
 _WHOLE, _NUMBER, _FLAG = frozenset({int}), frozenset({int, float}), frozenset({int, bool})
 _FOUR_NUMBERS = "must be four numbers (left, top, width, height)"
-_NUMERAL = re.compile("-?[0-9]{1,18}")
-
-Substitute = Callable[[dict[str, Any], Any], tuple[Any, str] | None]
-"""From an entry and its value of a wrong type: the value to take and why, as the end of a note; or None."""
 
 
 class CheckedColumn(NamedTuple):
@@ -148,7 +143,7 @@ class CocoRecords:
 
     def whole_numbers(self, field: str, *, left_out: bool = True) -> CheckedColumn:
         """A field of 64-bit whole numbers, which may be written as fractions: 1.0."""
-        return self._whole(field, _whole_fraction(field), left_out=left_out)
+        return self._whole(field, whole_fraction(field), left_out=left_out)
 
     def ids(self, field: str, *, numbered: bool = False) -> CheckedColumn:
         """A field of whole numbers, which may be written as fractions or texts.
@@ -159,7 +154,7 @@ class CocoRecords:
             field: that holds the id.
             numbered: give entries without one the least positive numbers that no other has.
         """
-        column = self._whole(field, _id_substitute(field), optional=numbered)
+        column = self._whole(field, id_substitute(field), optional=numbered)
         if numbered and self._taken[absent := f"have no {field}; they are numbered"]:
             free = ~self.stated(field)
             numbers = column.values.copy()
@@ -202,7 +197,7 @@ class CocoRecords:
     def flags(self, field: str) -> CheckedColumn:
         """A field that is 0 or 1, or absent, which means 0."""
         default = "they are taken for single objects"
-        values, good = self._typed(field, _FLAG, "0 or 1", 0, _whole_fraction(field), default=default)
+        values, good = self._typed(field, _FLAG, "0 or 1", 0, whole_fraction(field), default=default)
         for row in [row for row, value in enumerate(values) if value not in (0, 1)]:
             good[row] = False
             self.report(row, ProblemKind.CROWD, field, f"must be 0 or 1, got {describe_value(values[row])}")
@@ -243,34 +238,9 @@ class CocoRecords:
                 self.report(row, kind, field, message, left_out=left_out)
         return fresh
 
-    def unused_namesakes(
-        self,
-        ids: Int[np.ndarray, " n"],
-        names: Sequence[str],
-        good: Bool[np.ndarray, " n"],
-        used: Num[np.ndarray, " m"],
-    ) -> Bool[np.ndarray, " n"]:
-        """Which good rows have another's name and no annotations, and the other is to be preferred; counted.
-
-        The other is one with annotations, else one whose ``supercategory`` is not "none".
-
-        Args:
-            ids: of each row.
-            names: of each row.
-            good: which rows count.
-            used: the ids that annotations have.
-        """
-        busy = good & np.isin(ids, used)
-        grouped = np.array([entry.get("supercategory") != "none" for entry in self.entries], bool)
-        worth = (good * (1 + grouped + 2 * busy)).tolist()
-        best: dict[str, int] = {}
-        for name, value in zip(names, worth, strict=True):
-            best[name] = max(value, best.get(name, 0))
-        idle: Bool[np.ndarray, " n"] = good & ~busy
-        idle &= np.array([value < best[name] for name, value in zip(names, worth, strict=True)], bool)
-        if idle.any():
-            self._taken["have the name of another and no annotations; the other is taken"] = int(idle.sum())
-        return idle
+    def note(self, what: str, count: int) -> None:
+        """Count what is taken for something else, in the words that end a note."""
+        self._taken[what] += count
 
     def stated(self, field: str) -> Bool[np.ndarray, " n"]:
         """Which entries have a field with something in it."""
@@ -358,30 +328,3 @@ def _double(value: float) -> float:
         return float(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
-
-
-def _whole_fraction(field: str) -> Substitute:
-    """Takes 1.0 for 1."""
-
-    def substitute(_entry: dict[str, Any], value: Any) -> tuple[Any, str] | None:
-        if type(value) is float and value.is_integer() and abs(value) < 1 << 53:
-            return int(value), f"have {field} as a fraction (1.0); the whole number is taken"
-        return None
-
-    return substitute
-
-
-def _id_substitute(field: str) -> Substitute:
-    """Takes 1.0 and "1" for 1, and other texts for a number made of the text."""
-    fraction = _whole_fraction(field)
-
-    def substitute(entry: dict[str, Any], value: Any) -> tuple[Any, str] | None:
-        if type(value) is not str or not value:
-            return fraction(entry, value)
-        if _NUMERAL.fullmatch(value):
-            return int(value), f"have {field} as text; the number in it is taken"
-        digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        # 53 bits: programs that hold numbers as doubles keep them.
-        return int.from_bytes(digest) >> 11, f"have {field} as text; a number made of the text stands for it"
-
-    return substitute

@@ -12,6 +12,7 @@ from lucidbox.formats.dataset import PARTS, parts_called
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.paths import Places
 from lucidbox.formats.yolo.without_yaml import described, is_described_so
+from lucidbox.sources.files import PICTURE_EXTENSIONS
 
 _ROW_KEYS = ("kpt_shape", "flip_idx", "category_ids")
 NOT_PARTS = frozenset({"path", "names", "nc", "download", "roboflow", "channels", *_ROW_KEYS})
@@ -158,7 +159,12 @@ def _part_keys(
             if name != part:
                 notes.append(f"{source}: {name}: is taken for {part}:")
     others = {name: key for name, key in given.items() if _is_list_file(document[key])}
-    unread = [name for name, key in given.items() if name not in others and _names_folders(document[key], places)]
+    used = [path for key in keys.values() for path in _found(document[key], places)]
+    unread = [
+        name
+        for name, key in given.items()
+        if name not in others and any(_is_unread(path, used, places) for path in _found(document[key], places))
+    ]
     for name in unread:
         message = "names pictures, but is no part (train, val, test), so they are not read; rename it"
         problems.append(Problem(ProblemKind.FOLDER, source, name, message))
@@ -169,9 +175,20 @@ def _part_keys(
     return keys | others
 
 
-def _names_folders(value: Any, places: Places) -> bool:
+def _found(value: Any, places: Places) -> list[Path]:
+    """What a value names, as absolute paths; texts that name nothing are passed over."""
     texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str) and text]
-    return any((found := places.find(text)) is not None and found.is_dir() for text in texts)
+    paths = [path for path in map(places.find, texts) if path is not None]
+    return [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  # links stay
+
+
+def _is_unread(folder: Path, used: list[Path], places: Places) -> bool:
+    """Whether a folder has pictures and is not one that a split, or the data set itself, is in."""
+    inside = [*used, *(Path(os.path.abspath(place)) for place in (places.root, places.home))]  # noqa: PTH100
+    if not folder.is_dir() or any(folder in path.parents for path in inside) or folder in inside[len(used) :]:
+        return False
+    suffixes = (Path(name).suffix.lower() for _, _, names in os.walk(folder) for name in names)
+    return any(suffix in PICTURE_EXTENSIONS for suffix in suffixes)
 
 
 def _entries(value: Any, places: Places, source: str, key: str, problems: list[Problem]) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
-from lucidbox.formats.coco.annotations import describe_outside, describe_tiny
+from lucidbox.formats.coco.annotations import describe_outside
 from lucidbox.formats.problems import Problem, ProblemKind
 
 _FIELDS = ("cx", "cy", "w", "h")
@@ -224,9 +224,6 @@ def _usable(
         width, height = size
         message = describe_outside(beyond * [width, height, width, height], False, width, height)
         problems.append(Problem(ProblemKind.OUTSIDE, place, "", message, left_out=False))
-    if w * size[0] * h * size[1] < 1:
-        message = describe_tiny(w * size[0], h * size[1])
-        problems.append(Problem(ProblemKind.TINY_BOX, place, "", message, left_out=False))
     return True
 
 

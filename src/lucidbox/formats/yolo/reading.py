@@ -12,6 +12,7 @@ from lucidbox.core.array_types import Int
 from lucidbox.core.boxes import cxcywh_to_xywh
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.progress import Progress, no_progress
+from lucidbox.formats.coco.annotations import describe_tiny
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.description import YoloDescription, YoloPart
@@ -59,6 +60,7 @@ def scan_yolo(description: YoloDescription, part: YoloPart, progress: Progress =
         problems.append(no_labels(part, pictures, str(description.file)))
     problems += orphan_labels(part, labels_of, labels)
     dataset = _dataset(description, part, labelled)
+    problems += _tiny_boxes(dataset, [labels_of[image.path] for image in labelled])
     notes = (*_notes(description, part, labelled, keypoints), *_count_from_one(dataset, problems[first:]))
     return Scan(dataset, tuple(problems), notes)
 
@@ -74,6 +76,17 @@ def _text_or_nothing(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _tiny_boxes(dataset: DataSet, files: Sequence[Path | None]) -> list[Problem]:
+    """The boxes below a pixel, which stay in."""
+    return [
+        Problem(
+            ProblemKind.TINY_BOX, str(files[int(dataset.pictures[row])]), "",
+            describe_tiny(*dataset.boxes_xywh[row, 2:].tolist()), left_out=False,
+        )
+        for row in np.flatnonzero(dataset.areas < 1).tolist()
+    ]  # fmt: skip
 
 
 def _count_from_one(dataset: DataSet, problems: Sequence[Problem]) -> tuple[str, ...]:
