@@ -126,9 +126,9 @@ def test_wrong_usage_is_one_line_and_exit_code_2(problem, capsys, options, messa
 
 def test_bad_input_names_file_entry_and_field(problem, capsys, tmp_path):
     path = tmp_path / "bad.json"
-    path.write_text('[{"image_id": "1", "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]')
+    path.write_text('[{"image_id": 1.5, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]')
     assert main(["evaluate", "--annotations", problem[0], "--predictions", str(path)]) == 2
-    assert f'{path}: entry 0: image_id must be a whole number, got "1"' in capsys.readouterr().err
+    assert f"{path}: entry 0: image_id must be a whole number, got 1.5" in capsys.readouterr().err
 
 
 def test_what_is_left_out_is_said(problem, capsys, tmp_path):

@@ -9,28 +9,31 @@ from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.truth import Truth
 from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.results import CocoResults, read_results, write_results
+from lucidbox.formats.coco.substitutes import image_name
 
 
 def load_truth(path: str | Path) -> Truth:
     """Read a COCO annotation file (``instances_*.json``).
 
-    Objects without ``iscrowd`` are no crowds; objects without ``area`` have width times height. ``Truth.notes``
-    says how many there are of both.
+    What is absent or written in an unusual way is taken as ``lucidbox.datasets`` takes it, and ``Truth.notes``
+    says how often: objects without ``iscrowd`` are no crowds, those without ``area`` have width times height,
+    those without ``bbox`` the box around their segmentation, and ids may be texts.
 
     Raises:
         DataError: unreadable, not JSON, or a field is missing or wrong; names file, entry and field.
     """
     lists = read_lists(path)
     annotations, where = CocoAnnotations.of(lists.annotations), lists.annotations.where
-    image_ids = lists.images.whole_numbers("id").values
-    category_ids = lists.categories.whole_numbers("id").values
+    image_ids = lists.images.ids("id").values
+    category_ids = lists.categories.ids("id").values
     for records in lists:
         records.refuse_problems()
     refuse_repeated(category_ids, "id", lists.categories.where)
     boxes = boxes_column(annotations.boxes.values, where, len(lists.annotations))
     categories = zip(category_ids.tolist(), lists.categories.entries, strict=True)
     images = zip(image_ids.tolist(), lists.images.entries, strict=True)
-    taken = {"area": "width times height was taken", "iscrowd": "they count as single objects"}
+    notes = [*lists.images.notes, *lists.categories.notes, *lists.annotations.notes]
+    notes += [f"{path}: {annotations.only_crowds}"] if annotations.only_crowds else []
     return Truth.from_arrays(
         annotations.image_ids.values,
         annotations.category_ids.values,
@@ -40,12 +43,9 @@ def load_truth(path: str | Path) -> Truth:
         annotation_ids=annotations.ids.values,
         pictures=image_ids,
         categories={number: str(entry.get("name", number)) for number, entry in categories},
-        file_names={number: str(entry.get("file_name", "")) for number, entry in images},
+        file_names={number: image_name(entry) for number, entry in images},
         source=where,
-        notes=tuple(
-            f"{path}: {count} of {len(lists.annotations)} annotations have no {field}; {taken[field]}"
-            for field, count in annotations.absent()
-        ),
+        notes=tuple(notes),
     )
 
 

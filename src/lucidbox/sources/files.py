@@ -82,10 +82,11 @@ class Found:
     errors: tuple[SourceError, ...] = field(default=())
 
 
-def find_in_folder(folder: Path, *, recursive: bool) -> Found:
+def find_in_folder(folder: Path, *, recursive: bool, links: bool = False) -> Found:
     """Pictures and videos in a folder, in natural order.
 
-    Links to files are followed, links to folders are not (they may lead in circles).
+    Links to files are followed, links to folders only with ``links``; they may lead in circles, so each folder is
+    entered once.
 
     Raises:
         SourceError: the folder cannot be listed, or holds neither pictures nor videos.
@@ -97,9 +98,12 @@ def find_in_folder(folder: Path, *, recursive: bool) -> Found:
     def unreadable(error: OSError) -> None:
         errors.append(SourceError(f"{error.filename}: the folder cannot be listed ({error.strerror})"))
 
-    for place, folders, names in os.walk(folder, onerror=unreadable):
+    entered = {_identity(folder)}
+    for place, folders, names in os.walk(folder, onerror=unreadable, followlinks=links):
         has_folders = has_folders or bool(folders)
         folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        if links and folders:
+            folders[:] = _not_entered(Path(place), folders, entered)
         paths += [Path(place, name) for name in names if not name.startswith(".")]
     found = _sort_out(folder, paths, tuple(errors))
     if found.pictures or found.videos:
@@ -108,6 +112,26 @@ def find_in_folder(folder: Path, *, recursive: bool) -> Found:
         raise errors[0]
     deeper = "; --recursive looks into its subfolders" if has_folders and not recursive else ""
     raise SourceError(f"{folder}: no pictures or videos in this folder ({_looked_for()}){deeper}")
+
+
+def _not_entered(place: Path, names: list[str], entered: set[tuple[int, int]]) -> list[str]:
+    """The folders that were not entered before, links last; they are noted as entered."""
+    fresh = []
+    for name in sorted(names, key=lambda name: ((place / name).is_symlink(), name)):
+        identity = _identity(place / name)
+        if identity not in entered:
+            entered.add(identity)
+            fresh.append(name)
+    return fresh
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """Device and number of a folder; of one that cannot be looked at, nothing that another one has."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return -1, hash(folder)
+    return status.st_dev, status.st_ino
 
 
 def find_by_pattern(pattern: str) -> Found:
