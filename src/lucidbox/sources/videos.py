@@ -142,7 +142,7 @@ class _Tally:
     """
 
     rate: float = 0.0
-    times: array[float] = field(default_factory=lambda: array("d"))
+    times: "array[float]" = field(default_factory=lambda: array("d"))
     undecodable: int = 0
 
     @property
