@@ -72,6 +72,7 @@ def _add_output(group: Any) -> None:
     add_flag(group, "--txt", "a text file a picture: class cx cy w h score, relative")
     add_flag(group, "--crops", "each found object as a picture of its own")
     add_flag(group, "--no-draw", "save no annotated pictures")
+    add_flag(group, "--webm", "save videos as WebM (VP8), which browsers play, instead of MP4; slower")
     add_number(group, "--max-labels", "most labels drawn on a picture")
 
 
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.reduced_decoding and (arguments.crops or not arguments.no_draw):
         raise OptionError("--reduced-decoding leaves no whole picture to draw on or to cut from; add --no-draw")
-    options = SaveOptions(not arguments.no_draw, arguments.txt, arguments.crops, arguments.max_labels)
+    draw = not arguments.no_draw
+    options = SaveOptions(draw, arguments.txt, arguments.crops, arguments.max_labels, arguments.webm)
     detector = load_detector(arguments, batch=arguments.batch, **_limits(arguments))
     sources = open_sources(
         arguments.sources,
@@ -96,17 +98,21 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.reduced_decoding and part.kind not in ("image", "folder", "refused"):
             say(f"--reduced-decoding is for picture files; {part.name} is decoded whole")
     with ExitStack() as stack:
-        saver = stack.enter_context(Saver(options, sources, Path(arguments.save) if arguments.save else None))
+        saver = stack.enter_context(Saver(options, Path(arguments.save) if arguments.save else None))
         saver.check_folder()
         report = stack.enter_context(_open_report(arguments, sources.count))
-        for result in detector.stream(sources, on_failure=lambda failure: report.unread(failure.error)):
-            report.predicted(result)
-            try:
-                saver.save(result)
-            except OutputError as error:
-                if saver.folder is None:  # there is no folder, so nothing can be saved
-                    raise
-                report.failed(error)
+        try:
+            for result in detector.stream(sources, on_failure=lambda failure: report.unread(failure.error)):
+                report.predicted(result)
+                try:
+                    saver.save(result)
+                except OutputError as error:
+                    if saver.folder is None:  # there is no folder, so nothing can be saved
+                        raise
+                    report.failed(error)
+        except KeyboardInterrupt:  # how most cameras are left
+            report.end(saver)
+            raise
         report.end(saver)
     return report.exit_code
 

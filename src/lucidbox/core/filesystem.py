@@ -128,7 +128,7 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
 
 @contextmanager
 def utf8_path(path: Path) -> Iterator[str]:
-    """The absolute path as text for libraries that take UTF-8 alone; of another name, a link to it in a new folder.
+    """The absolute path as text for libraries that take UTF-8 alone; of another name, a link to it.
 
     Raises:
         OSError: there is no place for the link, or this system makes none.

@@ -14,14 +14,12 @@ from lucidbox.core.filesystem import atomic_write, numbered_folder, output_error
 from lucidbox.detect.stream import Result
 from lucidbox.draw.annotate import draw
 from lucidbox.save.encode import save_image, suffix_for
-from lucidbox.sources import Picture, Source, Sources
+from lucidbox.sources import Picture
 
 if TYPE_CHECKING:
     from lucidbox.save.video import VideoSaver
 
 DEFAULT_FOLDER = Path("runs") / "predict"
-UNKNOWN_RATE = 25.0
-"""Frames a second of a video whose source does not state them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class SaveOptions:
 
     Attributes:
         draw: a copy of the image with its boxes; of a video, an MP4.
+        webm: videos as WebM instead, which browsers play.
         text: ``labels/NAME.txt``, YOLO text; of a video ``labels/NAME/FRAME.txt``.
         crops: ``crops/CLASS/NAME-INDEX.jpg``; of a video ``crops/CLASS/NAME/FRAME-INDEX.jpg``.
         max_labels: most labels drawn on an image; None for all.
@@ -45,6 +44,7 @@ class SaveOptions:
     text: bool = False
     crops: bool = False
     max_labels: int | None = None
+    webm: bool = False
 
     def __post_init__(self) -> None:
         if self.max_labels is not None and self.max_labels < 0:
@@ -78,23 +78,19 @@ class Saver:
 
     Args:
         options: what to write.
-        sources: where the results come from; gives the frame rates of videos.
         folder: where to write; ``runs/predict`` if None. A folder that holds something is left as it is: the
             results go into the first free one of NAME-2, NAME-3 and so on.
 
     Example:
-        >>> with Saver(SaveOptions(), sources) as saver:
+        >>> with Saver(SaveOptions()) as saver:
         ...     for result in detector.stream(sources):
         ...         saver.save(result)
     """
 
-    def __init__(self, options: SaveOptions, sources: Sources, folder: Path | None = None) -> None:
+    def __init__(self, options: SaveOptions, folder: Path | None = None) -> None:
         self.options = options
         self.folder: Path | None = None  # made with the first result
         self._wanted_folder = folder
-        self._videos: dict[str, Source] = {
-            part.name: part for part in sources.parts if part.kind in ("video", "camera")
-        }
         self._names: dict[Path, UniqueNames] = {}
         self._video: _CurrentVideo | None = None
         self._open = ExitStack()
@@ -183,13 +179,12 @@ class Saver:
             path = folder / f"{stem}{suffix_for(Path(picture.name).suffix, height, width)}"
             save_image(path, drawn)
             return path
-        path = folder / f"{self._video.stem}.mp4"
+        path = folder / f"{self._video.stem}{'.webm' if self.options.webm else '.mp4'}"
         if self._video.saver is None:
-            from lucidbox.save.video import VideoSaver
+            from lucidbox.save.video import USUAL_FPS, VideoSaver
 
-            rate = getattr(self._videos.get(picture.source), "frames_per_second", None) or UNKNOWN_RATE
-            self._video.saver = self._open.enter_context(VideoSaver(path, rate, (width, height)))
-        self._video.saver.write(drawn)
+            self._video.saver = self._open.enter_context(VideoSaver(path, USUAL_FPS, (width, height)))
+        self._video.saver.write(drawn, picture.time)
         return path
 
     def _frame_stem(self, picture: Picture, frame: int) -> PurePosixPath:

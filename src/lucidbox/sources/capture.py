@@ -13,7 +13,7 @@ from lucidbox.core.errors import SourceError
 from lucidbox.core.filesystem import utf8_path
 from lucidbox.images.reading import refuse_size
 
-_STREAM_MILLISECONDS = 10_000
+STREAM_SECONDS = 10  # that a stream may be silent
 
 
 _SETTINGS = {
@@ -55,19 +55,21 @@ def opened(address: str | int | Path, name: str) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def retrieve(capture: cv2.VideoCapture, name: str, max_pixels: int) -> UInt8[np.ndarray, "h w 3"]:
-    """The grabbed frame as RGB.
+def retrieve(capture: cv2.VideoCapture, name: str, max_pixels: int) -> UInt8[np.ndarray, "h w 3"] | None:
+    """The grabbed frame as RGB; None if it cannot be decoded.
 
     Raises:
-        SourceError: it cannot be decoded.
         ImageError: it has more pixels than ``max_pixels``.
     """
     width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     if width > 0 and height > 0:  # 0 where a camera does not tell
         refuse_size(width, height, max_pixels, name)
-    decoded, frame = capture.retrieve()
+    try:
+        decoded, frame = capture.retrieve()
+    except cv2.error:
+        decoded = False
     if not decoded:
-        raise SourceError(f"{name}: a frame cannot be decoded")
+        return None
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
@@ -75,7 +77,7 @@ def _capture(address: str | int) -> cv2.VideoCapture:
     if isinstance(address, int):
         return cv2.VideoCapture(address)
     patience = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
-    options = [value for option in patience for value in (option, _STREAM_MILLISECONDS)]
+    options = [value for option in patience for value in (option, 1000 * STREAM_SECONDS)]
     return cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
 
 

@@ -1,7 +1,7 @@
 """What a video file's container states: whether it lost its end, how many frames it has, which codec they need.
 
-A decoder cannot tell: at a missing end it just stops, often after a last frame that is partly grey, and frames that it
-cannot decode are left out.
+A decoder cannot tell: at a missing end it just stops, often after a last frame that is partly grey, and it leaves
+out frames that it cannot decode.
 """
 
 import re
@@ -25,14 +25,8 @@ Box = tuple[bytes, int, int]
 """A box of an MP4 or MOV file, or a chunk of an AVI file: its type, where its content starts, where it ends."""
 
 
-def is_video(path: Path) -> bool:
-    """Whether a file begins as a video of a common kind does, whatever its name.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        start = file.read(400)
+def begins_like_video(start: bytes) -> bool:
+    """Whether the first 400 bytes of a file are those of a video of a common kind."""
     if start[4:8] in _ISO_FIRST_BOXES:
         return start[4:8] != b"ftyp" or start[8:12] not in _ISO_PICTURES
     return _FIRST_BYTES.match(start) is not None
@@ -41,8 +35,8 @@ def is_video(path: Path) -> bool:
 def is_cut_short(path: Path) -> bool:
     """True if the container of an AVI, MP4, MOV, MKV or WebM states more bytes than the file has.
 
-    False for a whole file, also where other bytes follow its end or where an AVI counts its first eight bytes twice;
-    and for containers that state no size (transport streams, live recordings).
+    False for a whole file, also where other bytes follow its end, or where an AVI counts its first eight bytes
+    twice; and for containers that state no size (transport streams, live recordings).
 
     Raises:
         OSError: the file cannot be read.

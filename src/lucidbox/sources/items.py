@@ -50,10 +50,12 @@ class Failure:
     Attributes:
         source: as in ``Picture``.
         error: its message is one line that names the source.
+        passing: whether the source goes on all the same, having lost a part.
     """
 
     source: str
     error: LucidboxError
+    passing: bool = False
 
 
 LazyItem = Callable[[], Picture | Failure]
@@ -90,6 +92,13 @@ class Source(Protocol):
     def live(self) -> bool: ...  # noqa: D102
 
     def __iter__(self) -> Iterator[Picture | Failure]: ...
+
+
+@runtime_checkable
+class Findable(Protocol):
+    """A source that only tells what it is when it is asked for: an address may be a picture, a video or live."""
+
+    def found(self) -> Source: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from lucidbox.core.errors import LucidboxError, OptionError, SourceError
 from lucidbox.images.reading import MAX_PIXELS
 from lucidbox.sources.files import (
+    PICTURE_EXTENSIONS,
     VIDEO_EXTENSIONS,
     Found,
     StillPictures,
@@ -18,7 +19,7 @@ from lucidbox.sources.files import (
     find_in_folder,
     name_below,
 )
-from lucidbox.sources.items import FailedSource, Failure, LazyItem, Picture, Source, lazy
+from lucidbox.sources.items import FailedSource, Failure, Findable, LazyItem, Picture, Source, lazy
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _STREAMS = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "srt"})
@@ -59,7 +60,8 @@ class Sources:
         read ahead by a thread of their own; of a live source the newest frame is given, and those that nobody
         asked for in time are dropped.
         """
-        for part in self.parts:
+        for named in self.parts:
+            part = named.found() if isinstance(named, Findable) else named
             if isinstance(part, StillPictures):
                 yield from (partial(part.read, path) for path in part.paths)
             elif part.live or part.kind in ("video", "hub"):
@@ -90,8 +92,9 @@ def open_sources(
     """Find out what each argument is. Nothing is decoded yet.
 
     An argument is, tried in this order: ``-`` (standard input), ``hf:NAME[:SPLIT]``, ``camera:0``, an address
-    (http, https: a picture; rtsp: live video), an existing file or folder, a camera's bare number, a pattern
-    with ``*``, ``?`` or ``[``. A file is a video by its extension; any other is read as a picture.
+    (http, https: a picture, a video or live video; rtsp: live video), an existing file or folder, a camera's bare
+    number, a pattern with ``*``, ``?`` or ``[``. A file is a video by its extension or, where that says nothing,
+    by its first bytes; any other is read as a picture.
 
     An argument that is none of these gives a part that yields its ``Failure``; the others are read all the same.
 
@@ -142,7 +145,7 @@ def _open_address(argument: str, options: _Options) -> list[Source]:
     if scheme in ("http", "https"):
         from lucidbox.sources.addresses import Url
 
-        return [Url(argument, options.max_pixels)]
+        return [Url(argument, options.max_pixels, stride=options.video_stride)]
     if scheme in _STREAMS:
         return [_camera(argument, options)]
     from lucidbox.sources.cameras import without_password
@@ -170,7 +173,7 @@ def _open_path(argument: str, options: _Options) -> list[Source]:
     if path.is_dir():
         return _found(argument, find_in_folder(path, recursive=options.recursive), options)
     exists = path.exists()
-    if exists and path.suffix.lower() in VIDEO_EXTENSIONS:
+    if exists and _is_video(path):
         return [_video(path, path.name, options)]
     if exists:
         return [
@@ -183,6 +186,17 @@ def _open_path(argument: str, options: _Options) -> list[Source]:
     if glob.has_magic(argument):
         return _found(argument, find_by_pattern(argument), options)
     raise SourceError(f"{argument}: no such file or folder")
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a file is a video by its extension or, where that says neither that nor picture, by its first bytes."""
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_EXTENSIONS or suffix in PICTURE_EXTENSIONS or not path.is_file():
+        return suffix in VIDEO_EXTENSIONS
+    from lucidbox.sources.containers import begins_like_video
+
+    with path.open("rb") as file:
+        return begins_like_video(file.read(400))
 
 
 def _found(argument: str, found: Found, options: _Options) -> list[Source]:

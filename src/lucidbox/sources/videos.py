@@ -17,7 +17,7 @@ from lucidbox.sources.containers import is_cut_short, stated_codec, stated_frame
 from lucidbox.sources.items import Failure, Picture, SourceKind
 
 _MOST_IN_A_ROW = 1000
-"""Grabs that may fail one after the other before a video counts as ended: FFmpeg reports its end like a bad packet."""
+"""Grabs that may fail one after the other until a video counts as ended: its end looks like a bad packet."""
 _FEWEST_STEPS = 20  # that tell whether a video's clock is even
 
 
@@ -37,31 +37,31 @@ class Video:
         stride: give every n-th frame only, starting with the first.
         max_pixels: larger frames are refused.
         called: ``Picture.name``; the file's name if not given.
+        address: where the file came from, if not from this disk.
     """
 
     path: Path
     stride: int = 1
     max_pixels: int = MAX_PIXELS
     called: str | None = None
+    address: str | None = None
     kind: ClassVar[SourceKind] = "video"
     live: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
-        """The path, as it was given."""
-        return str(self.path)
+        """The path, as it was given, or the address."""
+        return self.address or str(self.path)
 
     @property
     def count(self) -> int | None:
         """How many frames will come, as the file states it; some files are wrong by a few."""
-        frames = int(self._stated(cv2.CAP_PROP_FRAME_COUNT))
+        try:
+            with opened(self.path, self.name) as capture:
+                frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        except (SourceError, OSError):  # which iterating will report
+            return None
         return -(-frames // self.stride) if frames > 0 else None
-
-    @property
-    def frames_per_second(self) -> float | None:
-        """Rate of the frames that come, ``stride`` considered; None if the file does not state one."""
-        rate = self._stated(cv2.CAP_PROP_FPS)
-        return rate / self.stride if rate > 0 else None
 
     def __iter__(self) -> Iterator[Picture | Failure]:
         """Every ``stride``-th frame, and a failure at the end of an unreadable or incomplete file."""
@@ -95,7 +95,10 @@ class Video:
                 failed = 0
                 if index % self.stride == 0:
                     pixels = retrieve(capture, self.name, self.max_pixels)
-                    yield Picture(pixels, self.name, self.called or self.path.name, index, tally.times[-1])
+                    if pixels is None:
+                        tally.failed()
+                    else:
+                        yield Picture(pixels, self.name, self.called or self.path.name, index, tally.times[-1])
 
     def _problem(self, tally: "_Tally", cut_short: bool) -> str:
         """What is wrong with a video that was read to its end, in words; empty if nothing is."""
@@ -117,18 +120,10 @@ class Video:
     def _undecodable(self, listed: int | None) -> str:
         codec = stated_codec(self.path)
         return (
-            f"the video has no frames that can be decoded{f' ({listed} are listed)' if listed else ''}: it is damaged,"
-            f" or OpenCV lacks its codec{f', {codec}' if codec else ''}; try to convert it:"
+            f"the video has no frames that can be decoded{f' ({listed} are listed)' if listed else ''}:"
+            f" it is damaged, or OpenCV lacks its codec{f', {codec}' if codec else ''}; try to convert it:"
             f" ffmpeg -i {self.path.name} -c:v libx264 {self.path.stem}-h264.mp4"
         )
-
-    def _stated(self, field: int) -> float:
-        """A number from the file's header; 0 if the file cannot be opened, which iterating will report."""
-        try:
-            with opened(self.path, self.name) as capture:
-                return float(capture.get(field))
-        except (SourceError, OSError):
-            return 0.0
 
 
 @dataclass
@@ -156,6 +151,11 @@ class _Tally:
             seconds = self.frames / self.rate
         self.times.append(seconds)
         self.undecodable += failed
+
+    def failed(self) -> None:
+        """The last frame cannot be decoded after all."""
+        self.times.pop()
+        self.undecodable += 1
 
     def missing(self) -> int:
         """Frames that an even clock has room for; 0 if it is not even, since longer steps are meant then."""
