@@ -138,7 +138,7 @@ def _open_report(arguments: argparse.Namespace, count: int | None) -> "Iterator[
 
             file = stack.enter_context(JsonLines(arguments.json_file))
         bar = None if count == 1 else stack.enter_context(closing(ProgressBar(count)))
-        yield Report(arguments.json, file, bar)
+        yield Report(arguments.json, file, bar, arguments.video_stride)
 
 
 class Report:
@@ -148,12 +148,17 @@ class Report:
         json_lines: JSON Lines on standard output; the lines for people go to standard error then.
         json_file: an open file of JSON Lines, or None.
         bar: counts the pictures, or None.
+        stride: of videos, every n-th frame is looked at.
     """
 
-    def __init__(self, json_lines: bool, json_file: "JsonLines | None", bar: ProgressBar | None) -> None:
+    def __init__(
+        self, json_lines: bool, json_file: "JsonLines | None", bar: ProgressBar | None, stride: int = 1
+    ) -> None:
         self._json_lines, self._json_file, self._bar = json_lines, json_file, bar
         self._words = sys.stderr if json_lines else sys.stdout
         self._pictures = self._objects = self._failures = 0
+        self._stride = stride
+        self._frames: dict[str, tuple[int, int]] = {}  # of each video, how many were looked at, and the last index
         self._started = time.perf_counter()
 
     @property
@@ -170,6 +175,8 @@ class Report:
         if self._json_file or self._json_lines:
             self._write_json(result)
         picture = result.picture
+        if picture.frame is not None:
+            self._frames[picture.source] = (self._frames.get(picture.source, (0, 0))[0] + 1, picture.frame)
         height, width = picture.size
         place = picture.source if picture.frame is None else f"{picture.source} frame {picture.frame}"
         found = describe_detections(result.detections)
@@ -197,10 +204,15 @@ class Report:
             seconds = time.perf_counter() - self._started
             each = f"{seconds / self._pictures * 1000:.1f} ms a picture, reading and saving included"
             self._say(f"{self._pictures} pictures, {self._objects} objects, {each}")
+        for source, (used, last) in self._frames.items():
+            if last > (used - 1) * self._stride:  # a live source does not wait
+                self._say(f"{source}: {used} of {last + 1} frames were looked at; the others came meanwhile")
         if self._failures and self._pictures:
             self._say(f"{self._failures} failed, see above")
         if saver.folder is not None:
             self._say(f"saved in {saver.folder}")
+        if saver.has_mp4:
+            self._say("browsers do not play these MP4 videos (MPEG-4 part 2); --webm saves VP8, which they play")
 
     def _write_json(self, result: "Result") -> None:
         from lucidbox.save.json_lines import json_line, json_record

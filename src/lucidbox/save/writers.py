@@ -91,6 +91,7 @@ class Saver:
         self.options = options
         self.folder: Path | None = None  # made with the first result
         self._wanted_folder = folder
+        self.has_mp4 = False  # whether a video was begun that browsers do not play
         self._names: dict[Path, UniqueNames] = {}
         self._video: _CurrentVideo | None = None
         self._open = ExitStack()
@@ -183,6 +184,7 @@ class Saver:
         if self._video.saver is None:
             from lucidbox.save.video import USUAL_FPS, VideoSaver
 
+            self.has_mp4 = self.has_mp4 or not self.options.webm
             self._video.saver = self._open.enter_context(VideoSaver(path, USUAL_FPS, (width, height)))
         self._video.saver.write(drawn, picture.time)
         return path

@@ -58,7 +58,8 @@ class Camera:
                 return
             tries = 0 if tally.frames > before else tries
             if isinstance(self.address, int) or not tally.frames or tries == len(_WAITS):
-                yield Failure(self.name, error)
+                counts = {"frames": tally.frames, "lost": tally.undecodable}
+                yield Failure(self.name, error, counts=counts)
                 return
             time.sleep(_WAITS[tries])
             tries += 1

@@ -35,6 +35,8 @@ def opened(address: str | int | Path, name: str) -> Iterator[cv2.VideoCapture]:
         SourceError: it cannot be opened.
         OSError: a file with a name that is not UTF-8, where no link to it can be made.
     """
+    if isinstance(address, str) and not address.isprintable():  # OpenCV crashes at what is not UTF-8
+        raise SourceError(f"{name}: an address holds printable letters only; write others as %20")
     for variable, value in _SETTINGS.items():
         os.environ.setdefault(variable, value)
     logging = cv2.utils.logging

@@ -19,6 +19,7 @@ _FIRST_BYTES = re.compile(
     rb"|\x47.{187}\x47|.{4}\x47.{191}\x47",
     re.DOTALL,
 )
+_MOST_BOXES = 1_000_000  # that are looked at, so that no file can take minutes
 _CODECS = {"av01": "AV1", "V_AV1": "AV1", "vvc1": "VVC (H.266)", "vvi1": "VVC (H.266)", "encv": "encrypted"}
 
 Box = tuple[bytes, int, int]
@@ -99,15 +100,15 @@ def stated_codec(path: Path) -> str | None:
 
 def _boxes(file: BinaryIO, position: int, end: int) -> Iterator[Box]:
     """Boxes from one place to another. A box is a 32-bit length, a type, and for length 1 a 64-bit length."""
-    while position + 8 <= end:
+    for _ in range(_MOST_BOXES):
         file.seek(position)
-        header = file.read(16)
+        header = file.read(16) if position + 8 <= end else b""
         length, content = int.from_bytes(header[:4], "big"), position + 8
         if length == 1:
             length, content = int.from_bytes(header[8:], "big"), position + 16
         if length == 0:  # up to the end of the file, however long
             length = end - position
-        if length < 8:  # no box
+        if length < 8 or not header:  # no box
             return
         yield header[4:8], content, position + length
         position += length
@@ -163,7 +164,7 @@ def _indexed_frames(file: BinaryIO, size: int) -> int | None:
         return None
     for kind, begin, end in chunks:
         if kind == b"idx1" and end <= size:
-            entries = _bytes(file, (kind, begin, end), 0, end - begin)
+            entries = _bytes(file, (kind, begin, end), 0, min(end - begin, 16 * _MOST_BOXES * 10))
             rows = [entries[place : place + 16] for place in range(0, len(entries) - 15, 16)]
             streams = [row[:2] for row in rows if row[2:4] in (b"dc", b"db") and row[12:] != b"\0\0\0\0"]
             return streams.count(streams[0]) if streams else None
@@ -172,9 +173,11 @@ def _indexed_frames(file: BinaryIO, size: int) -> int | None:
 
 def _chunks(file: BinaryIO, position: int, end: int) -> Iterator[Box]:
     """Chunks of an AVI: a type and a 32-bit length; each begins at an even place."""
-    while position + 8 <= end:
+    for _ in range(_MOST_BOXES):
         file.seek(position)
-        header = file.read(8)
+        header = file.read(8) if position + 8 <= end else b""
+        if not header:
+            return
         length = int.from_bytes(header[4:], "little")
         yield header[:4], position + 8, position + 8 + length
         position += 8 + length + length % 2

@@ -1,7 +1,7 @@
 """What a source yields, and what a source is."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -51,11 +51,13 @@ class Failure:
         source: as in ``Picture``.
         error: its message is one line that names the source.
         passing: whether the source goes on all the same, having lost a part.
+        counts: of a video that lost a part, how many ``frames`` were read and ``lost``.
     """
 
     source: str
     error: LucidboxError
     passing: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 LazyItem = Callable[[], Picture | Failure]

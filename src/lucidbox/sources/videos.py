@@ -74,10 +74,14 @@ class Video:
                     ready, waiting = (waiting, picture) if cut_short else (picture, None)
                     if ready is not None:
                         yield ready
-            if problem := self._problem(tally, cut_short):
-                raise SourceError(f"{self.name}: {problem}")
+            listed = stated_frames(self.path)
+            if problem := self._problem(tally, listed, cut_short):
+                counts = {"frames": tally.frames - cut_short, "lost": tally.lost(listed) + cut_short}
+                yield Failure(self.name, SourceError(f"{self.name}: {problem}"), counts=counts)
         except LucidboxError as error:
-            yield Failure(self.name, error)
+            unopened = isinstance(error, SourceError) and stated_codec(self.path)
+            reason = f"{self.name}: {self._undecodable(None)}"
+            yield Failure(self.name, SourceError(reason) if unopened else error)
         except OSError as error:
             yield Failure(self.name, SourceError(f"{self.name}: cannot be read ({error.strerror})"))
 
@@ -100,22 +104,18 @@ class Video:
                     else:
                         yield Picture(pixels, self.name, self.called or self.path.name, index, tally.times[-1])
 
-    def _problem(self, tally: "_Tally", cut_short: bool) -> str:
+    def _problem(self, tally: "_Tally", listed: int | None, cut_short: bool) -> str:
         """What is wrong with a video that was read to its end, in words; empty if nothing is."""
-        listed = stated_frames(self.path)
         if not tally.frames:
             return self._undecodable(listed)
-        lost = max(tally.undecodable, tally.missing() if listed is None else listed - tally.frames)
         if cut_short:
             whole = -(-tally.frames // self.stride) - 1
-            of = f" of {listed}" if listed else ""
-            return f"the video is cut short; {whole} whole frames{of} were read"
-        if lost <= 0:
-            return ""
-        reasons = [f"{tally.undecodable} cannot be decoded"] if tally.undecodable else []
-        if lost > tally.undecodable:
-            reasons.append(f"{lost - tally.undecodable} are missing or need others that are")
-        return f"{lost} of {tally.frames + lost} frames are lost ({', '.join(reasons)}); the others were read"
+            return f"the video is cut short; {whole} whole frames{f' of {listed}' if listed else ''} were read"
+        lost = tally.lost(listed)
+        broken = min(lost, tally.undecodable)
+        reasons = [f"{broken} cannot be decoded"] if broken else []
+        reasons += [f"{lost - broken} are missing or depend on others that are"] if lost > broken else []
+        return f"{lost} of {tally.frames + lost} frames are lost: {', '.join(reasons)}" if lost else ""
 
     def _undecodable(self, listed: int | None) -> str:
         codec = stated_codec(self.path)
@@ -157,7 +157,11 @@ class _Tally:
         self.times.pop()
         self.undecodable += 1
 
-    def missing(self) -> int:
+    def lost(self, listed: int | None) -> int:
+        """Frames that did not come, of those that the file lists or, where it lists none, by what was met."""
+        return max(self.undecodable, self._missing()) if listed is None else max(0, listed - self.frames)
+
+    def _missing(self) -> int:
         """Frames that an even clock has room for; 0 if it is not even, since longer steps are meant then."""
         steps = np.diff(np.sort(self.times)) * self.rate
         is_even = len(steps) >= _FEWEST_STEPS and np.mean(np.abs(steps - 1) < 0.1) > 0.9
