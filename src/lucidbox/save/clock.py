@@ -31,10 +31,10 @@ def retime_mp4(path: Path, times: Float[np.ndarray, "n"], last: float) -> None:
     """
     units = int(max(1, min(_FINEST, _MOST / 2 / (times.max() + last + 1))))
     ticks = _ticks(times, units)
-    durations = [*np.diff(ticks).tolist(), max(1, round(last * units))]
+    durations = [*np.diff(ticks).tolist(), min(2**31, max(1, round(last * units)))]
     begin, shown = int(ticks[0]), sum(durations)
     # The movie's own units are milliseconds. An edit that shows nothing (-1) comes before a late first frame.
-    wait, length = (min(_MOST, value * 1000 // units) for value in (begin, shown))
+    wait, length = (min(_MOST, -(-value * 1000 // units)) for value in (begin, shown))
     edits = [(wait, -1, 1 << 16)] * (wait > 0) + [(length, 0, 1 << 16)]
     runs = [(len(list(run)), duration) for duration, run in groupby(durations)]
     changes: Mapping[bytes, Change] = {

@@ -121,8 +121,8 @@ class VideoSaver:
                 reader = cv2.VideoCapture(self._encoded, cv2.CAP_FFMPEG)
                 found = int(reader.get(cv2.CAP_PROP_FRAME_COUNT)) if reader.isOpened() else 0
                 reader.release()
-                last = self._step if len(times) < 2 else times[-1] - times[-2]
-                retime_mp4(self._pending.temporary, times, last)
+                last = times[-1] - times[-2] if len(times) > 1 else 0
+                retime_mp4(self._pending.temporary, times, last if last > 0 else self._step)
         except OSError as error:
             raise output_error(self._pending.path, error) from error
         if found != len(times):

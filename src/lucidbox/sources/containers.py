@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _MATROSKA, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _RIFF_UNKNOWN = frozenset({0, 0xFFFFFFFF})  # writers that cannot go back, or past 4 GiB, leave these
 _ISO_FIRST_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide"})
 _ISO_FRAMES = frozenset({b"moov", b"moof", b"mdat"})
@@ -34,7 +36,7 @@ def begins_like_video(start: bytes) -> bool:
 
 
 def is_cut_short(path: Path) -> bool:
-    """True if the container of an AVI, MP4, MOV, MKV or WebM states more bytes than the file has.
+    """True if the container of an AVI, MP4, MOV, MKV, WebM or WMV states more bytes than the file has.
 
     False for a whole file, also where other bytes follow its end, or where an AVI counts its first eight bytes
     twice; and for containers that state no size (transport streams, live recordings).
@@ -50,6 +52,10 @@ def is_cut_short(path: Path) -> bool:
             return length not in _RIFF_UNKNOWN and length > size
         if start.startswith(_MATROSKA):
             return _end_of_segment(file) > size
+        if start == _ASF[:8]:
+            header = file.read(4096)
+            place = header.find(_ASF_FILE) + len(_ASF_FILE) + 24  # behind the object's length and the file's id
+            return place > 40 and int.from_bytes(header[place : place + 8], "little") > size
         if start[4:] not in _ISO_FIRST_BOXES:
             return False
         return any(kind in _ISO_FRAMES and end > size for kind, _, end in _boxes(file, 0, size))

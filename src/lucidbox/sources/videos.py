@@ -88,7 +88,7 @@ class Video:
     def _frames(self, tally: "_Tally") -> Generator[Picture, None, None]:
         listed = stated_frames(self.path) or 0
         with opened(self.path, self.name) as capture:
-            tally.rate = capture.get(cv2.CAP_PROP_FPS)
+            tally.rate, tally.estimate = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
             failed = 0
             while failed < max(_MOST_IN_A_ROW, listed):
                 if not capture.grab():
@@ -132,11 +132,13 @@ class _Tally:
 
     Attributes:
         rate: frames a second that the file states; 0 or less if it states none.
+        estimate: frames by stated duration and rate; 0 or less if unknown.
         times: seconds from the first frame to each that could be decoded.
         undecodable: packets that could not be, before the last frame.
     """
 
     rate: float = 0.0
+    estimate: float = 0.0
     times: "array[float]" = field(default_factory=lambda: array("d"))
     undecodable: int = 0
 
@@ -162,8 +164,15 @@ class _Tally:
         return max(self.undecodable, self._missing()) if listed is None else max(0, listed - self.frames)
 
     def _missing(self) -> int:
-        """Frames that an even clock has room for; 0 if it is not even, since longer steps are meant then."""
+        """Frames that an even clock, and the stated duration, have room for; 0 if longer steps must be meant."""
         steps = np.diff(np.sort(self.times)) * self.rate
         is_even = len(steps) >= _FEWEST_STEPS and np.mean(np.abs(steps - 1) < 0.1) > 0.9
-        holes = int(np.rint(steps[steps > 1.5] - 1).sum()) if is_even else 0
-        return holes if holes < 2 * self.frames else 0  # else the clock was set anew
+        if not is_even:
+            return 0
+        holes = int(np.rint(steps[steps > 1.5] - 1).sum())
+        # The duration may be that of the sound, which often ends a little later.
+        slack = max(self.rate, 0.02 * self.estimate)
+        behind = self.estimate - self.frames - holes if self.estimate > 0 else 0
+        if behind < -slack:  # the clock was set anew on the way
+            return 0
+        return holes + (int(behind) if behind >= slack else 0)
