@@ -2,11 +2,13 @@
 
 import os
 import sys
+from contextlib import suppress
 
 import cv2
 import numpy as np
 import pytest
 
+from lucidbox.core.errors import OutputError
 from lucidbox.save.video import VideoSaver
 
 CLOCKS = {
@@ -61,7 +63,12 @@ def test_a_late_first_frame_waits(tmp_path):
     save(tmp_path / "a.mp4", [1.5, 2.0])
     content = (tmp_path / "a.mp4").read_bytes()
     edits = content[content.index(b"elst") + 8 :]
-    assert [int.from_bytes(edits[place : place + 4], "big") for place in (0, 4, 8, 16)] == [2, 1500, 2**32 - 1, 1000]
+    assert [int.from_bytes(edits[place : place + 4], "big") for place in (0, 4, 8, 16)] == [
+        2,
+        1500,
+        2**32 - 1,
+        1000,
+    ]
 
 
 def test_the_last_frame_stays_as_long_as_the_one_before(tmp_path):
@@ -80,22 +87,20 @@ def test_webm_is_what_its_name_says(tmp_path):
 
 def test_a_webm_that_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / "a.webm").mkdir()
-    from lucidbox.core.errors import OutputError
-
     with pytest.raises(OutputError, match="not a regular file"):
         VideoSaver(tmp_path / "a.webm", 25, (64, 48)).__enter__()
     with pytest.raises(OutputError, match="16383 is the longest side"):
         VideoSaver(tmp_path / "b.webm", 25, (20_000, 100)).__enter__()
-    with pytest.raises(RuntimeError), VideoSaver(tmp_path / "c.webm", 25, (64, 48)) as video:
+    with suppress(KeyError), VideoSaver(tmp_path / "c.webm", 25, (64, 48)) as video:
         video.write(np.zeros((48, 64, 3), np.uint8))
-        raise RuntimeError
+        raise KeyError
     assert [path.name for path in tmp_path.iterdir()] == ["a.webm"]
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are UTF-16, or UTF-8, there")
 @pytest.mark.parametrize("name", [b"caf\xe9.mp4", b"d\xff/\xfe.webm"])
 def test_names_that_are_not_utf8(tmp_path, name):
-    path = os.fsencode(tmp_path) + b"/" + name
-    save(os.fsdecode(path), [0, 0.25])
-    os.rename(path, os.fsencode(tmp_path / "plain"))
+    path = tmp_path / os.fsdecode(name)
+    save(path, [0, 0.25])
+    path.rename(tmp_path / "plain")
     assert shown(tmp_path / "plain")[0] == [0, 0.25]

@@ -7,9 +7,11 @@ import os
 import struct
 import sys
 
+import numpy as np
 import pytest
 
 from lucidbox.core.errors import SourceError
+from lucidbox.save.video import VideoSaver
 from lucidbox.sources import Failure, Picture, Video, open_sources
 from lucidbox.sources.containers import is_cut_short, stated_codec, stated_frames
 
@@ -34,7 +36,9 @@ def overwritten(path, spans):
 def frames_of_avi(path):
     """Start and length of each frame's content."""
     content = path.read_bytes()
-    chunks = [place for place in places(content, b"00dc") if content.index(b"movi") < place < content.index(b"idx1")]
+    chunks = [
+        place for place in places(content, b"00dc") if content.index(b"movi") < place < content.index(b"idx1")
+    ]
     return [(place + 8, *struct.unpack_from("<I", content, place + 4)) for place in chunks]
 
 
@@ -117,9 +121,6 @@ def test_a_hole_in_an_even_clock_is_told(film):
 
 
 def test_a_whole_video_of_uneven_clock_lost_nothing(tmp_path):
-    from lucidbox.save.video import VideoSaver
-    import numpy as np
-
     for name in ("a.webm", "a.mp4"):
         with VideoSaver(tmp_path / name, 25, (64, 48)) as video:
             for index, step in enumerate(np.random.default_rng(0).integers(20, 400, 40).cumsum()):
@@ -134,7 +135,9 @@ def avi_with_sound(jpegs, between):
         return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
     def stream(kind, code, scale, rate, length, form):
-        header = struct.pack("<4s4sIHHIIIIIIII4H", kind, code, 0, 0, 0, 0, scale, rate, 0, length, 0, 0, 1, 0, 0, 64, 48)
+        header = struct.pack(
+            "<4s4sIHHIIIIIIII4H", kind, code, 0, 0, 0, 0, scale, rate, 0, length, 0, 0, 1, 0, 0, 64, 48
+        )
         return chunk(b"LIST", b"strl" + chunk(b"strh", header) + chunk(b"strf", form))
 
     bitmap = struct.pack("<IiiHH4sIiiII", 40, 64, 48, 1, 24, b"MJPG", 64 * 48 * 3, 0, 0, 0, 0)
@@ -211,7 +214,13 @@ def test_the_index_of_an_avi_counts_frames_that_hold_something(film):
 
 def test_containers_that_list_no_frames(film, tmp_path):
     assert stated_frames(film("road.mkv", "mp4v")) is None
-    for content in (b"", b"RIFF", b"RIFF\0\0\0\0AVI idx1\xff\0\0\0", b"\0\0\0\x08ftyp", b"\0\0\0\x10moov\0\0\0\x08trak"):
+    for content in (
+        b"",
+        b"RIFF",
+        b"RIFF\0\0\0\0AVI idx1\xff\0\0\0",
+        b"\0\0\0\x08ftyp",
+        b"\0\0\0\x10moov\0\0\0\x08trak",
+    ):
         (tmp_path / "a").write_bytes(content)
         assert stated_frames(tmp_path / "a") is None
         assert stated_codec(tmp_path / "a") is None
@@ -235,8 +244,8 @@ def test_a_codec_that_cannot_be_decoded_is_named_with_the_remedy(film, name, old
 
 
 @pytest.mark.parametrize(("name", "code"), [
-    ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("a.flv", "FLV1"), ("a.ts", "mp4v"), ("a.mpg", "PIM1"),
-    ("a.wmv", "WMV2"), ("a.3gp", "mp4v"),
+    ("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v"), ("a.flv", "FLV1"), ("a.ts", "mp4v"),
+    ("a.mpg", "PIM1"), ("a.wmv", "WMV2"), ("a.3gp", "mp4v"),
 ])  # fmt: skip
 @pytest.mark.parametrize("called", ["clip", "clip.part", "clip.2024-05-01"])
 def test_a_named_file_is_a_video_by_its_first_bytes_where_its_name_does_not_tell(film, name, code, called):
@@ -249,12 +258,12 @@ def test_a_named_file_is_a_video_by_its_first_bytes_where_its_name_does_not_tell
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are UTF-16, or UTF-8, there")
 @pytest.mark.parametrize("name", [b"caf\xe9.mp4", b"a\xff\xfe.mp4", b"d\xffir/a.mp4"])
 def test_names_that_are_not_utf8(film, tmp_path, name):
-    path = os.fsencode(tmp_path) + b"/" + name
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    os.rename(film("plain.mp4", "mp4v", frames=3), path)
-    items = list(open_sources(os.fsdecode(path)))
+    path = tmp_path / os.fsdecode(name)
+    path.parent.mkdir(exist_ok=True)
+    film("plain.mp4", "mp4v", frames=3).rename(path)
+    items = list(open_sources(path))
     assert [type(item) for item in items] == [Picture] * 3
-    assert items[0].source == os.fsdecode(path)
+    assert items[0].source == str(path)
 
 
 def test_an_address_that_is_not_utf8():
@@ -264,7 +273,13 @@ def test_an_address_that_is_not_utf8():
 
 @pytest.mark.parametrize(
     ("name", "frames", "lost"),
-    [("c_zero.mp4", 25, 5), ("v_gap.mp4", 8, 0), ("t_trail.mp4", 30, 0), ("v_slomo.mov", 30, 0), ("v_vfr.mp4", 25, 0)],
+    [
+        ("c_zero.mp4", 25, 5),
+        ("v_gap.mp4", 8, 0),
+        ("t_trail.mp4", 30, 0),
+        ("v_slomo.mov", 30, 0),
+        ("v_vfr.mp4", 25, 0),
+    ],
 )
 def test_the_videos_of_practice(shared, name, frames, lost):
     came, failures = read(shared(f"faults/videos/{name}"))

@@ -33,12 +33,13 @@ def retime_mp4(path: Path, times: Float[np.ndarray, "n"], last: float) -> None:
     ticks = _ticks(times, units)
     durations = [*np.diff(ticks).tolist(), min(2**31, max(1, round(last * units)))]
     begin, shown = int(ticks[0]), sum(durations)
-    # The movie's own units are milliseconds. An edit that shows nothing (-1) comes before a late first frame.
-    wait, length = (min(_MOST, -(-value * 1000 // units)) for value in (begin, shown))
+    # The movie has its own units, mostly milliseconds. Before a late first frame, an edit (-1) shows nothing.
+    coarse = 1000 if begin + shown < units * _MOST // 2000 else 1
+    wait, length = (-(-value * coarse // units) for value in (begin, shown))
     edits = [(wait, -1, 1 << 16)] * (wait > 0) + [(length, 0, 1 << 16)]
     runs = [(len(list(run)), duration) for duration, run in groupby(durations)]
     changes: Mapping[bytes, Change] = {
-        b"mvhd": lambda old: old[:16] + struct.pack(">I", min(_MOST, wait + length)) + old[20:],
+        b"mvhd": lambda old: old[:12] + struct.pack(">2I", coarse, min(_MOST, wait + length)) + old[20:],
         b"tkhd": lambda old: old[:20] + struct.pack(">I", min(_MOST, wait + length)) + old[24:],
         b"mdhd": lambda old: old[:12] + struct.pack(">2I", units, min(_MOST, shown)) + old[20:],
         b"elst": lambda old: old[:4] + _table(">IiI", edits),

@@ -1,10 +1,8 @@
 """Annotated video: a file that gets its name only when it is complete."""
 
 import math
-import os
 from array import array
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +12,7 @@ import numpy as np
 from lucidbox.core.array_types import Float, UInt8
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import PendingFile, output_error, utf8_path
+from lucidbox.core.opencv import quiet_opencv
 from lucidbox.save.clock import retime_mp4, retime_webm
 
 USUAL_FPS = 25.0
@@ -77,7 +76,7 @@ class VideoSaver:
     def _encoder(self) -> cv2.VideoWriter:
         width, height = (side + side % 2 for side in self._size)
         fourcc = cv2.VideoWriter.fourcc(*("VP80" if self._webm else "mp4v"))
-        with _quiet():
+        with quiet_opencv():
             writer = cv2.VideoWriter(self._encoded, cv2.CAP_FFMPEG, fourcc, USUAL_FPS, (width, height))
         if not writer.isOpened():
             kind, longest = ("WebM", 16383) if self._webm else ("MP4", 8190)
@@ -95,7 +94,7 @@ class VideoSaver:
         frame = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         if width % 2 or height % 2:
             frame = cv2.copyMakeBorder(frame, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        with _quiet():
+        with quiet_opencv():
             self._writer.write(frame)
         following = self._times[-1] + self._step if self._times else 0.0
         self._times.append(following if time is None else time)
@@ -104,7 +103,7 @@ class VideoSaver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish the file and give it its name; remove it after an error, or if it has no frames."""
-        with self._open, _quiet():
+        with self._open, quiet_opencv():
             self._writer.release()
             if self._times and (kind is None or issubclass(kind, KeyboardInterrupt)):
                 self._finish(np.asarray(self._times))
@@ -130,15 +129,3 @@ class VideoSaver:
                 f"{self._pending.path}: cannot be written: only {max(found, 0)} of {len(times)} frames "
                 "reached the disk, which may be full; free some space or write elsewhere"
             )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep OpenCV's and FFmpeg's own messages off standard error: errors are raised as exceptions."""
-    # FFmpeg's level is read at its first use in a process.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)

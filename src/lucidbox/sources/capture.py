@@ -1,6 +1,5 @@
 """OpenCV's video reader, opened quietly and closed for certain. What video files and cameras share."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -11,18 +10,10 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import SourceError
 from lucidbox.core.filesystem import utf8_path
+from lucidbox.core.opencv import quiet_opencv
 from lucidbox.images.reading import refuse_size
 
 STREAM_SECONDS = 10  # that a stream may be silent
-
-
-_SETTINGS = {
-    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's own notes go straight to standard error
-    # Packets that a grab may pass over until it gives up: of other streams, and undecodable ones.
-    "OPENCV_FFMPEG_READ_ATTEMPTS": "1000000000",
-    "OPENCV_FFMPEG_DECODE_ATTEMPTS": "1000000000",
-}
-"""Read by OpenCV, the first one at its first use in a process."""
 
 
 @contextmanager
@@ -37,18 +28,12 @@ def opened(address: str | int | Path, name: str) -> Iterator[cv2.VideoCapture]:
     """
     if isinstance(address, str) and not address.isprintable():  # OpenCV crashes at what is not UTF-8
         raise SourceError(f"{name}: an address holds printable letters only; write others as %20")
-    for variable, value in _SETTINGS.items():
-        os.environ.setdefault(variable, value)
-    logging = cv2.utils.logging
     with utf8_path(address) if isinstance(address, Path) else nullcontext(address) as place:
-        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
         try:
-            capture = _capture(place)
+            with quiet_opencv():
+                capture = _capture(place)
         except cv2.error as error:
             raise SourceError(f"{name}: cannot be opened ({error.err})") from error
-        finally:
-            if before != logging.LOG_LEVEL_SILENT:  # else another thread is in here, and knows what to put back
-                logging.setLogLevel(before)
     try:
         if not capture.isOpened():
             raise SourceError(f"{name}: {_unopened(address)}")

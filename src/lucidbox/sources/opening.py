@@ -189,7 +189,7 @@ def _open_path(argument: str, options: _Options) -> list[Source]:
 
 
 def _is_video(path: Path) -> bool:
-    """Whether a file is a video, by its extension or, where that says neither that nor picture, its first bytes."""
+    """Whether a file is a video, by its extension or, where that tells nothing, by its first bytes."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_EXTENSIONS or suffix in PICTURE_EXTENSIONS or not path.is_file():
         return suffix in VIDEO_EXTENSIONS
