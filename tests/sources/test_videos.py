@@ -288,7 +288,7 @@ def test_many_bad_frames_are_few_lines(recorded, monkeypatch):
 def test_a_stream_that_breaks_off_is_opened_again(recorded, monkeypatch):
     waits = []
     monkeypatch.setattr("lucidbox.sources.cameras.time.sleep", waits.append)
-    lives = iter([3, 0, 0, 3, 0, 0, 0, 0, 0])  # frames of each connection
+    lives = iter([3, 0, 0, 3, 0, 0])  # frames of each connection
     monkeypatch.setattr(Recorder, "isOpened", lambda self: setattr(self, "most", next(lives)) or self.most > 0)
     monkeypatch.setattr(
         Recorder, "grab", lambda self: setattr(self, "grabbed", self.grabbed + 1) or self.grabbed <= self.most
@@ -299,8 +299,21 @@ def test_a_stream_that_breaks_off_is_opened_again(recorded, monkeypatch):
     assert items[3].passing
     assert str(items[3].error).startswith("rtsp://host/road: broke off after 3 frames; opened again 0.0 seconds")
     assert str(items[-1].error) == "rtsp://host/road: no video stream answers at this address"
-    assert waits == [1, 2, 4, 1, 2, 4, 8, 16]
+    assert waits == [1, 2, 4, 8, 16]
     assert all(capture.released for capture in recorded)
+
+
+def test_the_waits_begin_anew_after_a_steady_connection(recorded, monkeypatch):
+    waits = []
+    monkeypatch.setattr("lucidbox.sources.cameras.time.sleep", waits.append)
+    monkeypatch.setattr("lucidbox.sources.cameras._STEADY", 0.0)
+    lives = iter([2, 3, 3, *[0] * 5])
+    monkeypatch.setattr(Recorder, "isOpened", lambda self: setattr(self, "most", next(lives)) or self.most > 0)
+    monkeypatch.setattr(
+        Recorder, "grab", lambda self: setattr(self, "grabbed", self.grabbed + 1) or self.grabbed <= self.most
+    )
+    list(Camera("rtsp://host/road"))
+    assert waits == [1, 1, 1, 2, 4, 8, 16]
 
 
 def test_a_stream_that_never_answered_is_not_tried_again(recorded, monkeypatch):

@@ -13,6 +13,7 @@ from lucidbox.sources.items import Failure, Picture, SourceKind
 
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each try to open again a network stream that broke off; after the last one it is given up."""
+_STEADY = 60.0  # seconds that a stream must last for the waits to begin anew
 _MOST_IN_A_ROW = 100  # bad frames until a camera counts as gone
 
 # Up to the last "@" before the path. Or, where what should be a port is no number, up to the next "@" at all.
@@ -47,7 +48,7 @@ class Camera:
         tally = _Tally()
         tries = 0
         while True:
-            before = tally.frames
+            began = time.monotonic()
             try:
                 yield from self._connection(tally, tries)
                 error: LucidboxError = SourceError(f"{self.name}: no more frames come, after {tally.frames}")
@@ -56,7 +57,8 @@ class Camera:
             except LucidboxError as problem:  # frames of a size that is refused
                 yield Failure(self.name, problem)
                 return
-            tries = 0 if tally.frames > before else tries
+            if tally.last > began + _STEADY:
+                tries = 0
             if isinstance(self.address, int) or not tally.frames or tries == len(_WAITS):
                 counts = {"frames": tally.frames, "lost": tally.undecodable}
                 yield Failure(self.name, error, counts=counts)
@@ -68,7 +70,7 @@ class Camera:
         """Frames until the stream breaks off; before the first one of a stream opened again, that it had."""
         file_name = re.sub(r"[^\w.-]+", "-", self.name)
         with opened(self.address, self.name) as capture:
-            failed, last = 0, time.monotonic()
+            failed, last, grabbed = 0, time.monotonic(), False
             while failed < _MOST_IN_A_ROW and time.monotonic() - last < STREAM_SECONDS:
                 grabbed = capture.grab()
                 pixels = retrieve(capture, self.name, self.max_pixels) if grabbed else None
