@@ -18,6 +18,7 @@ from lucidbox.sources.items import Failure, Picture, SourceKind
 
 _MOST_IN_A_ROW = 1000
 """Grabs that may fail one after the other until a video counts as ended: its end looks like a bad packet."""
+_FEW_IN_A_ROW = 10  # once all listed frames came
 _FEWEST_STEPS = 20  # that tell whether a video's clock is even
 
 
@@ -90,7 +91,7 @@ class Video:
         with opened(self.path, self.name) as capture:
             tally.rate, tally.estimate = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
             failed = 0
-            while failed < max(_MOST_IN_A_ROW, listed):
+            while failed < (_FEW_IN_A_ROW if 0 < listed <= tally.frames else max(_MOST_IN_A_ROW, listed)):
                 if not capture.grab():
                     failed += 1
                     continue
