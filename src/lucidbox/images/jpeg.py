@@ -25,7 +25,7 @@ _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _BLOCK = 64
 _END = b"\xff\xd9"
-_FILLINGS = (b"\xff\x00" * 64, b"\x55" * 64, b"\xaa\x0f" * 64)
+_FILLINGS = (b"\xff\x00" * 64, b"\x55" * 64, b"\xaa\x0f" * 64, bytes(range(251, 1, -7)) * 4)
 """Compressed data that stands for what may be missing: where nothing is, it changes no pixel."""
 
 
@@ -91,7 +91,7 @@ def _lacks_only_its_end(data: bytes) -> bool:
         return False
     restarts = _RESTART.findall(start, start.rfind(b"\xff\xda"))  # of the last scan; numbered 0 to 7 and again
     restart = bytes([0xFF, 0xD0 + ((restarts[-1][1] + 1) & 7 if restarts else 0)])
-    fillings = (*_FILLINGS, restart + _FILLINGS[-1])
+    fillings = [before + filling for before in (b"", restart) for filling in _FILLINGS]
     filled = (_decoded(start + filling + _END, cv2.IMREAD_COLOR) for filling in fillings)
     return all(other is not None and np.array_equal(shown, other) for other in filled)
 
