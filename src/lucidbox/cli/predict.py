@@ -117,7 +117,7 @@ def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
         "conf": arguments.conf,
         "iou": arguments.iou,
         "max_det": arguments.max_det,
-        "classes": None if arguments.classes is None else arguments.classes.split(","),
+        "classes": arguments.classes,
         "agnostic": arguments.agnostic or None,
     }
 

@@ -133,8 +133,8 @@ def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
     from lucidbox.core.class_names import class_ids
 
     if arguments.class_name:
-        (class_id,) = class_ids([arguments.class_name], found.names)
-        return [row for row in range(len(found)) if found.classes[row] == class_id]
+        wanted = class_ids([arguments.class_name], found.names)
+        return [row for row in range(len(found)) if found.classes[row] in wanted]
     if arguments.all:
         return list(range(len(found)))
     number = 1 if arguments.box is None else arguments.box
@@ -161,7 +161,10 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
 
     options = _options(arguments)
     place = _numbers(arguments.at)
-    (class_id,) = class_ids([arguments.class_name], detector.names)
+    class_id, *others = class_ids([arguments.class_name], detector.names)
+    if others:
+        ids = ", ".join(map(str, [class_id, *others]))
+        raise OptionError(f"--at: several classes are called {arguments.class_name}; give one of their ids: {ids}")
     raw = detector.predictor.infer([read_image(arguments.picture)])[0].copy()
     near = near_anchors(raw, detector.names, place, class_id, detector.limits)
     say_near(arguments, near, detector.names[class_id])
