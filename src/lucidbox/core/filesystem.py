@@ -126,6 +126,25 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
         temporary.write_bytes(content)
 
 
+@contextmanager
+def utf8_path(path: Path) -> Iterator[str]:
+    """The absolute path as text for libraries that take UTF-8 alone; of another name, a link to it in a new folder.
+
+    Raises:
+        OSError: there is no place for the link, or this system makes none.
+    """
+    text = str(path.absolute())
+    if text == text.encode(errors="replace").decode():
+        yield text
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="lucidbox-") as folder:
+        link = Path(folder, f"link{path.suffix.encode(errors='replace').decode()}")
+        link.symlink_to(text)
+        yield str(link)
+
+
 def numbered_folder(base: str | Path) -> Path:
     """Make and return a new folder: ``base``, or else the first free of ``base-2``, ``base-3``, ...
 

@@ -2,36 +2,51 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import SourceError
+from lucidbox.core.filesystem import utf8_path
 from lucidbox.images.reading import refuse_size
 
 _STREAM_MILLISECONDS = 10_000
 
 
+_SETTINGS = {
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # FFmpeg's own notes go straight to standard error
+    # Packets that a grab may pass over until it gives up: of other streams, and undecodable ones.
+    "OPENCV_FFMPEG_READ_ATTEMPTS": "1000000000",
+    "OPENCV_FFMPEG_DECODE_ATTEMPTS": "1000000000",
+}
+"""Read by OpenCV, the first one at its first use in a process."""
+
+
 @contextmanager
-def opened(address: str | int, name: str) -> Iterator[cv2.VideoCapture]:
+def opened(address: str | int | Path, name: str) -> Iterator[cv2.VideoCapture]:
     """A reader for a file, a stream's address or a camera's number; released at the end of the ``with`` block.
+
+    A file is opened by its absolute path, which FFmpeg cannot take for one of its protocols ("concat:...").
 
     Raises:
         SourceError: it cannot be opened.
+        OSError: a file with a name that is not UTF-8, where no link to it can be made.
     """
-    # FFmpeg's own notes go straight to standard error; the variable is read at its first use in a process.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for variable, value in _SETTINGS.items():
+        os.environ.setdefault(variable, value)
     logging = cv2.utils.logging
-    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        capture = _capture(address)
-    except cv2.error as error:
-        raise SourceError(f"{name}: cannot be opened ({error.err})") from error
-    finally:
-        if before != logging.LOG_LEVEL_SILENT:  # else another thread is in here, and knows what to put back
-            logging.setLogLevel(before)
+    with utf8_path(address) if isinstance(address, Path) else nullcontext(address) as place:
+        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        try:
+            capture = _capture(place)
+        except cv2.error as error:
+            raise SourceError(f"{name}: cannot be opened ({error.err})") from error
+        finally:
+            if before != logging.LOG_LEVEL_SILENT:  # else another thread is in here, and knows what to put back
+                logging.setLogLevel(before)
     try:
         if not capture.isOpened():
             raise SourceError(f"{name}: {_unopened(address)}")
@@ -64,9 +79,9 @@ def _capture(address: str | int) -> cv2.VideoCapture:
     return cv2.VideoCapture(address, cv2.CAP_FFMPEG, options)
 
 
-def _unopened(address: str | int) -> str:
+def _unopened(address: str | int | Path) -> str:
     if isinstance(address, int):
         return "no such camera, or it is in use"
-    if "://" in address:
+    if isinstance(address, str):
         return "no video stream answers at this address"
     return "not a video that can be read, or it lost the part that says how to"
