@@ -1,6 +1,7 @@
 """Which kinds of image file are read and by what, and what to do about those that are not."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lucidbox.core.errors import ImageError
@@ -52,9 +53,10 @@ UNREAD_EXTENSIONS = frozenset(
 """Files of these are images that are not read."""
 
 
-def remedy(suffix: str) -> str:
-    """What makes readable files of those with this suffix."""
-    return f"convert them to JPEG or PNG, with ImageMagick: magick mogrify -format jpg '*{suffix}'"
+def remedy(suffixes: Iterable[str]) -> str:
+    """What makes readable files of those with these suffixes."""
+    files = " ".join(f"'*{suffix}'" for suffix in suffixes)
+    return f"convert them to JPEG or PNG, with ImageMagick: magick mogrify -format jpg {files}"
 
 
 def recognise(data: bytes, name: str) -> Plugin | None:
