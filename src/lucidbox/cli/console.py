@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def say(message: str) -> None:
     """Print one line for a person on standard error; names in it cannot disturb a terminal."""
-    show(printable(f"lucidbox: {message}"), sys.stderr)
+    tell(printable(f"lucidbox: {message}"), sys.stderr)
 
 
 def say_error(error: object) -> None:
@@ -48,7 +48,7 @@ class Failures:
         say_error(error)
 
 
-def show(text: str, stream: Any = None) -> None:
+def tell(text: str, stream: Any = None) -> None:
     """Print lines for a person, on standard output by default; names in them cannot disturb a terminal."""
     write_line(printable_block(text), stream or sys.stdout)
 

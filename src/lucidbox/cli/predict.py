@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import ProgressBar, say, say_error, show, write_json
+from lucidbox.cli.console import ProgressBar, say, say_error, tell, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.text import printable
@@ -226,7 +226,7 @@ class Report:
             write_json(record)
 
     def _say(self, line: str) -> None:
-        show(printable(line), self._words)
+        tell(printable(line), self._words)
 
     def _advance(self) -> None:
         if self._bar:

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say
+from lucidbox.cli.console import progress, say, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
 from lucidbox.core.errors import OptionError
 
@@ -115,7 +115,7 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
         kind = arguments.class_name or "object"
         say(f"{arguments.picture}: no {kind} above {limit:g}; lower --conf, or ask --at")
         if arguments.json:
-            print("[]")
+            write_json([])
         return 1
     stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
     with output_folder(arguments) as folder:
