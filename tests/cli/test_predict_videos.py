@@ -53,13 +53,19 @@ def test_a_video_that_lost_frames_is_exit_code_1_and_one_line(predict, film, tmp
     third = content.split(b"\0\0\1\xb6")[3]  # each frame begins with this
     film.write_bytes(content.replace(b"\0\0\1\xb6" + third, bytes(4 + len(third))))
     code, out, err = predict(film, "--json", "--save", tmp_path / "out")
-    frames = len(out.splitlines())
-    lost = len(TIMES) - frames
+    *images, failure = map(json.loads, out.splitlines())
+    frames, lost = len(images), len(TIMES) - len(images)
     assert code == 1
     assert 0 < lost < len(TIMES)
     assert [line for line in err.splitlines() if "error" in line] == [
         f"lucidbox: error: {film}: {lost} of 7 frames are lost: {lost} cannot be decoded"
     ]
+    assert failure == {
+        "source": str(film),
+        "error": f"{film}: {lost} of 7 frames are lost: {lost} cannot be decoded",
+        "frames": frames,
+        "lost": lost,
+    }
     assert len(times_of(tmp_path / "out" / "film.mp4")) == frames
 
 

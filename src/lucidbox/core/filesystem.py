@@ -83,6 +83,15 @@ class PendingFile:
             self.temporary.unlink()
 
 
+def check_writable(path: str | Path) -> None:
+    """Try to write a file, before the work whose result it is to hold; what is there stays as it is.
+
+    Raises:
+        OutputError: it cannot be written; names the path, the reason and the remedy.
+    """
+    PendingFile(path).discard()
+
+
 def pending_files(folder: Path) -> list[Path]:
     """Files in a folder that are being written, or were when their writer was killed."""
     return sorted(folder.glob(f"{_PENDING}*"))

@@ -254,8 +254,7 @@ def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, cha
     if wanted is not None:
         from lucidbox.core.class_names import class_ids
 
-        several = [wanted] if isinstance(wanted, (str, int, np.integer)) else wanted
-        changes = changes | {"classes": tuple(class_ids([str(name) for name in several], names))}
+        changes = changes | {"classes": tuple(class_ids(wanted, names))}
     limits = _changed(limits, changes)
     if info and info.suppression:
         loading.check_within(info.suppression, limits)

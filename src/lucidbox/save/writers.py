@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lucidbox.core.errors import OptionError, OutputError
-from lucidbox.core.file_names import UniqueNames
+from lucidbox.core.file_names import UniquePaths, without_extension
 from lucidbox.core.filesystem import atomic_write, numbered_folder, output_error
 from lucidbox.detect.stream import Result
 from lucidbox.draw.annotate import draw
@@ -56,6 +56,20 @@ class SaveOptions:
         return self.draw or self.text or self.crops
 
 
+class Saved(NamedTuple):
+    """The files that one result is in; None for what was not asked for.
+
+    Attributes:
+        image: the annotated image or video.
+        text: YOLO text.
+        crops: a file for each box that has pixels.
+    """
+
+    image: Path | None = None
+    text: Path | None = None
+    crops: tuple[Path, ...] | None = None
+
+
 @dataclass
 class _CurrentVideo:
     """The video or camera whose frames are being written.
@@ -92,7 +106,7 @@ class Saver:
         self.folder: Path | None = None  # made with the first result
         self._wanted_folder = folder
         self.has_mp4 = False  # whether a video was begun that browsers do not play
-        self._names: dict[Path, UniqueNames] = {}
+        self._names = UniquePaths()
         self._video: _CurrentVideo | None = None
         self._open = ExitStack()
 
@@ -127,17 +141,14 @@ class Saver:
         except OSError as error:
             raise output_error(above, error) from error
 
-    def save(self, result: Result) -> Path | None:
+    def save(self, result: Result) -> Saved:
         """Write one result.
-
-        Returns:
-            The annotated image or video, if drawing is wanted.
 
         Raises:
             OutputError: something cannot be written. The next result may still be saved.
         """
         if not self.options.anything:
-            return None
+            return Saved()
         if self.folder is None:
             self.folder = _new_folder(self._wanted_folder)
         picture = result.picture
@@ -146,9 +157,8 @@ class Saver:
             stem = self._claim(picture.name)
         else:
             stem = self._frame_stem(picture, picture.frame)
-        if self.options.text or self.options.crops:
-            self._save_boxes(result, stem, self.folder)
-        return self._draw(result, stem, self.folder) if self.options.draw else None
+        text, crops = self._save_boxes(result, stem, self.folder)
+        return Saved(self._draw(result, stem, self.folder) if self.options.draw else None, text, crops)
 
     def finish_video(self) -> None:
         """Complete the current video, if there is one, and give the file its name.
@@ -159,17 +169,21 @@ class Saver:
         self._video = None
         self._open.close()
 
-    def _save_boxes(self, result: Result, stem: PurePosixPath, folder: Path) -> None:
+    def _save_boxes(
+        self, result: Result, stem: PurePosixPath, folder: Path
+    ) -> tuple[Path | None, tuple[Path, ...] | None]:
         """Text and crops, as far as they are wanted."""
         from lucidbox.save.results import save_crops, txt_lines
 
-        picture, detections = result.picture, result.detections
+        text, crops = None, None
         if self.options.text:
-            height, width = picture.size
-            lines = txt_lines(detections, width, height)
-            atomic_write(folder / "labels" / f"{stem}.txt", "".join(line + "\n" for line in lines))
+            height, width = result.picture.size
+            lines = txt_lines(result.detections, width, height)
+            text = folder / f"{self._names.claim(PurePosixPath('labels', stem))}.txt"
+            atomic_write(text, "".join(line + "\n" for line in lines))
         if self.options.crops:
-            save_crops(folder / "crops", str(stem), picture.pixels, detections)
+            crops = tuple(save_crops(folder, stem, result, self._names))
+        return text, crops
 
     def _draw(self, result: Result, stem: PurePosixPath, folder: Path) -> Path:
         """Write the annotated image, or add the frame to the current video."""
@@ -201,12 +215,7 @@ class Saver:
 
     def _claim(self, name: str) -> PurePosixPath:
         """A unique stem below the folder, in the subfolder that the image came from."""
-        assert self.folder is not None
-        wanted = PurePosixPath(name)
-        place = self.folder / wanted.parent
-        if place not in self._names:
-            self._names[place] = UniqueNames()
-        return wanted.parent / self._names[place].claim(wanted.stem)
+        return self._names.claim(PurePosixPath(without_extension(name)))
 
 
 def _new_folder(wanted: Path | None) -> Path:

@@ -1,13 +1,12 @@
 """``lucidbox data``: check, count, split, convert and show data sets."""
 
 import argparse
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error, say_note
+from lucidbox.cli.console import progress, say, say_error, say_note, tell, write_json
 from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
@@ -140,20 +139,20 @@ def _check(arguments: argparse.Namespace) -> int:
             "problems": [asdict(problem) for problem in shown],
             "notes": report.notes,
         }
-        print(json.dumps(document, ensure_ascii=False))
+        write_json(document)
         return int(bool(report.problems))
     for problem in shown:
-        print(printable(str(problem)))
+        tell(printable(str(problem)))
     if len(shown) < len(report.problems):
-        print(f"… and {len(report.problems) - len(shown)} more")
+        tell(f"… and {len(report.problems) - len(shown)} more")
     for note in report.notes:
         say_note(note)
     for name, pictures, objects in report.parts:
-        print(f"{name}: {pictures} pictures, {objects} usable objects")
+        tell(f"{name}: {pictures} pictures, {objects} usable objects")
     total = len(report.problems)
-    print(f"{total or 'no'} problem{'' if total == 1 else 's'}")
+    tell(f"{total or 'no'} problem{'' if total == 1 else 's'}")
     if report.counts:
-        print(_counts((count, kind) for kind, count in report.counts.items()))
+        tell(_counts((count, kind) for kind, count in report.counts.items()))
     return int(bool(report.problems))
 
 
@@ -166,9 +165,9 @@ def _stats(arguments: argparse.Namespace) -> int:
     _say_left_out(reading, arguments)
     document = {"data": str(arguments.data), "parts": [asdict(part) for part in counted]}
     if arguments.json:
-        print(json.dumps(document, ensure_ascii=False))
+        write_json(document)
     else:
-        print("\n\n".join(_describe(part) for part in counted))
+        tell("\n\n".join(_describe(part) for part in counted))
     return 0
 
 
@@ -241,8 +240,8 @@ def _split(arguments: argparse.Namespace) -> int:
     left_out = _say_left_out(done.reading, arguments)
     if left_out and done.reading.form == "yolo":
         say_note("label files stay as they are, unusable lines included")
-    print(_split_table(done))
-    print(printable(f"wrote {done.file}"))
+    tell(_split_table(done))
+    tell(printable(f"wrote {done.file}"))
     return 0
 
 
@@ -285,9 +284,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     for path in done.missing:
         say_error(f"{path}: no such picture; left out")
     if done.losses:
-        print(f"not held by the form {arguments.to}:")
-        print(_counts((count, what) for what, count in done.losses))
-    print(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
+        tell(f"not held by the form {arguments.to}:")
+        tell(_counts((count, what) for what, count in done.losses))
+    tell(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
     return int(bool(left_out or done.missing))
 
 
