@@ -97,7 +97,7 @@ def test_comparison_and_its_exit_code(problem, capsys, tmp_path):
     ("options", "message"),
     [
         (("--classes", "q"), "class 'q' is not in"),
-        (("--classes", "8"), "has no category of that id"),
+        (("--classes", "8"), "its ids run from"),
         (("--areas", "all"), "expected NAME:LOW:HIGH"),
         (("--iou-thresholds", "half"), "expected numbers with commas"),
         (("--iou-thresholds", "0.5,0.4"), "ascending"),

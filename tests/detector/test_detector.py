@@ -9,11 +9,11 @@ from PIL import Image
 
 from lucidbox import Detector, Limits
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import EngineError, ImageError, OptionError
+from lucidbox.core.errors import EngineError, ImageError, OptionError, SourceError
 from lucidbox.detect.stream import MANY
 from lucidbox.detector.detector import lazy_items
 from lucidbox.engines import Prediction
-from lucidbox.sources import Picture, open_sources
+from lucidbox.sources import Failure, Picture, open_sources
 from models import RedFinder, picture
 
 
@@ -350,3 +350,13 @@ def test_150_pictures_have_the_same_answers_alone_and_in_a_stream(precision, ref
     results = list(detector.stream(shared("data/coco-val-150/images")))
     assert len(results) == 150
     assert [detector(result.picture) for result in results] == [result.detections for result in results]
+
+
+def test_what_a_camera_loses_and_goes_on_is_a_warning_not_the_end(detector, tmp_path):
+    lost = Failure("camera:0", SourceError("camera:0: 1 frames could not be decoded so far"), passing=True)
+    picture = Picture(np.zeros((64, 64, 3), np.uint8), "camera:0", "camera-0", 0, 0.0)
+    with pytest.warns(UserWarning, match="could not be decoded so far"):
+        assert len(list(detector.stream([lost, picture]))) == 1
+    told = []
+    assert len(list(detector.stream([lost, picture], on_failure=told.append))) == 1
+    assert told == [lost]

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.console import Failures, progress, say, tell
 from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
 from lucidbox.core.errors import EngineError, OptionError, OutputError
 from lucidbox.core.text import printable
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
     )
     check = export(arguments.weights, target, request, say, pictures)
-    print(printable(f"{target}: {_described(target, request, check)}; licence: {check.licence}"))
+    tell(printable(f"{target}: {_described(target, request, check)}; licence: {check.licence}"))
     return int(bool(failures.count))
 
 
@@ -169,7 +169,7 @@ def _check_target(target: Path, request: "Request", arguments: argparse.Namespac
         OptionError: the suffix is not the format's, or the file is the source itself.
         OutputError: something is there already.
     """
-    from lucidbox.core.filesystem import output_error
+    from lucidbox.core.filesystem import check_writable, output_error
     from lucidbox.export import FORMS
 
     if target.suffix != FORMS[request.form]:
@@ -182,6 +182,7 @@ def _check_target(target: Path, request: "Request", arguments: argparse.Namespac
                 raise OutputError(f"{path}: exists already; choose another name, or replace it with --force")
     except OSError as error:
         raise output_error(target, error) from error
+    check_writable(target)
 
 
 def _described(target: Path, request: "Request", check: "Check") -> str:

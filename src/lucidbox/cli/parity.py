@@ -1,13 +1,12 @@
 """``lucidbox parity``: do two files of one network find the same?"""
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.console import Failures, progress, say, tell, write_json
 from lucidbox.cli.options import add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import DataError, OptionError
@@ -87,9 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     result = compare_detectors(pair, _pictures(arguments.images, files, failures), tolerances.scores, evaluators)
     reasons = result.disagreements(tolerances)
     if arguments.json:
-        print(json.dumps(_document(arguments, pair, result, tolerances, reasons)))
+        write_json(_document(arguments, pair, result, tolerances, reasons))
     else:
-        print(_table(arguments, pair, result, tolerances, reasons))
+        tell(_table(arguments, pair, result, tolerances, reasons))
     return DISAGREE if reasons else int(bool(failures.count))
 
 

@@ -1,12 +1,11 @@
 """``lucidbox weights``: show and convert weights files."""
 
 import argparse
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import say
+from lucidbox.cli.console import say, tell, write_json
 from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
 from lucidbox.cli.tables import pairs
 from lucidbox.core.errors import OptionError, OutputError
@@ -75,9 +74,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
     about = weights.describe(weights.read(arguments.file))
     if arguments.json:
-        print(json.dumps({"file": str(arguments.file), **asdict(about)}))
+        write_json({"file": str(arguments.file), **asdict(about)})
     else:
-        print(f"{one_line(str(arguments.file))}\n{pairs(_rows(about), 14, indent=2)}")
+        tell(f"{one_line(str(arguments.file))}\n{pairs(_rows(about), 14, indent=2)}")
     return 0
 
 
@@ -111,6 +110,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     if _exists(target) and not arguments.force:
         raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
     from lucidbox import weights
+    from lucidbox.core.filesystem import check_writable
+
+    check_writable(target)
 
     converted = weights.read(arguments.source)
     if arguments.names is not None:
@@ -126,7 +128,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise OutputError(f"{target}: writing it needs {error.name}; pip install 'lucidbox[train]'") from error
     classes = f"{len(converted.names)} {'class' if len(converted.names) == 1 else 'classes'}"
-    print(printable(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}"))
+    tell(printable(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}"))
     return 0
 
 

@@ -83,6 +83,15 @@ class PendingFile:
             self.temporary.unlink()
 
 
+def check_writable(path: str | Path) -> None:
+    """Try to write a file, before the work whose result it is to hold; what is there stays as it is.
+
+    Raises:
+        OutputError: it cannot be written; names the path, the reason and the remedy.
+    """
+    PendingFile(path).discard()
+
+
 def pending_files(folder: Path) -> list[Path]:
     """Files in a folder that are being written, or were when their writer was killed."""
     return sorted(folder.glob(f"{_PENDING}*"))
@@ -124,6 +133,25 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
     content = data.encode() if isinstance(data, str) else data
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+@contextmanager
+def utf8_path(path: Path) -> Iterator[str]:
+    """The absolute path as text for libraries that take UTF-8 alone; of another name, a link to it.
+
+    Raises:
+        OSError: there is no place for the link, or this system makes none.
+    """
+    text = str(path.absolute())
+    if text == text.encode(errors="replace").decode():
+        yield text
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="lucidbox-") as folder:
+        link = Path(folder, f"link{path.suffix.encode(errors='replace').decode()}")
+        link.symlink_to(text)
+        yield str(link)
 
 
 def numbered_folder(base: str | Path) -> Path:

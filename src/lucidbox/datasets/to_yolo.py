@@ -14,7 +14,7 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float
 from lucidbox.core.boxes import xywh_to_cxcywh
 from lucidbox.core.errors import DataError
-from lucidbox.core.file_names import UniqueNames
+from lucidbox.core.file_names import PICTURE_EXTENSIONS, UniqueNames
 from lucidbox.core.progress import Progress
 from lucidbox.datasets.upright import as_shown
 from lucidbox.formats.dataset import DataSet
@@ -22,7 +22,7 @@ from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.label_files import label_path
 from lucidbox.formats.yolo.reading import picture_numbers
 from lucidbox.images.headers import Header, read_headers
-from lucidbox.sources.files import PICTURE_EXTENSIONS, name_below
+from lucidbox.sources.files import name_below
 
 Placing = Literal["link", "copy"]
 

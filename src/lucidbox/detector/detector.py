@@ -1,6 +1,7 @@
 """``Detector``: what users hold. Images in any form go in, detections come out."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -205,7 +206,7 @@ class Detector:
         Args:
             source: file, folder, pattern, video, camera, URL, or what ``open_sources`` gives.
             on_failure: called with each image that cannot be read, and the stream goes on. Without it the
-                first such image raises its error.
+                first such image raises its error; what a camera loses before it goes on is a warning.
             **limits: as for a call.
 
         Raises:
@@ -226,10 +227,12 @@ class Detector:
             for answer in answers:
                 if not isinstance(answer, Failure):
                     yield from answer
-                elif on_failure is None:
-                    raise answer.error
-                else:
+                elif on_failure is not None:
                     on_failure(answer)
+                elif answer.passing:
+                    warnings.warn(str(answer.error), stacklevel=2)
+                else:
+                    raise answer.error
 
     def _groups(self, letterboxes: Sequence[Letterbox]) -> Iterator[list[int]]:
         """Rows of images that may share an inference: equal shapes, at most ``batch`` at a time."""
@@ -251,8 +254,7 @@ def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, cha
     if wanted is not None:
         from lucidbox.core.class_names import class_ids
 
-        several = [wanted] if isinstance(wanted, (str, int, np.integer)) else wanted
-        changes = changes | {"classes": tuple(class_ids([str(name) for name in several], names))}
+        changes = changes | {"classes": tuple(class_ids(wanted, names))}
     limits = _changed(limits, changes)
     if info and info.suppression:
         loading.check_within(info.suppression, limits)

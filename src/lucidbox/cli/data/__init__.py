@@ -1,13 +1,12 @@
 """``lucidbox data``: check, count, split, convert and show data sets."""
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error, say_note
+from lucidbox.cli.console import progress, say, say_error, say_note, tell, write_json
 from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
@@ -146,20 +145,20 @@ def _check(arguments: argparse.Namespace) -> int:
             "problems": [asdict(problem) for problem in listed],
             "notes": report.notes,
         }
-        print(json.dumps(document, ensure_ascii=False))
+        write_json(document)
         return int(bool(report.problems))
     for line in shown(report.problems) if arguments.limit is None else map(str, listed):
-        print(printable(line))
+        tell(printable(line))
     if len(listed) < len(report.problems):
-        print(f"… and {len(report.problems) - len(listed)} more")
+        tell(f"… and {len(report.problems) - len(listed)} more")
     for note in report.notes:
         say_note(note)
     for name, pictures, objects in report.parts:
-        print(f"{name}: {pictures} pictures, {objects} usable objects")
+        tell(f"{name}: {pictures} pictures, {objects} usable objects")
     total = len(report.problems)
-    print(f"{total or 'no'} problem{'' if total == 1 else 's'}")
+    tell(f"{total or 'no'} problem{'' if total == 1 else 's'}")
     if report.counts:
-        print(_counts((count, kind) for kind, count in report.counts.items()))
+        tell(_counts((count, kind) for kind, count in report.counts.items()))
     return int(bool(report.problems))
 
 
@@ -172,9 +171,9 @@ def _stats(arguments: argparse.Namespace) -> int:
     _say_left_out(reading, arguments)
     document = _document(reading, arguments) | {"parts": [asdict(part) for part in counted]}
     if arguments.json:
-        print(json.dumps(document, ensure_ascii=False))
+        write_json(document)
     else:
-        print("\n\n".join(_describe(part) for part in counted))
+        tell("\n\n".join(_describe(part) for part in counted))
     return int(_lacks_files(reading))
 
 
@@ -248,10 +247,10 @@ def _split(arguments: argparse.Namespace) -> int:
     if left_out and done.reading.form == "yolo":
         say_note("label files stay as they are, unusable lines included")
     if arguments.json:
-        print(json.dumps(_document(done.reading, arguments, done.file, done.parts), ensure_ascii=False))
+        write_json(_document(done.reading, arguments, done.file, done.parts))
     else:
-        print(_split_table(done))
-        print(printable(f"wrote {done.file}"))
+        tell(_split_table(done))
+        tell(printable(f"wrote {done.file}"))
     return int(_lacks_files(done.reading))
 
 
@@ -295,12 +294,12 @@ def _convert(arguments: argparse.Namespace) -> int:
         say_error(line)
     if arguments.json:
         document = _document(done.reading, arguments, done.file, done.parts, done.problems)
-        print(json.dumps(document | {"losses": dict(done.losses)}, ensure_ascii=False))
+        write_json(document | {"losses": dict(done.losses)})
         return int(bool(left_out or done.problems))
     if done.losses:
-        print(f"not held by the form {arguments.to}:")
-        print(_counts((count, what) for what, count in done.losses))
-    print(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
+        tell(f"not held by the form {arguments.to}:")
+        tell(_counts((count, what) for what, count in done.losses))
+    tell(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
     return int(bool(left_out or done.problems))
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say, say_note
+from lucidbox.cli.console import Failures, progress, say, say_note, tell, write_json
 from lucidbox.cli.options import add_flag, add_option, add_verb, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
@@ -115,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.evaluate import load_predictions
 
     check_combination(arguments)
+    _check_outputs(arguments)
     truth, root = read_annotations(arguments.annotations, arguments.part)
     protocol = protocol_of(arguments, truth)
     if arguments.compare:
@@ -135,6 +136,21 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _evaluate(arguments, truth, predictions, protocol, model, shifted)
     return 1 if failures.count else 0
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Try all files that are to be written before anything is computed.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    from lucidbox.core.filesystem import check_writable
+
+    for path in (arguments.json if arguments.json != "-" else None, arguments.save_predictions):
+        if path:
+            check_writable(path)
+    if arguments.plots:
+        check_writable(Path(arguments.plots) / "classes.png")
 
 
 def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None, failures: Failures) -> "ModelRun":
@@ -184,6 +200,7 @@ def _evaluate(
         sections.append(class_table(summary.per_class, summary.best))
     _add_analyses(arguments, summary, model, shifted, document, sections)
     _say_notes(summary.notes)
+    _show(sections, document, arguments.json)  # before all else: no file that fails may cost the numbers
     if arguments.plots:
         from lucidbox.evaluate.analysis.plots import save_plots
 
@@ -191,7 +208,6 @@ def _evaluate(
             say(f"wrote {path}")
     if arguments.save_predictions:
         save_predictions(arguments.save_predictions, summary.matching.predictions)
-    _show(sections, document, arguments.json)
 
 
 def _add_analyses(
@@ -246,11 +262,11 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
     from lucidbox.core.filesystem import atomic_write
 
     if destination == "-":
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        write_json(document, 1)
         return
+    tell("\n\n".join(sections))
     if destination:
         atomic_write(destination, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    print("\n\n".join(sections))
 
 
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:

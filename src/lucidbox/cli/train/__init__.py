@@ -1,13 +1,13 @@
 """``lucidbox train``: from a data set to weights that predict uses."""
 
 import argparse
-import json
 import shlex
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.console import tell, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
 from lucidbox.cli.train.data_and_recipe import (
     add_data_options,
@@ -17,6 +17,7 @@ from lucidbox.cli.train.data_and_recipe import (
     recipe_changes,
 )
 from lucidbox.core.errors import LucidboxError, OptionError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
     from lucidbox.train.callbacks import Outcome
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.train.recipe import Recipe
 
     if arguments.keys:
-        print(Recipe().to_toml(), end="")
+        tell(Recipe().to_toml().rstrip("\n"))
         return 0
     try:
         import torch
@@ -235,12 +236,13 @@ def _print_outcome(outcome: "Outcome", arguments: argparse.Namespace) -> None:
         "interrupted": f"stopped and saved; go on with: {resume}",
     }
     if arguments.json:
-        print(json.dumps({**asdict(outcome), "folder": str(outcome.folder)}))
+        write_json({**asdict(outcome), "folder": str(outcome.folder)})
         return
     best = (
         f"best AP {outcome.best_ap:.4f} in epoch {outcome.best_epoch}" if outcome.best_epoch else "never validated"
     )
-    print(f"{endings[outcome.ending]}; {outcome.epochs} epochs in {outcome.seconds / 60:.1f} minutes, {best}")
+    minutes = f"{outcome.seconds / 60:.1f} minutes"
+    tell(printable(f"{endings[outcome.ending]}; {outcome.epochs} epochs in {minutes}, {best}"))
     if outcome.best_epoch and outcome.ending != "interrupted":
         weights = shlex.quote(str(outcome.folder / "best.onnx"))
-        print(f"use it: lucidbox predict PICTURE --weights {weights}")
+        tell(printable(f"use it: lucidbox predict PICTURE --weights {weights}"))

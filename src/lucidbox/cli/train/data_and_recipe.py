@@ -65,7 +65,7 @@ def open_training_data(path: str, classes: str | None, boxes: str, *, quiet: boo
     from lucidbox.datasets import count_by_kind
     from lucidbox.datasets.training import open_data
 
-    data = open_data(path, classes=classes.split(",") if classes else None, boxes=boxes)
+    data = open_data(path, classes=classes or None, boxes=boxes)
     if quiet:
         return data
     for problem in data.problems[:SHOWN_PROBLEMS]:

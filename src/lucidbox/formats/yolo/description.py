@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lucidbox.core.errors import DataError
+from lucidbox.core.file_names import PICTURE_EXTENSIONS
 from lucidbox.formats.dataset import PARTS, parts_called
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.paths import Places
 from lucidbox.formats.yolo.without_yaml import described, is_described_so
-from lucidbox.sources.files import PICTURE_EXTENSIONS
 
 _ROW_KEYS = ("kpt_shape", "flip_idx", "category_ids")
 NOT_PARTS = frozenset({"path", "names", "nc", "download", "roboflow", "channels", *_ROW_KEYS})
