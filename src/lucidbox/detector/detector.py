@@ -20,7 +20,7 @@ from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
 from lucidbox.detector import loading
 from lucidbox.engines import Engine
-from lucidbox.images.reading import ImageFile, from_pillow, read_image, to_rgb
+from lucidbox.images.reading import ImageSource, from_pillow, read_image, to_rgb
 from lucidbox.model_files import ModelFile, look_at
 from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.sources import Failure, LazyItem, Picture, Sources, open_sources
@@ -205,7 +205,7 @@ class Detector:
 
     def stream(
         self,
-        source: str | Path | Iterable[ImageFile | Picture | Failure],
+        source: str | Path | Iterable[ImageSource | Picture | Failure],
         *,
         on_failure: Callable[[Failure], None] | None = None,
         **limits: Any,
@@ -301,12 +301,12 @@ def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
         return picture.pixels
     if type(picture).__module__.startswith("PIL."):  # asked without importing Pillow
         return from_pillow(picture)
-    if isinstance(picture, ImageFile):
+    if isinstance(picture, ImageSource):
         return read_image(picture)
     return to_rgb(np.asarray(picture), color)
 
 
-def _picture_of(file: ImageFile, number: int) -> Picture | Failure:
+def _picture_of(file: ImageSource, number: int) -> Picture | Failure:
     """The image that bytes or an open file hold; without a name of its own it is called by its number."""
     stated = getattr(file, "name", None)
     name = stated if isinstance(stated, str) else f"image-{number}"
@@ -330,7 +330,7 @@ def lazy_items(source: Any) -> Generator[LazyItem, None, None]:
             yield from open_sources(item).lazy_items()
         elif isinstance(item, (Picture, Failure)):
             yield lazy(item)
-        elif isinstance(item, ImageFile) and not type(item).__module__.startswith("PIL."):
+        elif isinstance(item, ImageSource) and not type(item).__module__.startswith("PIL."):
             yield partial(_picture_of, item, number)
         else:
             raise OptionError(

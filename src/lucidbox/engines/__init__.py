@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lucidbox.core.errors import OptionError, check_whole_number
+from lucidbox.core.errors import OptionError
 from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
 from lucidbox.model_files import ModelFile
 from lucidbox.model_files.file_format import Format
@@ -96,10 +96,8 @@ def check_options(precision: str, threads: int | None) -> None:
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-    if threads is not None:
-        check_whole_number("threads", threads)
-        if threads > 512:
-            raise OptionError(f"threads {threads} is not between 1 and 512")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= 512):
+        raise OptionError(f"threads {threads!r} is not between 1 and 512")
 
 
 def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: int | None = None) -> Engine:
