@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
-from lucidbox.cli.console import say, say_error
+from lucidbox.cli.console import say, say_error, say_note
 from lucidbox.core.errors import LucidboxError
 from lucidbox.core.version import __version__
 
@@ -54,7 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        code: int = arguments.run(arguments)
+        with warnings.catch_warnings():
+            # As one line of ours instead of Python's two.
+            warnings.showwarning = lambda message, *_: say_note(str(message))
+            code: int = arguments.run(arguments)
         if sys.stdout:
             sys.stdout.flush()
     except LucidboxError as error:

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import say, tell, write_json
+from lucidbox.cli.console import say, say_passed_over, tell, write_json
 from lucidbox.cli.options import add_number, add_option, add_options, add_verb, comma_separated, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
@@ -76,13 +76,16 @@ def _alone(arguments: argparse.Namespace) -> int:
     from lucidbox.benchmark import Spread, examine_machine, measure, sample
     from lucidbox.benchmark.against import seconds
     from lucidbox.benchmark.machine import fixed_work
-    from lucidbox.core.filesystem import check_writable
     from lucidbox.sources import open_sources
 
     settings = _settings(arguments)
     if arguments.plot:
-        check_writable(arguments.plot)
-    taken = sample(open_sources(arguments.sources), arguments.pictures)
+        from lucidbox.benchmark.plot import check_plot
+
+        check_plot(arguments.plot)
+    sources = open_sources(arguments.sources)
+    say_passed_over(sources)
+    taken = sample(sources, arguments.pictures)
     for failure in taken.failures:
         say(f"left out: {failure}")
     detectors = _load(arguments, settings)

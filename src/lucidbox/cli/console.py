@@ -11,6 +11,7 @@ from lucidbox.core.text import printable, printable_block
 
 if TYPE_CHECKING:
     from lucidbox.core.progress import Item, Progress
+    from lucidbox.sources import Sources
 
 
 def say(message: str) -> None:
@@ -26,6 +27,13 @@ def say_error(error: object) -> None:
 def say_note(note: str) -> None:
     """Print on standard error what a person should know of a result."""
     say(f"note: {note}")
+
+
+def say_passed_over(sources: "Sources") -> None:
+    """Say what of folders and patterns is not read, one line a reason."""
+    for one in sources.passed_over:
+        for line in one.lines():
+            say(line)
 
 
 class Failures:

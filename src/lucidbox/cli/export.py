@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say, tell
+from lucidbox.cli.console import Failures, progress, say, say_passed_over, tell
 from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
 from lucidbox.core.errors import EngineError, OptionError, OutputError
 from lucidbox.core.text import printable
@@ -101,6 +101,7 @@ def _calibration(images: str, wanted: int, failures: Failures) -> "Generator[np.
     from lucidbox.sources import Failure, open_sources
 
     sources = open_sources(images, recursive=True)
+    say_passed_over(sources)
     every = max(1, (sources.count or 0) / wanted)
     given = 0
     with closing(sources.lazy_items()) as items:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say, tell, write_json
+from lucidbox.cli.console import Failures, progress, say, say_passed_over, tell, write_json
 from lucidbox.cli.options import add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import DataError, OptionError
@@ -104,6 +104,7 @@ def _pictures(
             yield from group
         return
     sources, read = open_sources(images), 0
+    say_passed_over(sources)
     for item in progress()(sources, sources.count):
         if isinstance(item, Failure):
             failures(item.error)

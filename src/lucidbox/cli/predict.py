@@ -3,12 +3,12 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import ProgressBar, say, say_error, tell, write_json
+from lucidbox.cli.console import ProgressBar, say, say_error, say_passed_over, tell, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.text import printable
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from lucidbox.detect.stream import Result
     from lucidbox.save.json_lines import JsonLines
     from lucidbox.save.writers import Saved, Saver
-    from lucidbox.sources import Failure
-    from lucidbox.sources.files import PassedOver
+    from lucidbox.sources import Failure, Sources
 
 DESCRIPTION = "Find objects. Draws the boxes on a copy of each picture and says what it found."
 
@@ -117,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:  # how most cameras are left
             report.end(saver)
             raise
-        report.passed_over(sources.passed_over)
+        report.passed_over(sources)
         report.end(saver)
     return report.exit_code
 
@@ -199,12 +198,11 @@ class Report:
             self._write_json(failure_record(failure))
         self._advance()
 
-    def passed_over(self, several: "Sequence[PassedOver]") -> None:
+    def passed_over(self, sources: "Sources") -> None:
         """Say what of folders is not read, one line a reason, and in JSON."""
-        for one in several:
+        say_passed_over(sources)
+        for one in sources.passed_over:
             self._missing += one.images
-            for line in one.lines():
-                say(line)
             if self._json_file or self._json_lines:
                 self._write_json(one.to_dict())
 

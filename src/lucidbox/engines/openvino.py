@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import os
 import sys
 import threading
 import zlib
@@ -96,10 +97,11 @@ class OpenVinoEngine:
             model, self._content = _compiled(openvino, shared_core(), path, self._options | _ONE_SOON, cached)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
+        self._for_forks = self
         self._take(model)
 
     def _take(self, model: Any) -> None:
-        self._model = model
+        self._model, self._process = model, os.getpid()
         self._names = [name for port in model.outputs for name in port.names]
         self._local = threading.local()
 
@@ -108,7 +110,12 @@ class OpenVinoEngine:
 
         Made from the compiled model in memory: the file may have been replaced since, and nothing is compiled
         again. That how many threads there are rounds nothing differently is not promised anywhere: tests hold it.
+
+        In a process forked from the one that loaded it, the engine itself: there this form would wait for threads
+        that only the parent has, and so may importing a model.
         """
+        if self._process != os.getpid():
+            return self
         openvino = import_openvino()
         options = self._options | _MANY_AT_ONCE
         engine = copy.copy(self)
@@ -126,6 +133,8 @@ class OpenVinoEngine:
         Raises:
             EngineError: the engine fails on this batch.
         """
+        if self._process != os.getpid() and self._for_forks is not self:
+            return self._for_forks.outputs(images)
         # A request holds its own memory for results; one a thread keeps threads out of each other's.
         request = getattr(self._local, "request", None)
         if request is None:

@@ -59,7 +59,7 @@ def remedy(suffixes: Iterable[str]) -> str:
     return f"convert them to JPEG or PNG, with ImageMagick: magick mogrify -format jpg {files}"
 
 
-def recognise(data: bytes, name: str) -> Plugin | None:
+def plugin_for(data: bytes, name: str) -> Plugin | None:
     """Who reads this content; None for JPEG. What the file is called plays no part.
 
     Raises:

@@ -22,15 +22,15 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import ImageError
 from lucidbox.images import jpeg
-from lucidbox.images.kinds import LONGEST_SIGNATURE, Plugin, recognise, unread
+from lucidbox.images.kinds import LONGEST_SIGNATURE, Plugin, plugin_for, unread
 from lucidbox.images.pixels import from_pillow, to_rgb
 from lucidbox.images.tiff import PAGE_KIND, REDUCED_COPY_OR_MASK, packed_tiff, unpack
 
 if TYPE_CHECKING:
-    from PIL.ImageFile import ImageFile as ImageFilePil
+    from PIL.ImageFile import ImageFile
 
 __all__ = [
-    "MAX_PIXELS", "ImageFile", "Readable", "from_pillow", "read_image", "read_reduced", "refuse_size", "to_rgb"
+    "MAX_PIXELS", "ImageSource", "Readable", "from_pillow", "read_image", "read_reduced", "refuse_size", "to_rgb"
 ]  # fmt: skip
 
 MAX_PIXELS = 2**29 // 3
@@ -47,12 +47,12 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...  # noqa: D102
 
 
-ImageFile = str | Path | bytes | bytearray | memoryview | Readable
+ImageSource = str | Path | bytes | bytearray | memoryview | Readable
 """The path of an image file, its bytes, or the file itself, open."""
 
 
 def read_image(
-    source: ImageFile, *, max_pixels: int = MAX_PIXELS, name: str | None = None
+    source: ImageSource, *, max_pixels: int = MAX_PIXELS, name: str | None = None
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Read one picture as RGB, upright, the way a viewer shows it. Many threads may read at once.
 
@@ -66,7 +66,7 @@ def read_image(
     """
     name = name or (str(source) if isinstance(source, (str, Path)) else "picture")
     data = _read_file(source, name)
-    plugin = recognise(data, name)
+    plugin = plugin_for(data, name)
     if plugin is None:
         return jpeg.decode(_walked(data, max_pixels, name), name)
     return _read_with_pillow(data, plugin, max_pixels, name)
@@ -93,7 +93,7 @@ def read_reduced(
     """
     name = str(source)
     data = _read_file(source, name)
-    if recognise(data, name) is not None:
+    if plugin_for(data, name) is not None:
         pixels = read_image(data, max_pixels=max_pixels, name=name)
         return pixels, (pixels.shape[0], pixels.shape[1])
     walked = _walked(data, max_pixels, name)
@@ -109,7 +109,7 @@ def read_reduced(
     return pixels, (height, width) if pixels.shape[:2] == shape else (width, height)
 
 
-def _read_file(source: ImageFile, name: str) -> bytes:
+def _read_file(source: ImageSource, name: str) -> bytes:
     """A file's bytes; no more than the first few of what is no picture (a disk image, /dev/zero)."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
@@ -120,7 +120,7 @@ def _read_file(source: ImageFile, name: str) -> bytes:
                 raise ImageError(f"{name}: is open as text; open it as bytes: open(path, 'rb')")
             if not start and not isinstance(source, (str, Path)):
                 raise ImageError(f"{name}: is empty, or was read before; try seek(0)")
-            recognise(start, name)
+            plugin_for(start, name)
             return start + file.read()
     except IsADirectoryError as error:
         raise ImageError(f"{name}: is a folder, not a picture") from error
@@ -153,7 +153,7 @@ def _read_with_pillow(data: bytes, plugin: Plugin, max_pixels: int, name: str) -
             return packed
         image_file = getattr(importlib.import_module(f"PIL.{plugin.module}"), plugin.file)
         with _without_warnings():
-            image: ImageFilePil = image_file(BytesIO(data))
+            image: ImageFile = image_file(BytesIO(data))
             refuse_size(*image.size, max_pixels, name)
             _refuse_several(image, plugin.kind, name)
             if image.format != "PNG":  # whose EXIF may stand behind the pixels, and would decode them here
@@ -193,7 +193,7 @@ def _without_warnings() -> Iterator[None]:
         yield
 
 
-def _refuse_several(image: "ImageFilePil", kind: str, name: str) -> None:
+def _refuse_several(image: "ImageFile", kind: str, name: str) -> None:
     if not getattr(image, "is_animated", False):
         return
     if kind != "TIFF":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lucidbox.core.errors import LucidboxError, OptionError, SourceError
+from lucidbox.core.errors import LucidboxError, SourceError, check_whole_number
 from lucidbox.core.file_names import PICTURE_EXTENSIONS, VIDEO_EXTENSIONS
 from lucidbox.images.reading import MAX_PIXELS
 from lucidbox.sources.files import (
@@ -118,8 +118,7 @@ def open_sources(
         OptionError: ``video_stride`` or ``max_pixels`` is less than 1.
     """
     for option, value in (("--video-stride", video_stride), ("--max-pixels", max_pixels)):
-        if value < 1:
-            raise OptionError(f"{option} {value} is less than 1")
+        check_whole_number(option, value)
     several = [arguments] if isinstance(arguments, (str, Path)) else arguments
     options = _Options(recursive, video_stride, max_pixels, reduced_within, results, [])
     parts = tuple(part for argument in several for part in _open(str(argument), options))
