@@ -7,7 +7,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Float32, Shaped, UInt8
 from lucidbox.core.errors import EngineError
-from lucidbox.engines.base import Engine, Prediction, for_many
+from lucidbox.engines.base import Engine, Prediction, for_many, prediction_of
 from lucidbox.model_files.metadata import ModelInfo
 
 
@@ -41,10 +41,10 @@ class SuppressedEngine:
         """
         outputs = self._engine.outputs(images)
         try:
-            boxes, scores, classes = outputs["boxes"], outputs["scores"], outputs["classes"]
-        except (KeyError, RuntimeError) as error:
+            dense = one_hot(outputs["scores"], outputs["classes"], self._classes)
+        except (KeyError, RuntimeError, ValueError, IndexError) as error:
             raise EngineError("this model's metadata state a suppression that its graph does not have") from error
-        return Prediction(boxes, one_hot(scores, classes, self._classes))
+        return prediction_of({**outputs, "scores": dense}, len(images))
 
     def for_many(self) -> Engine:
         """See :class:`lucidbox.engines.base.Scalable`."""

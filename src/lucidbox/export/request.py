@@ -1,10 +1,11 @@
 """What is asked of an export, refused at once where it cannot be had."""
 
+import math
 from dataclasses import dataclass
 
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.letterbox import parse_size
-from lucidbox.model_files.metadata import Suppression
+from lucidbox.model_files.metadata import LARGEST_INPUT, Suppression
 
 FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 """Forms that can be written, and the suffix of each."""
@@ -44,6 +45,11 @@ class Request:
             if not 1 <= self.shape[0] <= LARGEST_BATCH:
                 raise OptionError(f"batch {self.shape[0]} is not between 1 and {LARGEST_BATCH}")
             parse_size(self.shape[1:])
+            if math.prod(self.shape) > LARGEST_INPUT:
+                raise OptionError(
+                    f"batch {self.shape[0]} of {self.shape[1]},{self.shape[2]} is more than {LARGEST_INPUT} pixels;"
+                    " give a smaller batch or size"
+                )
         if self.form == "torchscript" and (self.precision != "fp32" or self.shape):
             raise OptionError(
                 "TorchScript is written in fp32 and for every shape; leave --precision, --size and --batch out"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.onnx_fields import checked_onnx
 from lucidbox.weights.contents import Tensors, Weights, from_metadata
 from lucidbox.weights.recognise import NetworkKind, checked, empty_network, kind_of
 
@@ -29,13 +30,12 @@ def read_onnx(content: bytes) -> Weights:
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+    # Before the package makes objects of everything in it.
+    metadata = checked_onnx(content)
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError:
-        raise WeightsError(
-            "not a weights file: neither a checkpoint from torch's save, nor safetensors, nor a whole ONNX file"
-        ) from None
-    metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
+        raise WeightsError("damaged: not a whole ONNX file; fetch or copy it again") from None
     if "lucidbox_version" not in metadata:
         raise WeightsError("an ONNX file that lucidbox did not write; give the checkpoint it was exported from")
     if metadata.get("precision") == "int8":
@@ -47,13 +47,11 @@ def read_onnx(content: bytes) -> Weights:
 
 def _initializers(constants: Iterable[Any]) -> Tensors:
     """The graph's constants by our names: without the names of wrapping modules, which the exporter prepends."""
-    from onnx import TensorProto, numpy_helper
+    from onnx import numpy_helper
 
     arrays: Tensors = {}
     for constant in constants:
         name = _text(constant.name)
-        if constant.data_location == TensorProto.EXTERNAL:
-            raise WeightsError(f"tensor {name} lies in another file, which lucidbox never makes")
         try:
             arrays[name] = numpy_helper.to_array(constant)
         except (ValueError, TypeError, KeyError) as error:

@@ -9,8 +9,8 @@ import numpy as np
 
 from lucidbox.core.array_types import Shaped
 from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.model_files.metadata import MOST_NAMES
 from lucidbox.weights import keys
-from lucidbox.weights.class_names import MOST_NAMES
 from lucidbox.weights.contents import LARGEST_OPTION, Tensors, Weights, WeightsSource
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ MOST_NAMED = 3
 
 DISTRIBUTION_SHAPE = (1, 16, 1, 1)
 """Shape of the published fixed numbers."""
+
+MOST_TENSORS = 20_000
+"""Most tensors of a file. YOLO11x has 1,000."""
 
 MOST_BINS = 1024
 """Most fixed numbers that are compared; a network of ours has 16."""
@@ -53,6 +56,8 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
         WeightsError: they are of no network of ours, tensors are missing, left over or of wrong shape, numbers
             are not finite, or there are more or fewer class names than classes.
     """
+    if len(source.tensors) > MOST_TENSORS:
+        raise WeightsError(f"{len(source.tensors)} tensors; at most {MOST_TENSORS} are read")
     is_published = any(name.startswith("model.") for name in source.tensors)
     tensors = _from_published(source.tensors) if is_published else source.tensors
     is_notebook = any(name.startswith("backbone.stage1.") for name in tensors)

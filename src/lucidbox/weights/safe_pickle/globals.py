@@ -20,6 +20,9 @@ from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, StorageKind, pa
 _LONGEST_NAME = 200
 """Most characters of a module's or a class's name. A long one could be copied by every instruction."""
 
+_LONGEST_KEY = 1000
+"""Most characters of a dict's key or a set's item: equal ones are compared letter by letter, each time."""
+
 
 @dataclass(frozen=True)
 class Builder:
@@ -66,11 +69,13 @@ def _set(arguments: tuple[Any, ...]) -> set[Any]:
 
 
 def hashable(value: Any) -> Any:
-    """The value, if it may be a dict's key or a set's item: text, bytes, a number or None.
+    """The value, if it may be a dict's key or a set's item: a short text or bytes, a number or None.
 
     Tuples are refused with everything else: their hashes can be made to collide, and hashing deeply
     nested ones exhausts the C stack.
     """
+    if isinstance(value, (str, bytes)) and len(value) > _LONGEST_KEY:
+        raise WeightsError(f"a dict's key or a set's item has more than {_LONGEST_KEY} characters")
     if value is None or isinstance(value, (str, bytes, float)):
         return value
     if isinstance(value, int) and abs(value) < 2**63:
