@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lucidbox.core.errors import WeightsError
 from lucidbox.model_files.metadata import Suppression
-from lucidbox.weights.onnx_file import FIRST
+from lucidbox.weights.unwrapping import STEM
 
 _KERNEL_AXES = 4
 
@@ -78,7 +78,7 @@ def with_half_storage(model: Any) -> Any:
     wide: dict[str, str] = {}
     for constant in changed.graph.initializer:
         is_kernel = constant.data_type == TensorProto.FLOAT and len(constant.dims) == _KERNEL_AXES
-        if not is_kernel or constant.name.endswith(FIRST):
+        if not is_kernel or constant.name.endswith(STEM):
             continue
         name = constant.name
         with np.errstate(over="ignore"):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.weights.families import OWN_CODE, READ
 from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, StorageKind, parameter, tensor
 
 _LONGEST_NAME = 200
@@ -133,6 +134,9 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
             return STORAGE_KINDS[full]
         if full in _INERT_NAMES or _NUMPY_TYPE.fullmatch(full) or _is_class_of_networks(module, name):
             return InertClass(full)
+    for beginning, whose in OWN_CODE.items():
+        if module.startswith(beginning):
+            raise WeightsError(f"a checkpoint of {whose} own code ({full[:200]}), in which nothing was run; {READ}")
     raise WeightsError(
         f"its pickle names {full[:200]!r}, which weights do not need; the file is refused and nothing in it "
         "was run. Get the weights from someone you trust, or have them saved as a plain state dict"
