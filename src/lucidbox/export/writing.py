@@ -76,7 +76,7 @@ def _make(
         return _check_answers([TorchScriptEngine(made)], read, request)
     import onnx
 
-    from lucidbox.export.variants import metadata_of, with_suppression
+    from lucidbox.export.variants import metadata_of, with_opset, with_suppression
 
     if request.precision == "int8":
         pictures = _some(pictures)
@@ -90,6 +90,7 @@ def _make(
         plain = _varied(onnx.load(traced), request)
     graph = with_suppression(plain, request.suppression, len(read.names)) if request.suppression else plain
     say(f"writing {request.form} and checking it against the network")
+    plain, graph = with_opset(plain, request.opset), with_opset(graph, request.opset)
     plain_path, graph_path = made.with_name("plain.onnx"), made.with_name("graph.onnx")
     onnx.save(plain, str(plain_path))
     onnx.save(graph, str(graph_path))

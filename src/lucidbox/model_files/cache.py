@@ -6,7 +6,7 @@ from pathlib import Path
 from lucidbox.core.filesystem import cache_folder, output_error, sha256_of
 from lucidbox.model_files.model_file import ModelFile, look_at
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Raised whenever exported graphs change, so that cached graphs of older versions are not used."""
 
 
