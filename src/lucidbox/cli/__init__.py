@@ -68,13 +68,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_standard_output()
         return 0
     except OSError as error:
-        # Errors of our own files name the file. What is left is standard output on a full disk.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
-        say_error(f"standard output cannot be written: {error.strerror}")
-        _discard_standard_output()
+        say_error(_unwritten(error))
         return 2
     return code
+
+
+def _unwritten(error: OSError) -> object:
+    """What a full disk, met where nobody foresaw it, left unwritten."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written is still to be written
+        _discard_standard_output()
+        return f"standard output cannot be written: {error.strerror}"
+    from pathlib import Path
+    from tempfile import gettempdir
+
+    from lucidbox.core.filesystem import output_error
+
+    return f"{output_error(Path(error.filename or gettempdir()), error)} (TMPDIR names a folder for temporary files)"
 
 
 def _discard_standard_output() -> None:

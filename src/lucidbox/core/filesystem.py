@@ -3,14 +3,23 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
+import shutil
+import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from lucidbox.core.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
@@ -26,6 +35,8 @@ _REMEDIES = {
 }
 
 _PENDING = ".lucidbox-"  # how hidden names of unfinished files begin
+_PENDING_NAME = re.compile(r"\.lucidbox-[0-9a-z_]{8,12}(\.[^.]*)?")
+_looked_through: set[Path] = set()
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -52,12 +63,22 @@ class PendingFile:
             # What was given, not where it leads: /dev/stdout leads to a name that nothing has.
             if given.exists() and not given.is_file():
                 raise OutputError(f"{self.path}: cannot be written: not a regular file; name a file")
-            self.temporary = self.path.with_name(f"{_PENDING}{secrets.token_hex(6)}{self.path.suffix}")
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
-            os.close(os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            remove_abandoned(self.path.parent)
+            self.temporary, self._lock = self._created()
         except OSError as error:
             raise output_error(given, error) from error
+
+    def _created(self) -> tuple[Path, int | None]:
+        """A new temporary file, and the lock that says it is in use."""
+        while True:
+            temporary = self.path.with_name(f"{_PENDING}{secrets.token_hex(6)}{self.path.suffix}")
+            # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            lock = _locked(temporary)
+            if temporary.exists():  # else another process took it for abandoned before it was locked
+                return temporary, lock
+            _unlock(lock)
 
     def commit(self) -> None:
         """Flush the temporary file to disk and give it its name, in one step that cannot be seen half done.
@@ -70,6 +91,7 @@ class PendingFile:
             with self.temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             self.temporary.replace(self.path)
+            self._lock = _unlock(self._lock)
         except OSError as error:
             self.discard()
             raise output_error(self.path, error) from error
@@ -81,6 +103,70 @@ class PendingFile:
         """Remove the temporary file, if that can be done; the final place stays as it was."""
         with suppress(OSError):  # a folder locked meanwhile; what led here is the error to tell
             self.temporary.unlink()
+        self._lock = _unlock(self._lock)
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new folder for unfinished work, hidden and closed to others, which is gone after the block.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    remove_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_PENDING, dir=parent))
+    lock = _locked(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _unlock(lock)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove unfinished files and folders in a folder whose writers were killed; those in use are locked.
+
+    Once a folder and process: a folder may have very many files.
+    """
+    if fcntl is None or folder in _looked_through:
+        return
+    _looked_through.add(folder)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _PENDING_NAME.fullmatch(entry.name):
+                _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    with suppress(OSError):  # in use, or not ours to remove
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = os.fstat(descriptor).st_mode
+            if stat.S_ISDIR(kind):
+                shutil.rmtree(path)
+            elif stat.S_ISREG(kind):
+                path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds a lock, which ends with the process at the latest; None where there are no locks."""
+    if fcntl is None:
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _unlock(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
 
 
 def pending_files(folder: Path) -> list[Path]:
