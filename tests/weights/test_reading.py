@@ -60,7 +60,7 @@ def test_other_files_are_refused(content, message, tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(WeightsError, match=r"x\.pt: no such weights file"):
         read(tmp_path / "x.pt")
-    with pytest.raises(WeightsError, match="Is a directory"):
+    with pytest.raises(WeightsError, match="a folder, not a weights file"):
         read(str(tmp_path))
 
 

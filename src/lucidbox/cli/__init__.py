@@ -87,7 +87,9 @@ def _unwritten(error: OSError) -> object:
 
     from lucidbox.core.filesystem import output_error
 
-    return f"{output_error(Path(error.filename or gettempdir()), error)} (TMPDIR names a folder for temporary files)"
+    return (
+        f"{output_error(Path(error.filename or gettempdir()), error)} (TMPDIR names a folder for temporary files)"
+    )
 
 
 def _discard_standard_output() -> None:

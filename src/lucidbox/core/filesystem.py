@@ -3,23 +3,15 @@
 import errno
 import hashlib
 import os
-import re
 import secrets
-import shutil
-import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from lucidbox.core.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from lucidbox.core.temporary import PENDING, locked, remove_abandoned, unlock
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
@@ -33,10 +25,6 @@ _REMEDIES = {
     errno.EISDIR: "this is a folder; name a file in it",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
 }
-
-_PENDING = ".lucidbox-"  # how hidden names of unfinished files begin
-_PENDING_NAME = re.compile(r"\.lucidbox-[0-9a-z_]{8,12}(\.[^.]*)?")
-_looked_through: set[Path] = set()
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -72,13 +60,13 @@ class PendingFile:
     def _created(self) -> tuple[Path, int | None]:
         """A new temporary file, and the lock that says it is in use."""
         while True:
-            temporary = self.path.with_name(f"{_PENDING}{secrets.token_hex(6)}{self.path.suffix}")
+            temporary = self.path.with_name(f"{PENDING}{secrets.token_hex(6)}{self.path.suffix}")
             # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-            lock = _locked(temporary)
+            lock = locked(temporary)
             if temporary.exists():  # else another process took it for abandoned before it was locked
                 return temporary, lock
-            _unlock(lock)
+            unlock(lock)
 
     def commit(self) -> None:
         """Flush the temporary file to disk and give it its name, in one step that cannot be seen half done.
@@ -91,7 +79,7 @@ class PendingFile:
             with self.temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             self.temporary.replace(self.path)
-            self._lock = _unlock(self._lock)
+            self._let_go()
         except OSError as error:
             self.discard()
             raise output_error(self.path, error) from error
@@ -103,75 +91,16 @@ class PendingFile:
         """Remove the temporary file, if that can be done; the final place stays as it was."""
         with suppress(OSError):  # a folder locked meanwhile; what led here is the error to tell
             self.temporary.unlink()
-        self._lock = _unlock(self._lock)
+        self._let_go()
 
-
-@contextmanager
-def temporary_folder(parent: Path) -> Iterator[Path]:
-    """A new folder for unfinished work, hidden and closed to others, which is gone after the block.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    remove_abandoned(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PENDING, dir=parent))
-    lock = _locked(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _unlock(lock)
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Remove unfinished files and folders in a folder whose writers were killed; those in use are locked.
-
-    Once a folder and process: a folder may have very many files.
-    """
-    if fcntl is None or folder in _looked_through:
-        return
-    _looked_through.add(folder)
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if _PENDING_NAME.fullmatch(entry.name):
-                _remove_if_abandoned(Path(entry.path))
-
-
-def _remove_if_abandoned(path: Path) -> None:
-    with suppress(OSError):  # in use, or not ours to remove
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            kind = os.fstat(descriptor).st_mode
-            if stat.S_ISDIR(kind):
-                shutil.rmtree(path)
-            elif stat.S_ISREG(kind):
-                path.unlink()
-        finally:
-            os.close(descriptor)
-
-
-def _locked(path: Path) -> int | None:
-    """A descriptor that holds a lock, which ends with the process at the latest; None where there are no locks."""
-    if fcntl is None:
-        return None
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _unlock(descriptor: int | None) -> None:
-    if descriptor is not None:
-        os.close(descriptor)
+    def _let_go(self) -> None:
+        unlock(self._lock)
+        self._lock = None
 
 
 def pending_files(folder: Path) -> list[Path]:
     """Files in a folder that are being written, or were when their writer was killed."""
-    return sorted(folder.glob(f"{_PENDING}*"))
+    return sorted(folder.glob(f"{PENDING}*"))
 
 
 @contextmanager
@@ -238,6 +167,8 @@ def numbered_folder(base: str | Path) -> Path:
             continue
         except OSError as error:
             raise output_error(folder, error) from error
+        if number > 1:
+            remove_abandoned(wanted if number == 2 else wanted.with_name(f"{wanted.name}-{number - 1}"))
         return folder
     raise AssertionError("count() never ends")
 

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lucidbox.core.errors import OutputError
-from lucidbox.core.filesystem import output_error, temporary_folder
+from lucidbox.core.filesystem import output_error
+from lucidbox.core.temporary import temporary_folder
 
 
 @contextmanager

@@ -50,8 +50,8 @@ class Request:
             parse_size(self.shape[1:])
             if math.prod(self.shape) > LARGEST_INPUT:
                 raise OptionError(
-                    f"batch {self.shape[0]} of {self.shape[1]},{self.shape[2]} is more than {LARGEST_INPUT} pixels;"
-                    " give a smaller batch or size"
+                    f"{self.shape[0]} pictures of {self.shape[1]},{self.shape[2]} have more than {LARGEST_INPUT}"
+                    " pixels; give a smaller batch or size"
                 )
         if self.form == "torchscript" and (self.precision != "fp32" or self.shape):
             raise OptionError(

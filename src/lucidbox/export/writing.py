@@ -14,7 +14,8 @@ import numpy as np
 from lucidbox import weights as weights_files
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import OptionError, OutputError
-from lucidbox.core.filesystem import atomic_write, output_error, temporary_folder
+from lucidbox.core.filesystem import atomic_write, output_error
+from lucidbox.core.temporary import temporary_folder
 from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Engine

@@ -114,12 +114,12 @@ def _of_ir(path: Path) -> dict[str, str]:
     def refuse(*_: object) -> None:
         raise ValueError("XML with a document type")
 
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("utf-8")  # whatever it declares: OpenVINO takes it so
     parser.StartDoctypeDeclHandler, parser.StartElementHandler = refuse, enter
     parser.EndElementHandler = lambda _: above.pop()
     try:
         parser.Parse(path.read_bytes(), True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:
         raise ValueError("not XML") from error
     return metadata
 

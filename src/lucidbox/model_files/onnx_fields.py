@@ -88,7 +88,7 @@ def refuse_control_flow(operator: str) -> None:
     """
     if operator in (*CONTROL_FLOW, "TensorIterator"):
         raise WeightsError(
-            f"a graph with {operator}, which may run for ever; no graph of lucidbox has it, and none with it is run"
+            f"a graph with {operator}, which may run for ever; lucidbox writes no such graph, and runs none"
         )
 
 
@@ -98,8 +98,8 @@ def _check_tensor(fields: "_Fields", start: int, end: int) -> None:
     for number, first, last in fields(start, end):
         if number == _EXTERNAL or (number == _LOCATION and last < 0 and first == 1):
             raise WeightsError(
-                "its tensors lie in another file, which lucidbox never makes and does not read; save it as one file"
-                " (onnx.save without external data), or give what it was made from"
+                "its tensors lie in another file, which lucidbox never makes and does not read; save it as one"
+                " file (onnx.save without external data), or give what it was made from"
             )
         if number == _DIMENSIONS:
             lengths += [first] if last < 0 else fields.numbers(first, last)

@@ -1,4 +1,4 @@
-"""Model files of other tools, told by how they begin or by their names, so that they can be refused for what they are."""
+"""Model files of other tools, known by how they begin or by their names, and refused for what they are."""
 
 from pathlib import Path
 

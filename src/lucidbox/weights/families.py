@@ -14,7 +14,12 @@ _CLASSES = {"RTDETRDetectionModel": "RT-DETR", "WorldModel": "YOLO-World", "YOLO
 _HEADS = {21: "YOLO12", 24: "YOLOv5u", 28: "YOLOv6"}
 """Families by the number of the last layer; others share theirs."""
 
-OWN_CODE = {"models.": "YOLOv5's or YOLOv7's", "yolov6.": "YOLOv6's", "yolox.": "YOLOX's", "mmdet.": "MMDetection's"}
+OWN_CODE = {
+    "models.": "YOLOv5's or YOLOv7's",
+    "yolov6.": "YOLOv6's",
+    "yolox.": "YOLOX's",
+    "mmdet.": "MMDetection's",
+}
 """Whose code the classes of a module are, by how its name begins."""
 
 
@@ -33,7 +38,9 @@ def stated_network(class_name: str, attributes: Mapping[str, Any]) -> str:
     stem = name.removesuffix(".yaml").removesuffix(".yml")
     if match := _FAMILY.match(stem):
         mark, number, rest = match.groups()
-        return "" if number == "11" and class_name not in _CLASSES else f"a YOLO{mark.lower()}{number}{rest} ({name})"
+        return (
+            "" if number == "11" and class_name not in _CLASSES else f"a YOLO{mark.lower()}{number}{rest} ({name})"
+        )
     if stem.lower().startswith("rtdetr"):
         return f"an RT-DETR{stem[6:]} ({name})"
     return _with_article(_CLASSES[class_name]) + f" ({name})" if class_name in _CLASSES else ""
@@ -51,7 +58,9 @@ def network_of(names: Iterable[str]) -> str:
     if head == 22:
         has_c2f = "model.2.cv2.conv.weight" in names and "model.2.cv3.conv.weight" not in names
         return "a YOLOv8" if has_c2f else "a YOLOv9"
-    return "" if head == 23 else _with_article(_HEADS.get(head, f"network of {head + 1} layers, where YOLO11 has 24"))
+    return (
+        "" if head == 23 else _with_article(_HEADS.get(head, f"network of {head + 1} layers, where YOLO11 has 24"))
+    )
 
 
 def _with_article(name: str) -> str:

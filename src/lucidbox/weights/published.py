@@ -41,7 +41,7 @@ def module_of(checkpoint: Any) -> Record | None:
 
 
 def _inside_wrappers(module: Record) -> Record:
-    """The network in modules that hold nothing but it, such as torch's DataParallel; itself where none is known."""
+    """The network in modules that hold nothing but it, such as torch's DataParallel; else the module."""
     inner: Any = module
     for _ in range(MOST_WRAPPERS):
         if not isinstance(inner, Record) or not isinstance(inner.state, dict):

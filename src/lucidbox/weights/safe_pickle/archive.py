@@ -15,11 +15,11 @@ MAX_INFLATION = 16
 MAX_ENTRIES = 20_000
 """Most entries. A published YOLO11x has some 1,000, one for each tensor."""
 
-MAX_NOTES = 2**18
-"""Most bytes of notes (zip's "extra fields") beside all entries: zipfile's time grows with the square of a note."""
+MAX_EXTRA = 2**18
+"""Most bytes of zip's "extra fields" of all entries: zipfile's time grows with the square of one's length."""
 
 _PICKLE = "data.pkl"
-_RECORD = b"PK\x01\x02"  # begins the record of each entry in the list of entries; the length of its note is at 30
+_RECORD = b"PK\x01\x02"  # begins each record of the list of entries; the length of its extra field is at 30
 # The other methods (bzip2, LZMA, ...) inflate all of an entry even if only a part is read.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (
@@ -55,12 +55,14 @@ def read_archive(content: bytes) -> dict[str, bytes]:
 
 def _check_list(content: bytes) -> None:
     """Bound the list of entries before zipfile reads it, wherever it lies."""
-    entries = notes = 0
+    entries = extra = 0
     at = content.find(_RECORD)
     while at >= 0:
-        entries, notes = entries + 1, notes + int.from_bytes(content[at + 30 : at + 32], "little")
-        if entries > MAX_ENTRIES or notes > MAX_NOTES:
-            raise WeightsError(f"a zip file of more than {MAX_ENTRIES} entries, or of long notes: not written by torch's save")
+        entries, extra = entries + 1, extra + int.from_bytes(content[at + 30 : at + 32], "little")
+        if entries > MAX_ENTRIES or extra > MAX_EXTRA:
+            raise WeightsError(
+                f"a zip file of more than {MAX_ENTRIES} entries, or of long extra fields: not of torch's save"
+            )
         at = content.find(_RECORD, at + 1)
 
 

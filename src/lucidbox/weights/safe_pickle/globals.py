@@ -136,7 +136,9 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
             return InertClass(full)
     for beginning, whose in OWN_CODE.items():
         if module.startswith(beginning):
-            raise WeightsError(f"a checkpoint of {whose} own code ({full[:200]}), in which nothing was run; {READ}")
+            raise WeightsError(
+                f"a checkpoint of {whose} own code ({full[:200]}), in which nothing was run; {READ}"
+            )
     raise WeightsError(
         f"its pickle names {full[:200]!r}, which weights do not need; the file is refused and nothing in it "
         "was run. Get the weights from someone you trust, or have them saved as a plain state dict"

@@ -24,8 +24,8 @@ MAX_ARGUMENTS = 16
 """Most arguments of a call that builds something: one tuple can be the arguments of many calls. Torch's have 7."""
 
 MAX_NUMBER_KEYS = 50_000
-"""Most numbers among the keys of dicts and the items of sets. Unlike those of texts, hashes of numbers can be chosen
-so that each key is compared with all before it."""
+"""Most numbers among the keys of dicts and the items of sets. Unlike texts, numbers can be chosen so that each is
+compared with all before it."""
 
 NEWEST_PROTOCOL = 5
 
@@ -99,7 +99,9 @@ class _Machine:
         named, arguments = self.pop_last(2)
         if isinstance(named, Builder):
             if len(_arguments(arguments)) > MAX_ARGUMENTS:
-                raise WeightsError(f"its pickle calls {named.name} with {len(arguments)} arguments, beyond any use")
+                raise WeightsError(
+                    f"its pickle calls {named.name} with {len(arguments)} arguments, beyond any use"
+                )
             self.count_copied(arguments)
             self.stack.append(named.build(arguments))
         else:
