@@ -167,7 +167,7 @@ def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> 
     depends = repr((version, processor, sorted(options.items())))
     numbers = path.with_suffix(".bin")  # an IR keeps its weights there, and its .xml does not tell them apart
     try:
-        if path.suffix.lower() == ".xml" and numbers.exists():
+        if path.suffix.lower() != ".onnx" and numbers.exists():
             depends += sha256_of(numbers)
         return cache_folder() / "openvino" / f"{sha256_of(path)[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
     except (OSError, OutputError):
