@@ -21,7 +21,7 @@ from lucidbox.weights.store import read_safetensors
 _FORMS = "a published YOLO11 .pt, a notebook checkpoint, safetensors, or an ONNX file that lucidbox wrote"
 """What can be read, in words for messages."""
 
-LARGEST_HEADER = 10_000_000
+LARGEST_HEADER = 4_000_000
 """Most bytes of a safetensors header; a YOLO11x's has 150,000. Text read as a length gives far more."""
 
 INSTRUCTIONS_TRIED = 1000

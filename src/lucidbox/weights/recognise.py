@@ -61,8 +61,7 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
         WeightsError: they are of no network of ours, tensors are missing, left over or of wrong shape, numbers
             are not finite, or there are more or fewer class names than classes.
     """
-    if len(source.tensors) > MOST_TENSORS:
-        raise WeightsError(f"{len(source.tensors)} tensors; at most {MOST_TENSORS} are read")
+    check_count(len(source.tensors))
     given = unwrapped(source.tensors)
     is_published = any(name.startswith("model.") for name in given)
     try:
@@ -71,6 +70,16 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
         if other := source.network or (network_of(given) if is_published else ""):
             raise WeightsError(f"{other}; {READ}") from None
         raise
+
+
+def check_count(count: int) -> None:
+    """Refuse more tensors than any network has.
+
+    Raises:
+        WeightsError: there are more.
+    """
+    if count > MOST_TENSORS:
+        raise WeightsError(f"{count} tensors; at most {MOST_TENSORS} are read")
 
 
 def _recognised(source: WeightsSource, source_sha256: str, is_published: bool) -> Weights:

@@ -12,6 +12,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from lucidbox.core.errors import WeightsError
@@ -126,6 +127,11 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
         raise WeightsError("a name in its pickle is not text; the file is refused and nothing in it was run")
     if max(len(module), len(name)) > _LONGEST_NAME:
         raise WeightsError(f"a name in its pickle has more than {_LONGEST_NAME} characters; the file is refused")
+    return _meaning(module, name)
+
+
+@lru_cache(maxsize=10_000)
+def _meaning(module: str, name: str) -> Builder | StorageKind | InertClass:
     full = f"{module}.{name}"
     if "." not in name:  # else "torch" + "_utils.x" would read like "torch._utils" + "x"
         if full in BUILDERS:
