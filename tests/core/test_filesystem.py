@@ -389,3 +389,24 @@ def test_what_a_killed_writer_left_is_removed_and_what_is_being_written_stays(tm
         remove_abandoned(tmp_path)
         temporary._looked_through.clear()
         assert set(pending_files(tmp_path)) == {half, tmp_path / ".lucidbox-notes.of.mine"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_where_a_lock_keeps_its_own_holder_out_nothing_is_locked_or_removed(tmp_path, monkeypatch):
+    """As on SMB shares: any reading or writing through another descriptor is an error."""
+    left = tmp_path / ".lucidbox-0123456789ab.txt"
+    left.write_text("maybe in use")
+    opened = Path.open
+
+    def refused(path, mode="r", **options):
+        if options.get("buffering") == 0:
+            raise PermissionError(errno.EACCES, "locked")
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    pending = PendingFile(tmp_path / "a.txt")
+    assert pending._lock is None
+    pending.temporary.write_text("whole")
+    pending.commit()
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert left.exists()

@@ -23,6 +23,7 @@ READERS = [look_at, weights.read]
         ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(60), "an HDF5 file"),
         ("a.h5", b"", "a Keras model"),
         ("a.pb", b"\x0a\x05" + bytes(60), "a TensorFlow graph"),
+        ("a.mlmodel", b"\x08\x01" + bytes(60), "a Core ML model"),
         ("a.bin", bytes(100), "the numbers of an OpenVINO IR"),
         ("a.PARAM", b"7767517\n3 3\n", "an NCNN network"),
         ("a.weights", bytes(100), "Darknet weights"),

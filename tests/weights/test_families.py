@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lucidbox.core.errors import WeightsError
-from lucidbox.weights.families import network_of, stated_network
+from lucidbox.weights.families import family_of, stated_network
 from lucidbox.weights.reading import read_content
 
 
@@ -48,7 +48,7 @@ def test_what_a_file_says_of_its_network(class_name, file, name):
     ],
 )
 def test_what_tensors_are_of(names, name):
-    assert network_of(names) == name
+    assert family_of(names) == name
 
 
 def test_a_network_of_another_family_is_refused_by_its_name():

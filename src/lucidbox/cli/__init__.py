@@ -75,21 +75,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _unwritten(error: OSError) -> object:
+def _unwritten(error: OSError) -> str:
     """What a full disk, met where nobody foresaw it, left unwritten."""
-    try:
-        sys.stdout.flush()
-    except OSError:  # what could not be written is still to be written
-        _discard_standard_output()
-        return f"standard output cannot be written: {error.strerror}"
+    import tempfile
+    import traceback
     from pathlib import Path
-    from tempfile import gettempdir
 
     from lucidbox.core.filesystem import output_error
 
-    return (
-        f"{output_error(Path(error.filename or gettempdir()), error)} (TMPDIR names a folder for temporary files)"
-    )
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    # Only the command line prints, and it writes no files.
+    if frame.f_globals["__name__"].startswith(("lucidbox.cli", "tqdm")):
+        _discard_standard_output()
+        return f"standard output cannot be written: {error.strerror}"
+    place = Path(error.filename or tempfile.gettempdir())
+    return f"{output_error(place, error)} (TMPDIR names a folder for temporary files)"
 
 
 def _discard_standard_output() -> None:

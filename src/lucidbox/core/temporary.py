@@ -59,13 +59,21 @@ def _remove_if_abandoned(path: Path) -> None:
             if stat.S_ISDIR(kind):
                 shutil.rmtree(path)
             elif stat.S_ISREG(kind):
+                with path.open("rb", buffering=0) as other:
+                    other.read(1)  # an error on shares where what is in use may be unlocked, see below
                 path.unlink()
         finally:
             os.close(descriptor)
 
 
 def locked(path: Path) -> int | None:
-    """A descriptor that holds a lock, which ends with the process at the latest; None where there are no locks."""
+    """A descriptor that holds a lock, which ends with the process at the latest; None where there are no locks.
+
+    On some network shares a lock keeps out all other descriptors, our own too. There, nothing is locked.
+
+    Args:
+        path: a new empty file, or a folder.
+    """
     if sys.platform == "win32":
         return None
     import fcntl
@@ -73,6 +81,10 @@ def locked(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.is_file():
+            with path.open("rb+", buffering=0) as other:
+                other.write(b"0")
+                other.truncate(0)
     except OSError:
         os.close(descriptor)
         return None

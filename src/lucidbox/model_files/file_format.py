@@ -44,7 +44,8 @@ def format_of(path: Path) -> Format:
     start = beginning(path)
     # An ONNX file's first field is the version of its format. A safetensors file begins with the length of its
     # header, eight bytes that may begin alike, and the header's brace.
-    if start[:1] == b"\x08" and not (start[4:8] == bytes(4) and start[8:9] == b"{"):
+    is_core_ml = path.suffix.lower() == ".mlmodel"  # which begins alike, too
+    if start[:1] == b"\x08" and not is_core_ml and not (start[4:8] == bytes(4) and start[8:9] == b"{"):
         return "onnx"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"<?xml", b"<net")):
         return "openvino"

@@ -46,7 +46,7 @@ def stated_network(class_name: str, attributes: Mapping[str, Any]) -> str:
     return _with_article(_CLASSES[class_name]) + f" ({name})" if class_name in _CLASSES else ""
 
 
-def network_of(names: Iterable[str]) -> str:
+def family_of(names: Iterable[str]) -> str:
     """What network tensors of these published names are of; empty for a YOLO11 and for what is not known."""
     names = set(names)
     heads = [int(match[1]) for name in names if (match := _HEAD.match(name))]

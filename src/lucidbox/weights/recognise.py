@@ -12,7 +12,7 @@ from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model_files.metadata import MOST_NAMES
 from lucidbox.weights import keys
 from lucidbox.weights.contents import LARGEST_OPTION, Tensors, Weights, WeightsSource
-from lucidbox.weights.families import READ, network_of
+from lucidbox.weights.families import READ, family_of
 from lucidbox.weights.unwrapping import STEM, unwrapped, with_norms
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
     try:
         return _recognised(replace(source, tensors=given), source_sha256, is_published)
     except WeightsError:
-        if other := source.network or (network_of(given) if is_published else ""):
+        if other := source.network or (family_of(given) if is_published else ""):
             raise WeightsError(f"{other}; {READ}") from None
         raise
 
