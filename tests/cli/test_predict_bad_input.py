@@ -374,6 +374,8 @@ def test_odd_weights_files_get_the_true_reason(content, predict, noise, tmp_path
 
 @pytest.mark.parametrize("place", [(), ("/tmp/half",)])
 def test_a_full_disk_that_is_not_standard_output_s_is_told_so(place, monkeypatch, capsys):
+    from lucidbox.cli import main
+
     def full(arguments):
         raise OSError(errno.ENOSPC, "No space left on device", *place)
 
