@@ -1,5 +1,6 @@
 """Whatever is wrong: one clear line, the right exit code, and the rest of the batch done."""
 
+import errno
 import fcntl
 import functools
 import http.server
@@ -371,3 +372,18 @@ def test_odd_weights_files_get_the_true_reason(content, predict, noise, tmp_path
     assert code == 2
     assert "odd.pt" in line
     assert "made by lucidbox" not in line
+
+
+@pytest.mark.parametrize("place", [(), ("/tmp/half",)])
+def test_a_full_disk_that_is_not_standard_output_s_is_told_so(place, monkeypatch, capsys):
+    from lucidbox.cli import main
+
+    def full(arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", *place)
+
+    monkeypatch.setattr("lucidbox.cli.doctor.run", full)
+    assert main(["doctor"]) == 2
+    told = capsys.readouterr().err
+    assert "standard output" not in told
+    assert "the disk is full" in told
+    assert "TMPDIR" in told

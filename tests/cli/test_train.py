@@ -183,7 +183,7 @@ def test_a_batch_larger_than_the_data(quick, data, tmp_path):
         (["data", "--classes", "red,red"], "red is named twice"),
         (["data", "--boxes", "xyxy"], "goes with hf: data sets"),
         (["data", "--model", "yolo12"], "architecture 'yolo12' is unknown"),
-        (["data", "--weights", "none.pt"], "none.pt: cannot be read (No such file or directory)"),
+        (["data", "--weights", "none.pt"], "none.pt: no such weights file"),
         (["--resume", "nowhere"], "nowhere/checkpoint.safetensors"),
     ],
 )

@@ -1,6 +1,7 @@
 """Artefacts made from the small network's ONNX: what they hold, and that they answer like it."""
 
 import dataclasses
+import errno
 import json
 import shutil
 
@@ -9,10 +10,11 @@ import onnx
 import pytest
 
 from lucidbox import Detector, export, weights
-from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.core.errors import OptionError, OutputError, WeightsError
+from lucidbox.core.filesystem import atomic_write
 from lucidbox.detect.nms import Limits, detect
 from lucidbox.engines import Prediction
-from lucidbox.export import Request, checking, variants
+from lucidbox.export import Request, checking, variants, writing
 from lucidbox.model_files import look_at
 from lucidbox.model_files.file_format import format_of
 from lucidbox.model_files.metadata import Suppression
@@ -217,6 +219,9 @@ def test_a_suppression_that_differs_is_noticed(monkeypatch):
         ("tensorrt", {}, "'tensorrt' is unknown; choose one of onnx, openvino"),
         ("onnx", {"shape": (0, 640, 640)}, "batch 0"),
         ("onnx", {"shape": (1, 100, 640)}, "size 100 is not a multiple of 32"),
+        ("onnx", {"shape": (1024, 8192, 8192)}, "more than 536870912 pixels"),
+        ("onnx", {"opset": 14}, "opset 14 is not between 15 and 20"),
+        ("openvino", {"opset": 17}, "leave --opset out"),
         ("torchscript", {"precision": "fp16"}, "in fp32 and for every shape"),
         ("torchscript", {"suppression": SUPPRESSION}, "not for torchscript"),
     ],
@@ -281,3 +286,29 @@ def test_an_engine_may_differ_by_what_fp32_itself_rounds():
         checking.check_answers([Off(0.495)], pixels, rounded, tolerance, lambda: exact)
     with pytest.raises(WeightsError, match="differs from the network"):
         checking.check_answers([Off(float("nan"))], pixels, rounded, tolerance, lambda: exact)
+
+
+def test_a_cache_that_cannot_be_written_is_named_and_an_export_does_without(small_weights, tmp_path, monkeypatch):
+    """Nothing is traced here: what matters is where it would be written."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="LUCIDBOX_CACHE names a folder for converted models"):
+        Detector.load(small_weights)
+    traced, said = [], []
+    monkeypatch.setattr(writing, "export_onnx", lambda read, path: traced.append(write_bytes(path)))
+    path = writing._traced(small_weights, weights.read(small_weights), tmp_path, said.append)
+    assert path == tmp_path / "traced.onnx"
+    assert "LUCIDBOX_CACHE" in said[-1]
+
+
+def write_bytes(path):
+    atomic_write(path, b"graph")
+    return path
+
+
+def test_a_full_place_for_temporary_files_is_named(monkeypatch):
+    with pytest.raises(OutputError, match=r"the disk is full.*TMPDIR"), writing._workplace():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    with pytest.raises(OutputError, match=r"/nowhere/at/all.*TMPDIR"), writing._workplace():
+        pass

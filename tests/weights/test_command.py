@@ -207,12 +207,13 @@ def test_sources_that_cannot_be_read_give_one_line(verb, tmp_path, capsys, monke
     rest = [tmp_path / "out.safetensors"] if verb == ["convert"] else []
     code, _, errors = run(capsys, *verb, "x" * 300, *rest)
     assert (code, errors.count("\n")) == (2, 1)
-    assert "cannot be read (File name too long)" in errors
+    assert "cannot be read: File name too long" in errors
 
     def read_bytes(path):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    (tmp_path / "x.pt").touch()
     code, _, errors = run(capsys, *verb, tmp_path / "x.pt", *rest)
     assert (code, errors.count("\n")) == (2, 1)
     assert "cannot be read (Permission denied)" in errors

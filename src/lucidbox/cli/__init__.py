@@ -72,13 +72,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_standard_output()
         return 0
     except OSError as error:
-        # Errors of our own files name the file. What is left is standard output on a full disk.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
-        say_error(f"standard output cannot be written: {error.strerror}")
-        _discard_standard_output()
+        say_error(_unwritten(error))
         return 2
     return code
+
+
+def _unwritten(error: OSError) -> str:
+    """What a full disk, met where nobody foresaw it, left unwritten."""
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    from lucidbox.core.filesystem import output_error
+
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    # Only the command line prints, and it writes no files.
+    if frame.f_globals["__name__"].startswith(("lucidbox.cli", "tqdm")):
+        _discard_standard_output()
+        return f"standard output cannot be written: {error.strerror}"
+    place = Path(error.filename or tempfile.gettempdir())
+    return f"{output_error(place, error)} (TMPDIR names a folder for temporary files)"
 
 
 def _discard_standard_output() -> None:

@@ -33,6 +33,7 @@ examples:
   lucidbox export yolo11n.pt --to onnx --precision int8 --images photos/
   lucidbox export yolo11n.pt --to openvino --size 640 --out deploy/yolo11n.xml
   lucidbox export yolo11n.pt --to onnx --suppress --conf 0.3 --max-det 100
+  lucidbox export yolo11n.pt --to onnx --opset 17
   lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
 """
 
@@ -66,6 +67,7 @@ def register(verbs: Any) -> None:
     add_option(parser, "--conf", help="with --suppress: least score (0.25)")
     add_option(parser, "--iou", help="with --suppress: most overlap in a class (0.7)")
     add_option(parser, "--max-det", help="with --suppress: most boxes of a picture (300)")
+    add_number(parser, "--opset", "with --to onnx: its operator set, 15 to 20 (15, which most runtimes load)")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="file to write (default: beside WEIGHTS, named after what it is)"
     )
@@ -146,14 +148,17 @@ def _request(arguments: argparse.Namespace) -> "Request":
     shape = None
     if arguments.size is not None:
         shape = (1 if arguments.batch is None else arguments.batch, *parse_size(arguments.size))
-    return Request(arguments.to, arguments.precision, shape, suppression)
+    chosen = {} if arguments.opset is None else {"opset": arguments.opset}
+    return Request(arguments.to, arguments.precision, shape, suppression, **chosen)
 
 
 def _name(stem: str, request: "Request") -> str:
     """A file name that says what differs from the plain export."""
-    from lucidbox.export import FORMS
+    from lucidbox.export import FORMS, Request
 
     parts = [stem]
+    if request.opset != Request.opset:
+        parts.append(f"opset{request.opset}")
     if request.precision != "fp32":
         parts.append(request.precision)
     if request.shape:

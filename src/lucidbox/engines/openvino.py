@@ -16,7 +16,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError, OutputError
 from lucidbox.core.filesystem import atomic_write, cache_folder, sha256_of
-from lucidbox.engines.base import Prediction
+from lucidbox.engines.base import Prediction, prediction_of
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -124,8 +124,7 @@ class OpenVinoEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
-        outputs = self.outputs(images)
-        return Prediction(outputs["boxes"], outputs["scores"])
+        return prediction_of(self.outputs(images), len(images))
 
     def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
         """Everything the graph gives, by name; overwritten by this thread's next call.
@@ -177,7 +176,7 @@ def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> 
     depends = repr((version, processor, sorted(options.items())))
     numbers = path.with_suffix(".bin")  # an IR keeps its weights there, and its .xml does not tell them apart
     try:
-        if path.suffix.lower() == ".xml" and numbers.exists():
+        if path.suffix.lower() != ".onnx" and numbers.exists():
             depends += sha256_of(numbers)
         return cache_folder() / "openvino" / f"{sha256_of(path)[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
     except (OSError, OutputError):

@@ -7,7 +7,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Float32, Shaped, UInt8
 from lucidbox.core.errors import EngineError
-from lucidbox.engines.base import Engine, Prediction, for_many
+from lucidbox.engines.base import Engine, Prediction, for_many, prediction_of
 from lucidbox.model_files.metadata import ModelInfo
 
 
@@ -40,11 +40,10 @@ class SuppressedEngine:
             EngineError: the graph has not the outputs of one that suppresses.
         """
         outputs = self._engine.outputs(images)
-        try:
-            boxes, scores, classes = outputs["boxes"], outputs["scores"], outputs["classes"]
-        except (KeyError, RuntimeError) as error:
-            raise EngineError("this model's metadata state a suppression that its graph does not have") from error
-        return Prediction(boxes, one_hot(scores, classes, self._classes))
+        scores, classes = outputs.get("scores"), outputs.get("classes")
+        if scores is None or classes is None or not _fit(scores, classes, self._classes):
+            raise EngineError("this model's metadata state a suppression that its graph does not have")
+        return prediction_of({**outputs, "scores": one_hot(scores, classes, self._classes)}, len(images))
 
     def for_many(self) -> Engine:
         """See :class:`lucidbox.engines.base.Scalable`."""
@@ -77,6 +76,13 @@ class FixedBatchEngine:
     def for_many(self) -> Engine:
         """See :class:`lucidbox.engines.base.Scalable`."""
         return FixedBatchEngine(for_many(self._engine), self._batch)
+
+
+def _fit(scores: Shaped[np.ndarray, "..."], classes: Shaped[np.ndarray, "..."], count: int) -> bool:
+    """Whether each score has a class of this many."""
+    if scores.ndim != 2 or scores.shape != classes.shape or scores.dtype != np.float32:
+        return False
+    return bool(classes.min(initial=0) >= 0 and classes.max(initial=0) < count)
 
 
 def one_hot(

@@ -8,7 +8,7 @@ import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError
-from lucidbox.engines.base import Prediction
+from lucidbox.engines.base import Prediction, prediction_of
 
 
 class TorchScriptEngine:
@@ -53,7 +53,7 @@ class TorchScriptEngine:
             # Each thread that calls torch would bring as many threads of its own as there are cores.
             with self._one_call, torch.inference_mode():
                 boxes, scores = self._module(torch.from_numpy(np.ascontiguousarray(images)))
-        except RuntimeError as error:
+                return prediction_of({"boxes": boxes.numpy(), "scores": scores.numpy()}, len(images))
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise EngineError(f"torch failed on a batch of shape {images.shape}: {reason}") from error
-        return Prediction(boxes.numpy(), scores.numpy())

@@ -5,7 +5,6 @@ JSON in the file's header. Nothing is pickled.
 """
 
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lucidbox.core.errors import DataError, OptionError
-from lucidbox.core.filesystem import atomic_path
+from lucidbox.core.filesystem import atomic_write
 from lucidbox.train.recipe import Recipe
 
 _FORMAT = "lucidbox checkpoint 1"
@@ -99,8 +98,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         OutputError: it cannot be written, as on a full disk.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     document = {
         "recipe": checkpoint.recipe.to_dict(),
@@ -109,13 +107,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "notes": checkpoint.notes,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    with atomic_path(path) as temporary:
-        mode = temporary.stat().st_mode
-        try:
-            save_file(tensors, str(temporary), metadata={"format": _FORMAT, "state": json.dumps(document)})
-        except SafetensorError as error:  # a full disk, for example
-            raise OSError(_error_number(error), str(error), str(temporary)) from error
-        temporary.chmod(mode)  # the package writes files that only their owner may read
+    # Not save_file: it writes beside the file, under a name that stays where the process is killed.
+    atomic_write(path, save(tensors, metadata={"format": _FORMAT, "state": json.dumps(document)}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -208,9 +201,3 @@ def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _error_number(error: Exception) -> int:
-    """The system's error number in a message such as "I/O error: No space left on device (os error 28)"."""
-    number = re.search(r"os error (\d+)", str(error))
-    return int(number[1]) if number else 0

@@ -67,6 +67,7 @@ class WeightsSource:
         licence: as in :class:`Weights`.
         provenance: as in :class:`Weights`.
         size: as in :class:`Weights`.
+        network: what the file says the network is, where that is no YOLO11: "a YOLOv8n (yolov8n.yaml)".
     """
 
     tensors: Tensors
@@ -74,6 +75,7 @@ class WeightsSource:
     licence: str
     provenance: str
     size: int = DEFAULT_SIZE
+    network: str = ""
 
 
 def to_metadata(weights: Weights) -> dict[str, str]:

@@ -213,7 +213,7 @@ def test_a_cache_that_cannot_be_removed_is_left(samples, folder, tmp_path, monke
 def test_what_a_killed_maker_left_is_removed(samples, folder):
     folder.mkdir()
     (folder / ".lucidbox-0123456789ab.bin").write_bytes(b"half a cache")
-    (folder / ".lucidbox-0123456789ab.txt").write_text("somebody else's")
+    (folder / ".lucidbox-notes.of.theirs.txt").write_text("somebody else's")
     build_cache(samples, folder, 10**6)
     assert {path.suffix for path in folder.iterdir()} == {".bin", ".json", ".txt"}
     assert len(list(folder.glob("*.bin"))) == 1
