@@ -88,9 +88,9 @@ def test_a_list_may_be_written_with_commas():
 
 def test_values_that_mean_one_of_the_right_type_are_converted():
     given = {
-        "epochs": np.int64(3), "batch": 8.0, "warmup_epochs": 0, "mosaic": np.float32(0.5), "scale": np.array(0.25),
-        "freeze": ["backbone", np.str_("neck")], "freeze_norms": np.bool_(True), "optimizer": np.str_("sgd"),
-        "teacher": Path("yolox.onnx"), "seed": np.uint8(7),
+        "epochs": np.int64(3), "batch": 8.0, "warmup_epochs": 0, "mosaic": np.float32(0.5),
+        "scale": np.array(0.25), "freeze": ["backbone", np.str_("neck")], "freeze_norms": np.bool_(True),
+        "optimizer": np.str_("sgd"), "teacher": Path("yolox.onnx"), "seed": np.uint8(7),
     }  # fmt: skip
     with unchecked_shapes():
         made = Recipe(**given)

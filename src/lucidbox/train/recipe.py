@@ -158,7 +158,8 @@ class Recipe:
         for key in changes:
             if key not in known:
                 raise OptionError(f"recipe: unknown key {key!r}; {_nearest(key, known)}")
-        return replace(self, **changes)
+        types = {field.name: field.type for field in fields(self)}
+        return replace(self, **{key: _converted(types[key], value) for key, value in changes.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Every key and value, with lists instead of tuples, for TOML and JSON."""
