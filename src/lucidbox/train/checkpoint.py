@@ -203,7 +203,7 @@ def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """A tensor with the parameter's memory layout, if of its shape: fused optimisers rely on that."""
     if tensor.shape == parameter.shape:
         return torch.empty_like(parameter).copy_(tensor)
-    return tensor.to(parameter.device)
+    return tensor.to(parameter.device, copy=True)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
