@@ -124,8 +124,8 @@ def _arriving(batches: Iterator[Any], say: Callable[[str], None]) -> Iterator[Ba
                 )
                 if not piped:
                     say(
-                        f"shared memory (/dev/shm) has no room for batches of {images.nbytes / 1e6:.0f} MB: they come"
-                        " through pipes, slower; docker run --shm-size=1g gives more"
+                        f"shared memory (/dev/shm) has no room for batches of {images.nbytes / 1e6:.0f} MB: they"
+                        " come through pipes, slower; docker run --shm-size=1g gives more"
                     )
                 piped = True
             yield batch

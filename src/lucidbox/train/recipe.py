@@ -6,7 +6,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -222,8 +221,8 @@ def _converted(kind: Any, value: Any) -> Any:
     """The value as its key's type where it means the same: NumPy's scalars, 3 for 3.0 and 3.0 for 3, paths."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
-    if kind in (int, float) and isinstance(value, Real) and type(value) is not bool:
-        meant = value == value // 1 if kind is int else -_BEYOND < value < _BEYOND
+    if kind in (int, float) and isinstance(value, int | float) and type(value) is not bool:
+        meant = value == value // 1 if kind is int else abs(value) < _BEYOND
         return kind(value) if meant else value
     if kind is str and isinstance(value, os.PathLike):
         return os.fspath(value)

@@ -125,6 +125,7 @@ class Trainer:
         self.progress = TrainingProgress()
         self._resumed = False
         self._untold: list[str] = []
+        self._validated = False  # the same in all processes: pictures to draw only some of them have
         self._origin = Origin(data.names, recipe.size, licence, provenance)
         self._notes = {"logs": list(logs), "licence": licence, "provenance": provenance, **(remember or {})}
         self._saved = self._began = time.monotonic()
@@ -296,7 +297,7 @@ class Trainer:
 
     def _finish(self) -> None:
         """Export the model, and draw curves and predictions."""
-        if not self.validator.used:  # a resumed training that had ended already, in all processes alike
+        if not self._validated:  # a resumed training that had ended already
             self.validator(self.train_step.average.network)
         if not self.processes.leads:
             return
@@ -319,6 +320,7 @@ class Trainer:
         self._save()  # so that nothing is lost if validation fails
         due = epoch % self.recipe.validate_every == 0 or epoch == self.schedule.epochs
         summary = self.validator(self.train_step.average.network) if due else None
+        self._validated |= due
         ap, ap50 = (float(summary.stats[0]), float(summary.stats[1])) if summary else (math.nan, math.nan)
         better = summary is not None and ap > self.progress.best_ap
         if better:

@@ -43,7 +43,6 @@ class Validator:
         processes: the processes that share the work.
 
     Attributes:
-        used: whether it has validated, which is so in all processes or in none.
         shown: this process's detections of the first images in the last validation, by number of the image.
         failures: images that this process could not read in it.
 
@@ -55,7 +54,6 @@ class Validator:
     def __init__(self, data: TrainingData, size: int, precision: str, processes: Processes) -> None:
         self.data, self.size, self.precision, self.processes = data, size, precision, processes
         self.truth = to_truth(data.val)
-        self.used = False
         self.shown: dict[int, Detections] = {}
         self.failures: list[ImageError] = []
 
@@ -68,7 +66,7 @@ class Validator:
         engine = TorchEngine(network, self.precision, device=str(self.processes.device))
         predictor = Predictor(engine, self.data.names, size=parse_size(self.size))
         categories = self.data.val.category_ids
-        self.used, self.shown, self.failures = True, {}, []
+        self.shown, self.failures = {}, []
         evaluator = CocoEvaluator(self.truth)
         for picture, raw in raw_predictions(predictor, self._groups()):
             found = predictor.finish(raw, LIMITS)
