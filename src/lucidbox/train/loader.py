@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import active_children, current_process, get_start_method
+from multiprocessing import Lock, active_children, current_process, get_start_method
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -100,9 +100,10 @@ def load_batches(
     before = set(active_children())
     options: dict[str, Any] = {"num_workers": workers, "prefetch_factor": 3, "worker_init_fn": _begin_worker}
     try:
+        [Lock() for _ in range(8 + 3 * workers)]  # as many as the loader makes, which reports a failure less well
         batches = iter(begin(collate_fn=_collate_shared, **options))
-    except EOFError as error:  # the server that forks workers has ended while it imported the program
-        raise DataError(f"no process to prepare pictures can be started: {GUARD}") from error
+    except (EOFError, ConnectionError):  # the server that forks workers has ended while it imported the program
+        raise DataError(f"no process to prepare pictures can be started: {GUARD}") from None
     except OSError as error:  # no room for its locks in /dev/shm, no more processes allowed
         _end(set(active_children()) - before)
         reason = error.strerror or error
@@ -124,7 +125,7 @@ def _arriving(batches: Iterator[Any], say: Callable[[str], None]) -> Iterator[Ba
                 )
                 if not piped:
                     say(
-                        f"shared memory (/dev/shm) has no room for batches of {images.nbytes / 1e6:.0f} MB: they"
+                        f"shared memory (/dev/shm) has no room for batches of {images.nbytes / 1e6:.1f} MB: they"
                         " come through pipes, slower; docker run --shm-size=1g gives more"
                     )
                 piped = True
@@ -167,7 +168,7 @@ def deaths_in_words() -> Iterator[None]:
         reason, remedy = str(error).splitlines()[0], "if memory ran out, use fewer workers or a smaller batch"
         if "killed" not in reason and get_start_method() != "fork":
             remedy = f"if it never began: {GUARD}"
-        raise DataError(f"a process that prepares pictures died ({reason}); {remedy}") from error
+        raise DataError(f"a process that prepares pictures died ({reason}); {remedy}") from None
 
 
 def collate(prepared: Sequence[Prepared]) -> Batch:

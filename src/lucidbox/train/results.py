@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox import weights as weights_files
-from lucidbox.core.errors import OptionError
+from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.filesystem import atomic_path, atomic_write, output_error, pending_files
 from lucidbox.core.locking import alone_in
 from lucidbox.model import Network
+from lucidbox.train.checkpoint import load_checkpoint
 from lucidbox.train.loader import Batch
 from lucidbox.train.recipe import Recipe, read_recipe
 
 CHECKPOINT = "checkpoint.safetensors"
 _RECIPE, _TENSORBOARD = "recipe.toml", "tensorboard"
-_START = {_RECIPE, "losses.csv", "metrics.csv", _TENSORBOARD, "mlflow.db", "mlflow-run.txt"}
-"""What is in a training's folder before its first checkpoint."""
+_START = {_RECIPE, CHECKPOINT, "losses.csv", "metrics.csv", _TENSORBOARD, "mlflow.db", "mlflow-run.txt"}
+"""What is in a training's folder before its first batch."""
 
 BEST, LAST = "best.safetensors", "last.safetensors"
 
@@ -79,7 +80,7 @@ class Results:
             yield
 
     def begin(self, recipe: Recipe) -> None:
-        """Write the recipe. What a start left that failed before its first checkpoint is removed.
+        """Write the recipe. What a start left that failed before its first batch is removed.
 
         Raises:
             OptionError: the folder is not empty: a training never overwrites another.
@@ -95,17 +96,19 @@ class Results:
         atomic_write(self.folder / _RECIPE, recipe.to_toml())
 
     def _start_failed(self) -> bool:
-        """Whether all that is in the folder was written by a start that failed: there is nothing to lose."""
+        """Whether all in the folder is of a start that failed before its first batch: there is nothing to lose."""
         if not {path.name for path in self.folder.iterdir()} <= _START or not (self.folder / _RECIPE).is_file():
             return False
-        with suppress(OptionError, OSError):
+        if any(table.stat().st_size for table in self.folder.glob("*.csv")):
+            return False
+        with suppress(OptionError, DataError):
             text = (self.folder / _RECIPE).read_bytes().decode(errors="replace")
             ours = read_recipe(self.folder / _RECIPE).to_toml() == text  # a user's own has other words
-            return ours and not any(table.stat().st_size for table in self.folder.glob("*.csv"))
+            return ours and not (self.checkpoint.exists() and load_checkpoint(self.checkpoint).progress.batches)
         return False
 
     def remove_start(self) -> None:
-        """Remove what a start writes before the first checkpoint, so that it can begin again here."""
+        """Remove what a start writes before the first batch, so that another can begin here."""
         for name in _START:
             with suppress(OSError):
                 (self.folder / name).unlink()
