@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -137,7 +137,8 @@ class Trainer:
         Raises:
             OptionError: it is of another network, data set or number of processes; names the difference.
         """
-        checkpoints.refuse_other(kept, self.identity)
+        lost = [problem.place for problem in self.data.problems if problem.left_out]
+        checkpoints.refuse_other(kept, self.identity, lost)
         learner = self.train_step
         checkpoints.restore(kept.tensors, learner.network, learner.average.network, learner.optimizer)
         if not self.processes.leads:  # the first process has the sum of all
@@ -199,16 +200,21 @@ class Trainer:
     def _open(self, whole: ExitStack, stack: ExitStack) -> None:
         """Make or reopen the folder, alone in it until the whole training ends."""
         whole.enter_context(self.results.alone())
-        if self._resumed:
-            self._records = stack.enter_context(closing(self._open_records()))
-            return
-        self.results.begin(self.recipe)
+        if not self._resumed:
+            self.results.begin(self.recipe)
         try:
-            self._records = stack.enter_context(closing(self._open_records()))
-            self._save()  # from now on it can be resumed, whenever it is killed
+            self._records = self._open_records()
+            stack.callback(self._close_records)
+            if not self._resumed:
+                self._save()  # from now on it can be resumed, whenever it is killed
         except BaseException:
-            self.results.remove_start()
+            if not self._resumed:
+                self.results.remove_start()
             raise
+
+    def _close_records(self) -> None:
+        for broken in self._records.close():
+            self._say(f"{broken}; its last rows may be missing there")
 
     def _train(self, asked: Interruption) -> str:
         """Train batch after batch; returns how it ended."""
