@@ -171,9 +171,7 @@ def refuse_other(kept: Checkpoint, found: Identity, lost: Sequence[str] = ()) ->
             remedy = "; have it as it was, or train anew with its last.safetensors as --weights"
             if lost and what.endswith(("data set", "validate on")):
                 more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-                remedy = (
-                    f"; {lost[0]}{more} cannot be used now: put back what is gone{remedy[1:].partition(',')[2]}"
-                )
+                remedy = f"; {lost[0]}{more} cannot be used now: put back what is gone,{remedy.partition(',')[2]}"
             raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}{remedy}")
 
 

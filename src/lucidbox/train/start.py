@@ -74,9 +74,7 @@ def not_used(recipe: Recipe, chosen: Collection[str]) -> tuple[str, ...]:
     lost = [key for key in ("learning_rate", "momentum") if key in chosen]
     if recipe.optimizer != "auto" or not lost:
         return ()
-    return (
-        f"{' and '.join(lost)} not used: optimizer=auto has its own; to have yours, set optimizer=adamw or sgd",
-    )
+    return (f"{' and '.join(lost)} not used: optimizer=auto has its own; for yours, set optimizer=adamw or sgd",)
 
 
 def random_start(architecture: str, names: Sequence[str], seed: int) -> Start:
