@@ -33,11 +33,14 @@ def test_without_the_folder_nothing_is_sure(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_does_not_hold_it(tmp_path):
     """As workers of a training that was killed: they live on for some seconds."""
+    begun, end = os.pipe()
     with alone_in(tmp_path):
         child = os.fork()
         if not child:
+            os.write(end, b"!")
             time.sleep(60)
             os._exit(0)
+        os.read(begun, 1)
     with alone_in(tmp_path, wait=False) as alone:
         assert alone
     os.kill(child, signal.SIGKILL)

@@ -276,7 +276,7 @@ folder.mkdir()
 experiment_loggers.MlflowLog(folder, {"epochs": 3}).close()
 silent = socket.create_server(("127.0.0.1", 0))  # takes calls and never answers
 os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
-experiment_loggers.PATIENCE = 1
+experiment_loggers.PATIENCE_SECONDS = 1
 try:
     experiment_loggers.MlflowLog(folder, {})
 except OutputError as error:

@@ -2,5 +2,6 @@
 
 __all__ = [
     "array_types", "boxes", "class_names", "columns", "detections", "errors", "file_names", "filesystem",
+    "locking",
     "parallel", "progress", "text", "version", "matching",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import atomic_write, output_error
 
-PATIENCE = 60
+PATIENCE_SECONDS = 60
 """Seconds after which a call of MLflow that has not answered is given up."""
 
 
@@ -101,7 +101,7 @@ class MlflowLog:
         self._ask(lambda: self._client.set_terminated(self._run))
 
     def _ask(self, call: Callable[[], object]) -> None:
-        """Call MLflow, and give up after :data:`PATIENCE`: some of its own attempts go on for minutes.
+        """Call MLflow, and give up after :data:`PATIENCE_SECONDS`: some of its own attempts go on for minutes.
 
         Raises:
             OutputError: it fails, or does not answer in time.
@@ -117,10 +117,10 @@ class MlflowLog:
 
         Thread(target=work, daemon=True).start()
         try:
-            answer.result(PATIENCE)
+            answer.result(PATIENCE_SECONDS)
         except Exception as error:  # of MLflow, of its database, or of the network
             silent = isinstance(error, TimeoutError)
-            reason = f"no answer in {PATIENCE} s" if silent else str(error).partition("\n")[0]
+            reason = f"no answer in {PATIENCE_SECONDS} s" if silent else str(error).partition("\n")[0]
             raise OutputError(
                 f"{self._uri}: MLflow: {reason}; choose another place in MLFLOW_TRACKING_URI"
             ) from error
