@@ -331,17 +331,19 @@ def test_a_file_of_the_folder_is_as_good_as_the_folder(train, begun, tmp_path, m
     assert "no checkpoint.safetensors beside it; train anew: train DATA --weights out/" in last_line(
         train("--resume", "out/last.safetensors")
     )
-    assert "no checkpoint.safetensors there; begin anew" in last_line(train("--resume", "out"))
-    assert "no checkpoint.safetensors there; name the folder" in last_line(train("--resume", "nowhere"))
+    assert "there is no out/checkpoint.safetensors; begin anew" in last_line(train("--resume", "out"))
+    assert "there is no nowhere/checkpoint.safetensors; name the" in last_line(train("--resume", "nowhere"))
 
 
-def test_set_norms_win_over_auto_and_an_unused_rate_is_told(quick, data, tmp_path):
-    auto = ["--set", "optimizer=auto", "--set", "freeze_norms=false", "--set", "learning_rate=0.5"]
-    code, _, err = quick(data, "--out", "out", *auto)
-    assert code == 0
+def test_set_norms_win_over_auto_and_an_unused_rate_is_told(train, data, tiny, tmp_path, monkeypatch):
+    leave_out_ends(monkeypatch)
+    command = [data, "--weights", tiny, *SETTINGS, "--set", "optimizer=auto"]
+    mine = ["--set", "freeze_norms=false", "--set", "learning_rate=0.5"]
+    code, _, err = train(*command, "--out", "out", *mine)
+    assert code == 0, err
     assert not read_recipe(tmp_path / "out" / "recipe.toml").freeze_norms
     assert "learning_rate not used: optimizer=auto has its own" in err
-    assert quick(data, "--out", "gentle", "--set", "optimizer=auto")[0] == 0
+    assert train(*command, "--out", "gentle")[0] == 0
     assert read_recipe(tmp_path / "gentle" / "recipe.toml").freeze_norms
 
 

@@ -2,6 +2,5 @@
 
 __all__ = [
     "array_types", "boxes", "class_names", "columns", "detections", "errors", "file_names", "filesystem",
-    "locking",
-    "parallel", "progress", "text", "version", "matching",
+    "locking", "parallel", "progress", "text", "version", "matching",
 ]  # fmt: skip

@@ -198,7 +198,7 @@ def _begun(named: Path, checkpoint: str) -> Path:
     if named.is_file():
         raise OptionError(f"--resume {named}: no {checkpoint} beside it; train anew: train DATA --weights {named}")
     remedy = f"begin anew: train DATA --out {named}" if named.is_dir() else "name the folder of a training"
-    raise OptionError(f"--resume {named}: no {checkpoint} there; {remedy}")
+    raise OptionError(f"--resume: there is no {named / checkpoint}; {remedy}")
 
 
 def _boxes(arguments: argparse.Namespace, saved: "Checkpoint") -> str:
