@@ -5,6 +5,7 @@ JSON in the file's header. Nothing is pickled.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"{path}: {error.strerror or 'no such checkpoint'}") from error
 
 
-def refuse_other(kept: Checkpoint, found: Identity) -> None:
+def refuse_other(kept: Checkpoint, found: Identity, lost: Sequence[str] = ()) -> None:
     """Check that a training is resumed with the network and the data it began with.
+
+    Args:
+        kept: what it began with.
+        found: what is there now.
+        lost: images that cannot be used now, of which the error tells.
 
     Raises:
         OptionError: it is not; names the difference.
@@ -155,7 +161,11 @@ def refuse_other(kept: Checkpoint, found: Identity) -> None:
                 before, now = "other pictures or objects", "as many, but not the same"
             elif part in ("validation", "teacher"):
                 before, now = "other content", "not the same"
-            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}")
+            remedy = "; have it as it was, or train anew with its last.safetensors as --weights"
+            if lost and what.endswith(("data set", "validate on")):
+                more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+                remedy = f"; {lost[0]}{more} cannot be used now: put back what is gone,{remedy.partition(',')[2]}"
+            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}{remedy}")
 
 
 def collect(network: nn.Module, average: nn.Module, optimizer: Optimizer, *, pending: bool) -> dict[str, Tensor]:
@@ -196,7 +206,7 @@ def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """A tensor with the parameter's memory layout, if of its shape: fused optimisers rely on that."""
     if tensor.shape == parameter.shape:
         return torch.empty_like(parameter).copy_(tensor)
-    return tensor.to(parameter.device)
+    return tensor.to(parameter.device, copy=True)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -235,19 +235,6 @@ def test_a_cache_that_another_process_just_made_is_taken(samples, folder, made, 
     assert len(made) == COUNT
 
 
-def test_one_process_at_a_time(tmp_path):
-    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    with cache_files.alone_in(tmp_path) as alone:
-        assert alone
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(descriptor)
-    with cache_files.alone_in(tmp_path / "nowhere") as alone:
-        assert not alone
-
-
 def test_a_cache_that_goes_meanwhile_does_not_end_a_training(samples, folder):
     expected = list(samples)
     cached = build_cache(samples, folder, 10**6)

@@ -1,6 +1,8 @@
 """What ``train`` and ``data show`` share: the options for data and recipe, and opening both. Needs no torch."""
 
 import argparse
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import say, say_note
@@ -54,6 +56,12 @@ def chosen_recipe(arguments: argparse.Namespace, options: tuple[str, ...]) -> "R
 
     recipe = read_recipe(arguments.recipe) if arguments.recipe else Recipe()
     return recipe.changed(recipe_changes(arguments, options))
+
+
+def chosen_keys(arguments: argparse.Namespace, options: tuple[str, ...]) -> frozenset[str]:
+    """The recipe's keys that the user has set, to whatever value, by options or in a recipe file."""
+    document = tomllib.loads(Path(arguments.recipe).read_text(encoding="utf-8")) if arguments.recipe else {}
+    return frozenset((*document, *recipe_changes(arguments, options)))
 
 
 def open_training_data(path: str, classes: str | None, boxes: str, *, quiet: bool = False) -> "TrainingData":
