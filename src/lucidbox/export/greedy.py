@@ -1,4 +1,4 @@
-"""Whether boxes are what greedy suppression may keep, where scores are so close that engines order them differently."""
+"""Whether boxes are what greedy suppression may keep: scores that tie may come in any order."""
 
 import numpy as np
 

@@ -114,10 +114,12 @@ TIDECV = [
 def test_error_types_are_those_of_the_authors_tool(seed, counts, costs):
     """Numbers of tidecv 1.0.1, with crowds in every second problem; its order of the types."""
     truths, found = mixed(seed)
-    images, labels, boxes, crowds = zip(*truths, strict=True)
+    images, labels, boxes, crowds = map(list, zip(*truths, strict=True))
     names = dict.fromkeys(range(1, 6), "")
     truth = Truth.from_arrays(images, labels, boxes, crowds=crowds, pictures=list(range(1, 7)), categories=names)
-    report = explain_errors(evaluate(truth, Predictions.from_arrays(*zip(*found, strict=True))).matching)
+    report = explain_errors(
+        evaluate(truth, Predictions.from_arrays(*map(list, zip(*found, strict=True)))).matching
+    )
     assert tuple(one.kind for one in report.costs) == KINDS
     assert [one.count for one in report.costs] == counts
     assert [one.cost * 100 for one in (*report.costs, *report.totals)] == pytest.approx(costs, abs=1e-4)
