@@ -21,6 +21,7 @@ class Predictions:
         scores: any finite numbers, higher is surer.
         source: where this came from, for messages.
         notes: what was left out, in sentences for the user.
+        left_out: the detections that were, which may tell what is wrong with all.
     """
 
     image_ids: Int[np.ndarray, " n"]
@@ -29,6 +30,7 @@ class Predictions:
     scores: Float[np.ndarray, " n"]
     source: str = "predictions"
     notes: tuple[str, ...] = ()
+    left_out: "Predictions | None" = None
 
     def __len__(self) -> int:
         """Number of detections."""
@@ -102,4 +104,13 @@ class Predictions:
             for count, where in counts
             if count
         )
-        return replace(self[picture_known & category_known], notes=self.notes + notes)
+        known = picture_known & category_known
+        return replace(self[known], notes=self.notes + notes, left_out=self[~known] if notes else None)
+
+    def with_left_out(self) -> "Predictions":
+        """All detections: those that were kept, then those that were left out."""
+        if self.left_out is None:
+            return self
+        fields = ("image_ids", "category_ids", "boxes_xywh", "scores")
+        both = {name: np.concatenate([getattr(self, name), getattr(self.left_out, name)]) for name in fields}
+        return replace(self, **both, left_out=None)

@@ -74,11 +74,13 @@ class Summary:
         """The rules that were followed."""
         return self.matching.protocol
 
-    @property
+    @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What was left out or replaced by a default, in sentences."""
+        """What was left out or replaced by a default, and what makes the numbers doubtful, in sentences."""
+        from lucidbox.evaluate.analysis.doubts import doubts
+
         own = () if 0 not in self.matching.truth.annotation_ids else (ID_ZERO,)
-        return self.matching.truth.notes + self.matching.predictions.notes + own
+        return self.matching.truth.notes + self.matching.predictions.notes + own + doubts(self)
 
     @cached_property
     def rows(self) -> tuple["SummaryRow", ...]:
