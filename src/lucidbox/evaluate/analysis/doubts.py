@@ -26,11 +26,17 @@ from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.summary import Summary, evaluate, mean_of_measured
 from lucidbox.evaluate.truth import Truth
 
-_LOW = 0.3
-"""AP at the lowest IoU threshold below which readings are tried."""
+_LOW, _LOW_FIRST = 0.1, 0.3
+"""AP, and AP at the lowest IoU threshold, below which readings are tried."""
 
 _BOXES, _IMAGES, _BEST = 4096, 100, 20
 """Boxes looked at for signs; images of the sample, and the best detections of each."""
+
+_RIGHT = 0.6
+"""Share of the best detections that lie on objects from which on nothing is read otherwise: they are only few."""
+
+_FEW = 10
+"""Images among which a share says little: then all objects of the others must have been found."""
 
 _OVERLAP = 0.5
 """IoU at which a detection lies on an object."""
@@ -87,7 +93,7 @@ def _misread(summary: Summary) -> Iterator[str]:
     truth, found = matching.truth, matching.predictions
     whole = found.with_left_out()
     beyond, tiny = _strange_boxes(truth, whole)
-    low = mean_of_measured(summary.curves.precision[0, :, :, 0, -1]) < _LOW
+    low = summary.stats[0] < _LOW or mean_of_measured(summary.curves.precision[0, :, :, 0, -1]) < _LOW_FIRST
     if not (low or beyond > 0.1 or tiny > 0.5):
         return
     sample = _sample(matching, whole)
@@ -97,7 +103,7 @@ def _misread(summary: Summary) -> Iterator[str]:
     elif beyond > 0.2:
         yield (
             f"{found.source}: {beyond:.0%} of the boxes reach far beyond their images; boxes must be left, top, width,"
-            " height in pixels of the image in the size that the annotations state"
+            " height in pixels of the size that the annotations state, with the image ids of the annotations"
         )
     elif tiny > 0.9:
         shares = "" if truth.sizes.all() else f" of the image's sides, which {truth.source} does not state"
@@ -145,16 +151,21 @@ def _likeliest(summary: Summary, sample: _Sample, whole: Predictions) -> str:
     """A sentence on the reading under which predictions fit far better, with its AP; empty if none does."""
     matching, ap = summary.matching, float(summary.stats[0])
     truth, protocol = matching.truth, matching.protocol
+    now = _fit(sample.best_ious(sample.found))
+    if now > _RIGHT * len(sample.found):
+        return ""
     same = np.flatnonzero(sample.same_class(sample.found))
-    pairs = SamePairs(sample.detections[same], np.maximum(sample.boxes[sample.objects[same], 2:], 1e-9))
+    pairs = SamePairs(sample.detections[same], sample.boxes[sample.objects[same]])
     fits = [(_fit(sample.best_ious(one.apply(sample.found))), one) for one in box_readings(truth, sample.found, pairs)]
     if protocol.classes is None and not protocol.class_agnostic:
         fits += _tried(category_readings(truth), sample)
-    for one in image_readings(truth, whole):
-        moved = _sample(matching, one.apply(whole))
-        fits.append((_fit(moved.best_ious(moved.found)), one))
-    fit, best = max(fits, key=lambda pair: pair[0])
-    now = _fit(sample.best_ious(sample.found))
+    if now < 0.1 * len(sample.boxes):
+        for one in image_readings(truth, whole):
+            moved = _sample(matching, one.apply(whole))
+            fits.append((_fit(moved.best_ious(moved.found)), one))
+    highest = max(fit for fit, _ in fits)
+    # The first of nearly equal ones is the plainest.
+    fit, best = next(pair for pair in fits if pair[0] >= 0.99 * highest)
     if fit < 1.5 * now + 0.4:
         return ""
     read = float(evaluate(truth, replace(best.apply(whole), left_out=None).restricted_to(truth), protocol).stats[0])
@@ -189,11 +200,21 @@ def _partial(summary: Summary) -> Iterator[str]:
         return
     found = found_objects(matching)[asked & seen[images]]
     missed = 1 - found.sum() / (len(found) + 1)
-    expected = float((missed ** numbers[annotated]).sum())
-    if absent.sum() > 3 * expected + 3 * np.sqrt(expected) or (share >= 0.5 and found.all()):
+    rare = _share_without(len(matching.predictions) / seen.sum()) * annotated.sum()
+    expected = max(float((missed ** numbers[annotated]).sum()), rare)
+    few = share >= 0.5 and annotated.sum() <= _FEW and found.all()
+    if absent.sum() > 3 * expected + 3 * np.sqrt(expected) or few:
         others = evaluate(truth[~absent[truth.images]], matching.predictions, matching.protocol).stats[0]
         yield (
             f"{matching.predictions.source}: {absent.sum()} of {annotated.sum()} images with objects have no detection;"
             f" if results are for a part of the images only: AP of the others alone is {others:.3f} and not"
             f" {summary.stats[0]:.3f}"
         )
+
+
+def _share_without(mean: float) -> float:
+    """The share of images without detections that this many on average in the others let expect (Poisson)."""
+    rate = mean
+    for _ in range(30):
+        rate = mean * -np.expm1(-rate)
+    return float(np.exp(-rate))

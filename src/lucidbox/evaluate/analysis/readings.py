@@ -5,6 +5,7 @@ Each reading gives as many rows as it is given. Ids that mean nothing under it b
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ _Sizes = Float[np.ndarray, "n 2"]
 _STRIDE = 32
 _FACTORS = np.array([1 / 8, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3, 4, 8])
 _WINDOW = 0.06
-"""Logarithms of ratios that are no further apart are taken for one ratio."""
+"""Logarithms of ratios of sides that are no further apart are taken for one ratio; of places a third of that."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class SamePairs:
 
     Attributes:
         detections: row of each pair's detection.
-        sizes: width and height of its object.
+        objects: box of its object.
     """
 
     detections: Int[np.ndarray, " p"]
-    sizes: Float[np.ndarray, "p 2"]
+    objects: Float[np.ndarray, "p 4"]
 
 
 _FORMS: dict[str, Callable[[_Boxes], _Boxes]] = {
@@ -69,25 +70,22 @@ def box_readings(truth: Truth, found: Predictions, pairs: SamePairs) -> Iterator
         pairs: of them, by which scales are estimated.
     """
     sizes = image_sizes(truth, found)
+
+    def reading(cause: str, convert: Callable[[_Boxes], _Boxes], undo: Callable[[_Boxes, _Sizes], _Boxes]) -> Reading:
+        def apply(given: Predictions) -> Predictions:
+            boxes = undo(convert(given.boxes_xywh), sizes if given is found else image_sizes(truth, given))
+            return replace(given, boxes_xywh=np.maximum(boxes, [-np.inf, -np.inf, 0, 0]))
+
+        return Reading(cause, apply)
+
     for form, convert in _FORMS.items():
         if form:
-            yield Reading(f"boxes are {form}", _boxes_by(truth, convert, lambda boxes, sizes: boxes))
+            yield reading(f"boxes are {form}", convert, lambda boxes, sizes: boxes)
     for form, convert in _FORMS.items():
-        boxes = convert(found.boxes_xywh)
-        for scale, undo in _scales(boxes[pairs.detections, 2:] / pairs.sizes, sizes[pairs.detections]):
+        boxes = convert(found.boxes_xywh)[pairs.detections]
+        for scale, undo in _scales(boxes, pairs.objects, sizes[pairs.detections]):
             cause = f"boxes are {form}, {scale}" if form else f"boxes are {scale}"
-            yield Reading(cause, _boxes_by(truth, convert, undo))
-
-
-def _boxes_by(
-    truth: Truth, convert: Callable[[_Boxes], _Boxes], undo: Callable[[_Boxes, _Sizes], _Boxes]
-) -> Callable[[Predictions], Predictions]:
-    def apply(found: Predictions) -> Predictions:
-        boxes = undo(convert(found.boxes_xywh), image_sizes(truth, found))
-        boxes[:, 2:] = np.maximum(boxes[:, 2:], 0)
-        return replace(found, boxes_xywh=boxes)
-
-    return apply
+            yield reading(cause, convert, undo)
 
 
 def image_sizes(truth: Truth, found: Predictions) -> _Sizes:
@@ -97,30 +95,38 @@ def image_sizes(truth: Truth, found: Predictions) -> _Sizes:
     return sizes
 
 
-def _scales(ratios: Float[np.ndarray, "p 2"], sizes: _Sizes) -> Iterator[tuple[str, Callable[..., _Boxes]]]:
+def _scales(boxes: _Boxes, objects: _Boxes, sizes: _Sizes) -> Iterator[tuple[str, Callable[..., _Boxes]]]:
     """Scales that boxes may have, and how each is undone; the plainer first.
 
     Args:
-        ratios: widths and heights of detections over those of objects.
-        sizes: of the images of these detections.
+        boxes: of detections.
+        objects: of objects of their class in their image, one of which each of them may have found.
+        sizes: of the images.
     """
-    stated = bool(len(sizes)) and bool(sizes.all())
-    if stated:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Where nothing is padded, places tell a scale better than sides.
+        sides = boxes[:, 2:] / objects[:, 2:]
+        places = (boxes[:, :2] + boxes[:, 2:] / 2) / (objects[:, :2] + objects[:, 2:] / 2)
+    if len(sizes) and sizes.all():
+        longer = sizes.max(axis=1, keepdims=True)
         yield "shares of the image's width and height", lambda boxes, sizes: boxes * np.tile(sizes, 2)
-        side = _whole(_mode((ratios * sizes.max(axis=1, keepdims=True)).ravel()))
-        for name, pad in (
-            ("whose longer side is {0}", lambda sizes: sizes),
-            ("letterboxed to {0}×{0}", lambda sizes: np.full_like(sizes, side)),
-            ("letterboxed to multiples of 32 up to {0}", lambda sizes: np.ceil(sizes / _STRIDE - 1e-9) * _STRIDE),
-        ):
-            yield f"in images {name.format(side)}", _letterboxed(side, pad)
-        across, down = (_whole(_mode(ratios[:, axis] * sizes[:, axis])) for axis in (0, 1))
+        side = _whole(_mode(places * longer, _WINDOW / 3), 0.005)
+        yield f"in images whose longer side is {side}", _letterboxed(side, lambda sizes: sizes)
+        padded = _whole(_mode(sides * longer, _WINDOW), 0.02)
+        yield f"in images letterboxed to {padded}×{padded}", _letterboxed(
+            padded, lambda sizes: np.full_like(sizes, padded)
+        )
+        yield f"in images letterboxed to multiples of {_STRIDE} up to {padded}", _letterboxed(
+            padded, lambda sizes: np.ceil(sizes / _STRIDE - 1e-9) * _STRIDE
+        )
+        across, down = (_whole(_mode(places[:, axis] * sizes[:, axis], _WINDOW / 3), 0.005) for axis in (0, 1))
         stretched = np.array([across, down, across, down], np.float64)
         yield f"in images stretched to {across}×{down}", lambda boxes, sizes: boxes / stretched * np.tile(sizes, 2)
-    factor = _mode(ratios.ravel())
+    factor = _mode(places, _WINDOW / 3)
     near = float(_FACTORS[np.abs(np.log(_FACTORS / factor)).argmin()])
-    factor = near if abs(near / factor - 1) < 0.02 else factor
-    yield f"in images of {factor:.3g} times the size", lambda boxes, sizes: boxes / factor
+    factor = near if abs(near / factor - 1) < 0.01 else factor
+    if abs(factor - 1) > 0.02:
+        yield f"in images of {factor:.3g} times the size", lambda boxes, sizes: boxes / factor
 
 
 def _letterboxed(side: int, shape: Callable[[_Sizes], _Sizes]) -> Callable[[_Boxes, _Sizes], _Boxes]:
@@ -136,23 +142,21 @@ def _letterboxed(side: int, shape: Callable[[_Sizes], _Sizes]) -> Callable[[_Box
     return undo
 
 
-def _mode(ratios: Float[np.ndarray, " n"]) -> float:
+def _mode(ratios: Float[np.ndarray, "..."], window: float) -> float:
     """The ratio that most of them are near to; 1 where there is none."""
     logs = np.sort(np.log(ratios[(ratios > 0) & np.isfinite(ratios)]))
     if not len(logs):
         return 1.0
-    counts = np.searchsorted(logs, logs + _WINDOW, side="right") - np.arange(len(logs))
+    counts = np.searchsorted(logs, logs + window, side="right") - np.arange(len(logs))
     first = int(np.argmax(counts))
     return float(np.exp(np.median(logs[first : first + counts[first]])))
 
 
-def _whole(side: float) -> int:
+def _whole(side: float, tolerance: float) -> int:
     """A side of an image near the estimated one: multiples of 32 and of 10 are likelier than others."""
-    for step, tolerance in ((_STRIDE, 0.02), (10, 0.01)):
-        near = round(side / step) * step
-        if near and abs(near / side - 1) < tolerance:
-            return near
-    return max(1, round(side))
+    near = [round(side / step) * step for step in (_STRIDE, 10)]
+    likely = [one for one in near if one and abs(one / side - 1) < tolerance]
+    return likely[0] if likely else max(1, round(side))
 
 
 def category_readings(truth: Truth) -> Iterator[Reading]:
@@ -177,8 +181,8 @@ def image_readings(truth: Truth, found: Predictions) -> Iterator[Reading]:
     for first in (0, 1):
         words = f"image ids are places in the list of images, counted from {first}"
         yield _image(words, lambda ids, first=first: _at(known, ids - first))
-    shift = int(known[0]) - int(found.image_ids.min(initial=known[0]))
-    yield _image(f"image ids are shifted by {-shift}", lambda ids: ids + shift)
+    for shift in {int(known[0] - found.image_ids.min()), int(known[-1] - found.image_ids.max())} - {-1, 0, 1}:
+        yield _image(f"image ids are {abs(shift)} too {'low' if shift > 0 else 'high'}", partial(np.add, shift))
     stems = [Path(name).stem for name in truth.file_names]
     if stems and all(stem.isdecimal() and len(stem) < 18 for stem in stems):
         numbers = np.array([int(stem) for stem in stems])
