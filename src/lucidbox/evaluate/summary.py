@@ -75,12 +75,17 @@ class Summary:
         return self.matching.protocol
 
     @cached_property
-    def notes(self) -> tuple[str, ...]:
-        """What was left out or replaced by a default, and what makes the numbers doubtful, in sentences."""
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the numbers doubtful, with the likeliest cause, in sentences."""
         from lucidbox.evaluate.analysis.doubts import doubts
 
+        return doubts(self)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out or replaced by a default, and what makes the numbers doubtful, in sentences."""
         own = () if 0 not in self.matching.truth.annotation_ids else (ID_ZERO,)
-        return self.matching.truth.notes + self.matching.predictions.notes + own + doubts(self)
+        return self.matching.truth.notes + self.matching.predictions.notes + own + self.doubts
 
     @cached_property
     def rows(self) -> tuple["SummaryRow", ...]:

@@ -72,9 +72,7 @@ class _Sample:
 
     def same_class(self, found: Predictions) -> Bool[np.ndarray, " p"]:
         """Which pairs are of one class."""
-        same: Bool[np.ndarray, " p"] = (
-            found.category_ids[self.detections] == self.categories[self.objects]
-        )
+        same: Bool[np.ndarray, " p"] = found.category_ids[self.detections] == self.categories[self.objects]
         return same
 
 
@@ -156,7 +154,9 @@ def _likeliest(summary: Summary, sample: _Sample, whole: Predictions) -> str:
         return ""
     same = np.flatnonzero(sample.same_class(sample.found))
     pairs = SamePairs(sample.detections[same], sample.boxes[sample.objects[same]])
-    fits = [(_fit(sample.best_ious(one.apply(sample.found))), one) for one in box_readings(truth, sample.found, pairs)]
+    fits = [
+        (_fit(sample.best_ious(one.apply(sample.found))), one) for one in box_readings(truth, sample.found, pairs)
+    ]
     if protocol.classes is None and not protocol.class_agnostic:
         fits += _tried(category_readings(truth), sample)
     if now < 0.1 * len(sample.boxes):
@@ -168,7 +168,9 @@ def _likeliest(summary: Summary, sample: _Sample, whole: Predictions) -> str:
     fit, best = next(pair for pair in fits if pair[0] >= 0.99 * highest)
     if fit < 1.5 * now + 0.4:
         return ""
-    read = float(evaluate(truth, replace(best.apply(whole), left_out=None).restricted_to(truth), protocol).stats[0])
+    read = float(
+        evaluate(truth, replace(best.apply(whole), left_out=None).restricted_to(truth), protocol).stats[0]
+    )
     least = max(2 * ap, ap + (0.02 if fit >= max(5, 2 * now + 3) else 0.2 if fit >= 2 else 0.5))
     if read < least:
         return ""

@@ -22,7 +22,9 @@ _Sizes = Float[np.ndarray, "n 2"]
 """Width and height of the image of each box."""
 
 _STRIDE = 32
-_FACTORS = np.array([1 / 8, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3, 4, 8])
+_FACTORS = np.array(
+    [1 / 8, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 3, 4, 8]
+)
 _WINDOW = 0.06
 """Logarithms of ratios of sides that are no further apart are taken for one ratio; of places a third of that."""
 
@@ -71,7 +73,9 @@ def box_readings(truth: Truth, found: Predictions, pairs: SamePairs) -> Iterator
     """
     sizes = image_sizes(truth, found)
 
-    def reading(cause: str, convert: Callable[[_Boxes], _Boxes], undo: Callable[[_Boxes, _Sizes], _Boxes]) -> Reading:
+    def reading(
+        cause: str, convert: Callable[[_Boxes], _Boxes], undo: Callable[[_Boxes, _Sizes], _Boxes]
+    ) -> Reading:
         def apply(given: Predictions) -> Predictions:
             boxes = undo(convert(given.boxes_xywh), sizes if given is found else image_sizes(truth, given))
             return replace(given, boxes_xywh=np.maximum(boxes, [-np.inf, -np.inf, 0, 0]))
@@ -113,11 +117,13 @@ def _scales(boxes: _Boxes, objects: _Boxes, sizes: _Sizes) -> Iterator[tuple[str
         side = _whole(_mode(places * longer, _WINDOW / 3), 0.005)
         yield f"in images whose longer side is {side}", _letterboxed(side, lambda sizes: sizes)
         padded = _whole(_mode(sides * longer, _WINDOW), 0.02)
-        yield f"in images letterboxed to {padded}×{padded}", _letterboxed(
-            padded, lambda sizes: np.full_like(sizes, padded)
+        yield (
+            f"in images letterboxed to {padded}×{padded}",
+            _letterboxed(padded, lambda sizes: np.full_like(sizes, padded)),
         )
-        yield f"in images letterboxed to multiples of {_STRIDE} up to {padded}", _letterboxed(
-            padded, lambda sizes: np.ceil(sizes / _STRIDE - 1e-9) * _STRIDE
+        yield (
+            f"in images letterboxed to multiples of {_STRIDE} up to {padded}",
+            _letterboxed(padded, lambda sizes: np.ceil(sizes / _STRIDE - 1e-9) * _STRIDE),
         )
         across, down = (_whole(_mode(places[:, axis] * sizes[:, axis], _WINDOW / 3), 0.005) for axis in (0, 1))
         stretched = np.array([across, down, across, down], np.float64)
