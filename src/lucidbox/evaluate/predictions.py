@@ -111,6 +111,12 @@ class Predictions:
         """All detections: those that were kept, then those that were left out."""
         if self.left_out is None:
             return self
-        fields = ("image_ids", "category_ids", "boxes_xywh", "scores")
-        both = {name: np.concatenate([getattr(self, name), getattr(self.left_out, name)]) for name in fields}
-        return replace(self, **both, left_out=None)
+        parts = (self, self.left_out)
+        return replace(
+            self,
+            image_ids=np.concatenate([part.image_ids for part in parts]),
+            category_ids=np.concatenate([part.category_ids for part in parts]),
+            boxes_xywh=np.concatenate([part.boxes_xywh for part in parts]),
+            scores=np.concatenate([part.scores for part in parts]),
+            left_out=None,
+        )

@@ -49,6 +49,7 @@ class ModelRun:
         self.truth, self.images, self.batch = truth, images, batch
         self._on_failure, self._progress = on_failure, progress
         self._notes: list[str] = []
+        self._failures = 0
         self._opened: dict[int, tuple[int, int]] = {}
 
     def predictions(self) -> Predictions:
@@ -78,11 +79,13 @@ class ModelRun:
                 evaluator.add(image_id, way(self.predictor, raw))
         if not self._opened and count:
             raise DataError(f"{self.truth.source}: none of its {count} images could be read: nothing is evaluated")
+        if self._failures:
+            self._notes.append(f"{self._failures} images could not be read; their objects count as missed")
         found = [evaluator.predictions() for evaluator in evaluators]
         return [replace(one, notes=one.notes + tuple(self._notes)) for one in found]
 
     def size_doubts(self, summary: Summary) -> tuple[str, ...]:
-        """Whether opened images have the sizes that the annotations state; else what AP the stated ones would give."""
+        """What it means if opened images have not the sizes that the annotations state; nothing if they have."""
         return size_doubts(summary, self._opened)
 
     def missed(self, matching: Matching) -> list[Missed]:
@@ -112,7 +115,7 @@ class ModelRun:
 
     def _failed(self, error: LucidboxError) -> None:
         self._on_failure(error)
-        self._notes.append(f"{error}; what is in it counts as missed")
+        self._failures += 1
 
     def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[tuple[int, RawPrediction]]:
         yield from self._progress(inference.raw_predictions(self.predictor, groups), count)

@@ -5,7 +5,7 @@ are readings tried, on a sample; only the one that fits far better is evaluated,
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class _Sample:
 
 
 def doubts(summary: Summary) -> tuple[str, ...]:
-    """What makes an evaluation's number doubtful, in sentences with the likeliest cause; none for sound results."""
+    """What makes an evaluation's number doubtful, with the likeliest cause, in sentences; none for sound ones."""
     matching = summary.matching
     if not len(matching.objects.rows) or summary.stats[0] < 0:
         return ()
@@ -100,8 +100,8 @@ def _misread(summary: Summary) -> Iterator[str]:
         yield told
     elif beyond > 0.2:
         yield (
-            f"{found.source}: {beyond:.0%} of the boxes reach far beyond their images; boxes must be left, top, width,"
-            " height in pixels of the size that the annotations state, with the image ids of the annotations"
+            f"{found.source}: {beyond:.0%} of the boxes reach far beyond their images; boxes must be left, top,"
+            " width, height in pixels of the size that the annotations state, with the annotations' image ids"
         )
     elif tiny > 0.9:
         shares = "" if truth.sizes.all() else f" of the image's sides, which {truth.source} does not state"
@@ -168,13 +168,12 @@ def _likeliest(summary: Summary, sample: _Sample, whole: Predictions) -> str:
     fit, best = next(pair for pair in fits if pair[0] >= 0.99 * highest)
     if fit < 1.5 * now + 0.4:
         return ""
-    read = float(
-        evaluate(truth, replace(best.apply(whole), left_out=None).restricted_to(truth), protocol).stats[0]
-    )
+    read = float(evaluate(truth, best.apply(whole).restricted_to(truth), protocol).stats[0])
     least = max(2 * ap, ap + (0.02 if fit >= max(5, 2 * now + 3) else 0.2 if fit >= 2 else 0.5))
     if read < least:
         return ""
-    return f"{matching.predictions.source}: it seems that {best.cause}; read so, AP would be {read:.3f} and not {ap:.3f}"
+    source = matching.predictions.source
+    return f"{source}: it seems that {best.cause}; read so, AP would be {read:.3f} and not {ap:.3f}"
 
 
 def _tried(readings: Iterable[Reading], sample: _Sample) -> list[tuple[float, Reading]]:
@@ -208,9 +207,9 @@ def _partial(summary: Summary) -> Iterator[str]:
     if absent.sum() > 3 * expected + 3 * np.sqrt(expected) or few:
         others = evaluate(truth[~absent[truth.images]], matching.predictions, matching.protocol).stats[0]
         yield (
-            f"{matching.predictions.source}: {absent.sum()} of {annotated.sum()} images with objects have no detection;"
-            f" if results are for a part of the images only: AP of the others alone is {others:.3f} and not"
-            f" {summary.stats[0]:.3f}"
+            f"{matching.predictions.source}: {absent.sum()} of {annotated.sum()} images with objects have no"
+            f" detection: it seems that results are for a part of the images; of the others alone AP would be"
+            f" {others:.3f} and not {summary.stats[0]:.3f}"
         )
 
 

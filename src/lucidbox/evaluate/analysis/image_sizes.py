@@ -43,14 +43,14 @@ def size_doubts(summary: Summary, opened: Mapping[int, tuple[int, int]]) -> tupl
     name = printable(truth.file_names[first]) if truth.file_names else f"image {truth.image_ids[first]}"
     (width, height), (wide, high) = sizes[first].astype(int).tolist(), stated[first].astype(int).tolist()
     return (
-        f"{truth.source}: {other.sum()} of {len(opened)} images have another size than is stated (the first: {name} has"
-        f" {width}×{height} pixels, stated are {wide}×{high}); with boxes {cause} AP would be {named[cause]:.3f} and"
-        f" not {summary.stats[0]:.3f}",
+        f"{truth.source}: {other.sum()} of {len(opened)} images have another size than stated (the first: {name}"
+        f" has {width}×{height} pixels, stated are {wide}×{high}); with boxes {cause} AP would be"
+        f" {named[cause]:.3f} and not {summary.stats[0]:.3f}",
     )
 
 
 def _turned(sizes: _Sizes, stated: _Sizes) -> Bool[np.ndarray, " n"]:
-    """Which images have width and height exchanged, as an orientation in EXIF does that annotations do not follow."""
+    """Which images have width and height exchanged: by an orientation in EXIF that annotations do not follow."""
     turned: Bool[np.ndarray, " n"] = (sizes == stated[:, ::-1]).all(axis=1)
     return turned
 

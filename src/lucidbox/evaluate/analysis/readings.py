@@ -176,7 +176,7 @@ def category_readings(truth: Truth) -> Iterator[Reading]:
     yield _category("category ids are one too high", lambda ids: ids - 1)
     for first in (0, 1):
         words = f"category ids are places in the list of categories, counted from {first}"
-        yield _category(words, lambda ids, first=first: _at(known, ids - first))
+        yield _category(words, partial(_at_place, known, first))
 
 
 def image_readings(truth: Truth, found: Predictions) -> Iterator[Reading]:
@@ -186,7 +186,7 @@ def image_readings(truth: Truth, found: Predictions) -> Iterator[Reading]:
     yield _image("image ids are one too high", lambda ids: ids - 1)
     for first in (0, 1):
         words = f"image ids are places in the list of images, counted from {first}"
-        yield _image(words, lambda ids, first=first: _at(known, ids - first))
+        yield _image(words, partial(_at_place, known, first))
     for shift in {int(known[0] - found.image_ids.min()), int(known[-1] - found.image_ids.max())} - {-1, 0, 1}:
         yield _image(f"image ids are {abs(shift)} too {'low' if shift > 0 else 'high'}", partial(np.add, shift))
     stems = [Path(name).stem for name in truth.file_names]
@@ -205,6 +205,11 @@ def _category(cause: str, mapped: Callable[[Int[np.ndarray, " n"]], Int[np.ndarr
 
 def _image(cause: str, mapped: Callable[[Int[np.ndarray, " n"]], Int[np.ndarray, " n"]]) -> Reading:
     return Reading(cause, lambda found: replace(found, image_ids=mapped(found.image_ids)))
+
+
+def _at_place(known: Int[np.ndarray, " k"], first: int, ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """The ids at places that are counted from this number."""
+    return _at(known, ids - first)
 
 
 def _at(known: Int[np.ndarray, " k"], places: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
