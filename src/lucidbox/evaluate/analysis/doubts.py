@@ -169,7 +169,7 @@ def _likeliest(summary: Summary, sample: _Sample, whole: Predictions) -> str:
     if fit < 1.5 * now + 0.4:
         return ""
     read = float(evaluate(truth, best.apply(whole).restricted_to(truth), protocol).stats[0])
-    least = max(2 * ap, ap + (0.02 if fit >= max(5, 2 * now + 3) else 0.2 if fit >= 2 else 0.5))
+    least = max(3 * ap, ap + (0.05 if fit >= max(5, 2 * now + 3) else 0.2 if fit >= 2 else 0.5))
     if read < least:
         return ""
     source = matching.predictions.source

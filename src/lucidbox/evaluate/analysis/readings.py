@@ -115,7 +115,8 @@ def _scales(boxes: _Boxes, objects: _Boxes, sizes: _Sizes) -> Iterator[tuple[str
         longer = sizes.max(axis=1, keepdims=True)
         yield "shares of the image's width and height", lambda boxes, sizes: boxes * np.tile(sizes, 2)
         side = _whole(_mode(places * longer, _WINDOW / 3), 0.005)
-        yield f"in images whose longer side is {side}", _letterboxed(side, lambda sizes: sizes)
+        if _differs(side / longer):
+            yield f"in images whose longer side is {side}", _letterboxed(side, lambda sizes: sizes)
         padded = _whole(_mode(sides * longer, _WINDOW), 0.02)
         yield (
             f"in images letterboxed to {padded}×{padded}",
@@ -127,11 +128,12 @@ def _scales(boxes: _Boxes, objects: _Boxes, sizes: _Sizes) -> Iterator[tuple[str
         )
         across, down = (_whole(_mode(places[:, axis] * sizes[:, axis], _WINDOW / 3), 0.005) for axis in (0, 1))
         stretched = np.array([across, down, across, down], np.float64)
-        yield f"in images stretched to {across}×{down}", lambda boxes, sizes: boxes / stretched * np.tile(sizes, 2)
+        if _differs(stretched[:2] / sizes):
+            yield f"in images stretched to {across}×{down}", lambda boxes, sizes: boxes / stretched * np.tile(sizes, 2)
     factor = _mode(places, _WINDOW / 3)
     near = float(_FACTORS[np.abs(np.log(_FACTORS / factor)).argmin()])
     factor = near if abs(near / factor - 1) < 0.01 else factor
-    if abs(factor - 1) > 0.02:
+    if _differs(np.array(factor)):
         yield f"in images of {factor:.3g} times the size", lambda boxes, sizes: boxes / factor
 
 
@@ -146,6 +148,11 @@ def _letterboxed(side: int, shape: Callable[[_Sizes], _Sizes]) -> Callable[[_Box
         return undone
 
     return undo
+
+
+def _differs(ratios: Float[np.ndarray, "..."]) -> bool:
+    """Whether a scale is so far from 1 that it can be a mistake; boxes a little too small are only bad."""
+    return bool(abs(float(np.median(ratios)) - 1) > 0.1)
 
 
 def _mode(ratios: Float[np.ndarray, "..."], window: float) -> float:
