@@ -29,7 +29,9 @@ def problem(images=24, seed=0, noise=0.03, wrong=1):
     )  # fmt: skip
     moved = boxes + random.normal(0, noise, boxes.shape) * np.tile(width, 2)
     others = random.integers(0, len(rows), wrong * len(rows) // 4)
-    strange = np.concatenate([random.uniform(0, 200, (len(others), 2)), random.uniform(20, 90, (len(others), 2))], axis=1)
+    strange = np.concatenate(
+        [random.uniform(0, 200, (len(others), 2)), random.uniform(20, 90, (len(others), 2))], axis=1
+    )
     found = Predictions.from_arrays(
         np.concatenate([ids[rows], ids[rows[others]]]),
         np.concatenate([labels, labels[others]]),
@@ -194,7 +196,9 @@ def test_images_expected_without_detections():
 
 def test_opened_images_of_other_sizes():
     truth, found = problem()
-    opened = {int(one): tuple(size) for one, size in zip(truth.image_ids, truth.sizes.astype(int).tolist(), strict=True)}
+    opened = {
+        int(one): tuple(size) for one, size in zip(truth.image_ids, truth.sizes.astype(int).tolist(), strict=True)
+    }
     right = evaluate(truth, found)
     assert size_doubts(right, opened) == ()
     small = {image: (width // 2, height // 2) for image, (width, height) in opened.items()}
@@ -217,7 +221,9 @@ def test_opened_images_that_were_turned(side):
     opened = {int(one): (int(h), int(w)) for one, (w, h) in zip(truth.image_ids, truth.sizes, strict=True)}
     summary = evaluate(truth, replace(found, boxes_xywh=np.stack(turned, axis=1)))
     (told,) = size_doubts(summary, opened)
-    assert f"turned to the {side}, as the image is stored AP would be {evaluate(truth, found).stats[0]:.3f}" in told
+    assert (
+        f"turned to the {side}, as the image is stored AP would be {evaluate(truth, found).stats[0]:.3f}" in told
+    )
 
 
 def test_a_streaming_evaluation_has_doubts_too():

@@ -129,7 +129,10 @@ def _scales(boxes: _Boxes, objects: _Boxes, sizes: _Sizes) -> Iterator[tuple[str
         across, down = (_whole(_mode(places[:, axis] * sizes[:, axis], _WINDOW / 3), 0.005) for axis in (0, 1))
         stretched = np.array([across, down, across, down], np.float64)
         if _differs(stretched[:2] / sizes):
-            yield f"in images stretched to {across}×{down}", lambda boxes, sizes: boxes / stretched * np.tile(sizes, 2)
+            yield (
+                f"in images stretched to {across}×{down}",
+                lambda boxes, sizes: boxes / stretched * np.tile(sizes, 2),
+            )
     factor = _mode(places, _WINDOW / 3)
     near = float(_FACTORS[np.abs(np.log(_FACTORS / factor)).argmin()])
     factor = near if abs(near / factor - 1) < 0.01 else factor
