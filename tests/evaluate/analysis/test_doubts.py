@@ -24,7 +24,8 @@ def problem(images=24, seed=0, noise=0.03, wrong=1):
     boxes = np.concatenate([random.uniform(0, 1, width.shape) * (sizes[rows] - width), width], axis=1)
     labels = random.choice(CLASSES, len(rows))
     truth = Truth.from_arrays(
-        ids[rows], labels, boxes, pictures=ids, sizes=sizes, categories=dict(zip(CLASSES.tolist(), "abcde", strict=True)),
+        ids[rows], labels, boxes, pictures=ids, sizes=sizes,
+        categories=dict(zip(CLASSES.tolist(), "abcde", strict=True)),
         file_names={int(one): f"{one * 7:06d}.jpg" for one in ids}, source="truth.json",
     )  # fmt: skip
     moved = boxes + random.normal(0, noise, boxes.shape) * np.tile(width, 2)
