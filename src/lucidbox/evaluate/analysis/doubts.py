@@ -12,7 +12,7 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.columns import lookup
 from lucidbox.evaluate.analysis.readings import (
-    Reading,
+    OtherReading,
     SamePairs,
     box_readings,
     category_readings,
@@ -29,7 +29,7 @@ from lucidbox.evaluate.truth import Truth
 _LOW, _LOW_FIRST = 0.1, 0.3
 """AP, and AP at the lowest IoU threshold, below which readings are tried."""
 
-_BOXES, _IMAGES, _BEST = 4096, 100, 20
+_BOXES, _IMAGES, _BEST = 4096, 60, 12
 """Boxes looked at for signs; images of the sample, and the best detections of each."""
 
 _RIGHT = 0.6
@@ -106,9 +106,19 @@ def _misread(summary: Summary) -> Iterator[str]:
     elif tiny > 0.9:
         shares = "" if truth.sizes.all() else f" of the image's sides, which {truth.source} does not state"
         yield f"{found.source}: boxes are below a pixel; they seem to be shares{shares}, not pixels"
-    elif len(sample.boxes) >= _BEST and not sample.best_ious(sample.found).any():
-        objects = "of its class" if sample.best_ious(sample.found, any_class=True).any() else "at all"
-        yield f"{found.source}: no detection touches any object {objects}: these may be results of other images"
+    elif _touches_nothing(matching, sample):
+        yield f"{found.source}: no detection touches any object: these may be results of other images"
+
+
+def _touches_nothing(matching: Matching, sample: _Sample) -> bool:
+    """Whether there are enough detections and objects to wonder that none of the two meet, of whatever class."""
+    unknown = matching.predictions.left_out
+    given = len(sample.found) if len(matching.predictions) or unknown is None else len(unknown)
+    return (
+        min(given, len(sample.boxes)) >= _BEST
+        and not found_objects(matching).any()
+        and not sample.best_ious(sample.found, any_class=True).any()
+    )
 
 
 def _strange_boxes(truth: Truth, found: Predictions) -> tuple[float, float]:
@@ -123,13 +133,17 @@ def _strange_boxes(truth: Truth, found: Predictions) -> tuple[float, float]:
 
 
 def _sample(matching: Matching, found: Predictions) -> _Sample:
-    """Evenly chosen images that have objects, the objects that count, and the best detections."""
+    """Evenly chosen images that have objects and detections, the objects that count, and the best detections."""
     truth, rows = matching.truth, matching.objects.rows[~matching.objects.ignored[0]]
-    annotated = np.unique(truth.images[rows])
+    of_image, count = lookup(found.image_ids, truth.image_ids), len(truth.image_ids)
+    asked = np.bincount(truth.images[rows], minlength=count) > 0
+    answered = np.zeros(count + 1, bool)
+    answered[of_image] = True
+    both = asked & answered[:-1]
+    annotated = np.flatnonzero(both if both.any() else asked)
     images = annotated[np.linspace(0, len(annotated) - 1, min(_IMAGES, len(annotated))).astype(np.int64)]
     chosen = np.zeros(len(truth.image_ids) + 1, bool)  # the last one for -1, an unknown image
     chosen[images] = True
-    of_image = lookup(found.image_ids, truth.image_ids)
     near = np.flatnonzero(chosen[of_image])
     near = near[np.lexsort((-found.scores[near], of_image[near]))]
     ranks = np.arange(len(near)) - np.searchsorted(of_image[near], of_image[near])
@@ -176,7 +190,7 @@ def _likeliest(summary: Summary, sample: _Sample, whole: Predictions) -> str:
     return f"{source}: it seems that {best.cause}; read so, AP would be {read:.3f} and not {ap:.3f}"
 
 
-def _tried(readings: Iterable[Reading], sample: _Sample) -> list[tuple[float, Reading]]:
+def _tried(readings: Iterable[OtherReading], sample: _Sample) -> list[tuple[float, OtherReading]]:
     return [(_fit(sample.best_ious(one.apply(sample.found))), one) for one in readings]
 
 

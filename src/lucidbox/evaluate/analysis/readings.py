@@ -30,7 +30,7 @@ _WINDOW = 0.06
 
 
 @dataclass(frozen=True)
-class Reading:
+class OtherReading:
     """One thing that predictions may mean.
 
     Attributes:
@@ -63,7 +63,7 @@ _FORMS: dict[str, Callable[[_Boxes], _Boxes]] = {
 }
 
 
-def box_readings(truth: Truth, found: Predictions, pairs: SamePairs) -> Iterator[Reading]:
+def box_readings(truth: Truth, found: Predictions, pairs: SamePairs) -> Iterator[OtherReading]:
     """Boxes of other forms, and of images of other sizes.
 
     Args:
@@ -75,12 +75,12 @@ def box_readings(truth: Truth, found: Predictions, pairs: SamePairs) -> Iterator
 
     def reading(
         cause: str, convert: Callable[[_Boxes], _Boxes], undo: Callable[[_Boxes, _Sizes], _Boxes]
-    ) -> Reading:
+    ) -> OtherReading:
         def apply(given: Predictions) -> Predictions:
             boxes = undo(convert(given.boxes_xywh), sizes if given is found else image_sizes(truth, given))
             return replace(given, boxes_xywh=np.maximum(boxes, [-np.inf, -np.inf, 0, 0]))
 
-        return Reading(cause, apply)
+        return OtherReading(cause, apply)
 
     for form, convert in _FORMS.items():
         if form:
@@ -175,7 +175,7 @@ def _whole(side: float, tolerance: float) -> int:
     return likely[0] if likely else max(1, round(side))
 
 
-def category_readings(truth: Truth) -> Iterator[Reading]:
+def category_readings(truth: Truth) -> Iterator[OtherReading]:
     """Category ids counted otherwise."""
     known = truth.category_ids
     if len(known) == len(COCO_IDS):
@@ -189,7 +189,7 @@ def category_readings(truth: Truth) -> Iterator[Reading]:
         yield _category(words, partial(_at_place, known, first))
 
 
-def image_readings(truth: Truth, found: Predictions) -> Iterator[Reading]:
+def image_readings(truth: Truth, found: Predictions) -> Iterator[OtherReading]:
     """Image ids counted otherwise."""
     known = truth.image_ids
     yield _image("image ids are one too low", lambda ids: ids + 1)
@@ -209,12 +209,12 @@ def image_readings(truth: Truth, found: Predictions) -> Iterator[Reading]:
         )
 
 
-def _category(cause: str, mapped: Callable[[Int[np.ndarray, " n"]], Int[np.ndarray, " n"]]) -> Reading:
-    return Reading(cause, lambda found: replace(found, category_ids=mapped(found.category_ids)))
+def _category(cause: str, mapped: Callable[[Int[np.ndarray, " n"]], Int[np.ndarray, " n"]]) -> OtherReading:
+    return OtherReading(cause, lambda found: replace(found, category_ids=mapped(found.category_ids)))
 
 
-def _image(cause: str, mapped: Callable[[Int[np.ndarray, " n"]], Int[np.ndarray, " n"]]) -> Reading:
-    return Reading(cause, lambda found: replace(found, image_ids=mapped(found.image_ids)))
+def _image(cause: str, mapped: Callable[[Int[np.ndarray, " n"]], Int[np.ndarray, " n"]]) -> OtherReading:
+    return OtherReading(cause, lambda found: replace(found, image_ids=mapped(found.image_ids)))
 
 
 def _at_place(known: Int[np.ndarray, " k"], first: int, ids: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
