@@ -88,6 +88,7 @@ def to_truth(dataset: DataSet, notes: tuple[str, ...] = ()) -> Truth:
         pictures=ids,
         categories=dict(zip(categories.tolist(), dataset.names, strict=True)),
         file_names=dict(zip(ids.tolist(), dataset.file_names, strict=True)),
+        sizes=dataset.sizes,
         source=dataset.source,
         notes=notes,
     )

@@ -126,9 +126,7 @@ class Detector:
             if isinstance(weights, ModelFile)
             else look_at(bundled.weights() if weights is None else Path(weights))
         )
-        model = loading.load(
-            file, engine=engine, precision=precision, size=size, batch=batch, threads=threads, say=say
-        )
+        model = loading.load(file, engine=engine, precision=precision, size=size, threads=threads, say=say)
         detector = cls(
             model.engine,
             model.info.names,

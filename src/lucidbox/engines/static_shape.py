@@ -52,7 +52,7 @@ class SuppressedEngine:
 
 
 class FixedBatchEngine:
-    """A graph that takes one batch size only: smaller batches are filled with black pictures.
+    """A graph that takes one batch size only: larger batches are divided, smaller ones filled with black images.
 
     Args:
         engine: of such a graph.
@@ -66,6 +66,17 @@ class FixedBatchEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
+        if len(images) <= self._batch:
+            return self._part(images)
+        parts = []
+        for start in range(0, len(images), self._batch):
+            found = self._part(images[start : start + self._batch])
+            # Copies: the next call may overwrite them.
+            parts.append((found.boxes.copy(), found.scores.copy()))
+        return Prediction(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _part(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """The answer for as many images as the graph takes, or fewer."""
         count = len(images)
         if count < self._batch:
             filling = np.zeros((self._batch - count, *images.shape[1:]), images.dtype)

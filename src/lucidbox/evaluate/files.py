@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lucidbox.core.columns import boxes_column, refuse_repeated
+from lucidbox.core.columns import boxes_column, lookup, refuse_repeated
+from lucidbox.core.errors import DataError
 from lucidbox.evaluate.predictions import Predictions
+from lucidbox.evaluate.summary import evaluate
 from lucidbox.evaluate.truth import Truth
 from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.results import CocoResults, read_results, write_results
@@ -34,6 +36,8 @@ def load_truth(path: str | Path) -> Truth:
     images = zip(image_ids.tolist(), lists.images.entries, strict=True)
     notes = [*lists.images.notes, *lists.categories.notes, *lists.annotations.notes]
     notes += [f"{path}: {annotations.only_crowds}"] if annotations.only_crowds else []
+    # Asked for after what is wrong was refused: sizes are for notes alone.
+    sizes = np.stack([lists.images.numbers(side, 0.0).values for side in ("width", "height")], axis=1)
     return Truth.from_arrays(
         annotations.image_ids.values,
         annotations.category_ids.values,
@@ -44,6 +48,7 @@ def load_truth(path: str | Path) -> Truth:
         pictures=image_ids,
         categories={number: str(entry.get("name", number)) for number, entry in categories},
         file_names={number: image_name(entry) for number, entry in images},
+        sizes=sizes,
         source=where,
         notes=tuple(notes),
     )
@@ -63,7 +68,28 @@ def load_predictions(path: str | Path, truth: Truth, *, subset: bool = False) ->
             and field.
     """
     predictions = Predictions.from_arrays(*read_results(path), source=str(path))
-    return predictions.restricted_to(truth) if subset else predictions.checked_against(truth)
+    if subset:
+        return predictions.restricted_to(truth)
+    try:
+        return predictions.checked_against(truth)
+    except DataError as error:
+        raise DataError(f"{error}; {_hint(predictions, truth)}") from None
+
+
+def _hint(predictions: Predictions, truth: Truth) -> str:
+    """What may be wrong where ids are unknown: the likeliest cause, or the ids of both sides."""
+    told = evaluate(truth, predictions.restricted_to(truth)).doubts
+    if told:
+        return told[0].removeprefix(f"{predictions.source}: ")
+    sides = []
+    for name, given, known in (
+        ("image", predictions.image_ids, truth.image_ids),
+        ("category", predictions.category_ids, truth.category_ids),
+    ):
+        if len(known) and (lookup(given, known) < 0).any():
+            ranges = f"{given.min()} to {given.max()}, those of the annotations from {known[0]} to {known[-1]}"
+            sides.append(f"{name} ids run from {ranges}")
+    return f"{', '.join(sides)}; --subset leaves such detections out and counts them"
 
 
 def save_predictions(path: str | Path, predictions: Predictions) -> None:

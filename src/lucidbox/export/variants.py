@@ -193,7 +193,7 @@ def _add_suppression(graph: Any, suppression: Suppression, classes: int) -> None
 def _constants(suppression: Suppression, classes: int) -> dict[str, Any]:
     return {
         "s_conf": np.float32(suppression.conf).reshape(()),
-        "s_iou": np.array([suppression.iou], np.float32),
+        "s_iou": _above(suppression.iou),
         "s_most": np.array([suppression.max_det], np.int64),
         "s_class_axis": np.array([_CLASS_AXIS], np.int64),
         "s_one": np.array([1], np.int64),
@@ -202,6 +202,12 @@ def _constants(suppression: Suppression, classes: int) -> dict[str, Any]:
         "s_class_ids": np.arange(classes, dtype=np.int64).reshape(1, classes, 1),
         "s_picture_and_anchor": np.array([0, 2], np.int64),
     }
+
+
+def _above(iou: float) -> Any:
+    """The next number: OpenVINO drops boxes whose IoU is the threshold, at 0 all of a class, which ours keeps."""
+    after = np.nextafter(np.float32(iou), np.float32(1))
+    return np.maximum(after, np.finfo(np.float32).tiny).reshape(1)
 
 
 def _suppression_nodes() -> list[tuple[str, str, str, dict[str, Any]]]:

@@ -4,6 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+STRIDE = 32
+"""Input pixels per cell of the coarsest level: sides of an input are multiples of it."""
+
+LARGEST_SIDE = 16384
+"""Longest side of an input, in pixels, that can be asked for, written or read anywhere."""
+
 DEFAULT_CONF = 0.25
 """The score above which a box is shown where neither its model nor a user says otherwise."""
 

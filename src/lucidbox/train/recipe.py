@@ -12,10 +12,11 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from lucidbox.core.errors import OptionError
+from lucidbox.model_files.metadata import LARGEST_SIDE, STRIDE
 
 # fmt: off
 _RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 1e6), "size": (32, 16384), "batch": (1, 1e6), "nominal_batch": (1, 1e6),
+    "epochs": (1, 1e6), "size": (STRIDE, LARGEST_SIDE), "batch": (1, 1e6), "nominal_batch": (1, 1e6),
     "learning_rate": (0, 10), "final_rate": (0, 1), "momentum": (0, 0.9999), "weight_decay": (0, 1),
     "warmup_epochs": (0, 1e6), "warmup_momentum": (0, 0.9999), "warmup_bias_rate": (0, 10), "clip": (0, 1e9),
     "box_gain": (0, 1e6), "class_gain": (0, 1e6), "dfl_gain": (0, 1e6), "ema_decay": (0, 1), "ema_ramp": (0, 1e9),

@@ -178,7 +178,6 @@ def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None,
         open_sources(folder) if streamed else files,
         batch=arguments.batch or 1,
         on_failure=failures,
-        say=say_note,
         progress=progress(),
     )
 
@@ -199,7 +198,10 @@ def _evaluate(
     if arguments.per_class:
         sections.append(class_table(summary.per_class, summary.best))
     _add_analyses(arguments, summary, model, shifted, document, sections)
-    _say_notes(summary.notes)
+    if model and (doubts := model.size_doubts(summary)):
+        # The sizes say which scale it is that predictions seem to have.
+        document["notes"] = [note for note in summary.notes if note not in summary.doubts] + [*doubts]
+    _say_notes(document["notes"])
     _show(sections, document, arguments.json)  # before all else: no file that fails may cost the numbers
     if arguments.plots:
         from lucidbox.evaluate.analysis.plots import save_plots
@@ -271,20 +273,19 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
 
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
     from lucidbox.cli.evaluate.report import comparison_table
-    from lucidbox.evaluate import load_predictions
+    from lucidbox.evaluate import evaluate, load_predictions
     from lucidbox.evaluate.analysis.intervals import compare_paired
-    from lucidbox.evaluate.evaluation import match_all
 
-    _say_notes(truth.notes)
-    matchings = []
+    notes, matchings = list(truth.notes), []
     for path in arguments.compare:
-        predictions = load_predictions(path, truth, subset=arguments.subset)
-        _say_notes(predictions.notes)
-        matchings.append(match_all(truth, predictions, protocol))
+        summary = evaluate(truth, load_predictions(path, truth, subset=arguments.subset), protocol)
+        notes += [*summary.matching.predictions.notes, *summary.doubts]
+        matchings.append(summary.matching)
+    _say_notes(notes)
     resamples = 1000 if arguments.bootstrap is None else arguments.bootstrap
     result = compare_paired(matchings[0], matchings[1], resamples, arguments.seed)
     comparison = comparison_table(result, resamples, len(truth.image_ids))
-    document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result)}
+    document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result), "notes": notes}
     _show([comparison], document, arguments.json)
     return WORSE if result.verdict == "worse" else 0
 
@@ -294,6 +295,7 @@ def _notebook_rule(
 ) -> None:
     from lucidbox.evaluate.analysis.notebook_variant import evaluate_notebook_rule
 
-    _say_notes(truth.notes + predictions.notes)
-    numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()
+    result = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes)
+    _say_notes(result.notes)
+    numbers = result.to_dict()
     _show([table([Column(width=14, align="<"), Column(text="{:.4f}")], numbers.items())], numbers, arguments.json)
