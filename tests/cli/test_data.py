@@ -220,6 +220,52 @@ def test_convert_says_what_it_left_out(data, coco, tmp_path):
     assert "left out: 1 zero or negative size" in err
 
 
+def test_many_problems_of_a_kind_are_a_few_lines(data, coco, tmp_path):
+    coco(*[[0, 0, 5, 0]] * 500, [1, 1, 3, 3])
+    code, out, _ = data("check", "coco")
+    assert code == 1
+    assert len(out.splitlines()) < 20
+    assert "… and 490 more: zero or negative size" in out
+    assert "      500  zero or negative size" in out
+    assert len(data("check", "coco", "--limit", 1000)[1].splitlines()) > 500
+    assert len(json.loads(data("check", "coco", "--json")[1])["problems"]) == 500
+    for file in (tmp_path / "coco" / "images").iterdir():
+        file.unlink()
+    code, _, err = data("convert", "coco/instances.json", "out", "--to", "yolo", "--images", "coco/images")
+    assert code == 2
+    assert len(err.splitlines()) < 20
+
+
+def test_json_says_what_was_read_written_and_left_out(data, coco, tmp_path):
+    coco(*GOOD, [5, 5, -1, 5])
+    (tmp_path / "coco" / "images" / "3.png").unlink()
+    code, out, _ = data("convert", "coco", "yolo", "--to", "yolo", "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert document["read"] == [{"name": "all", "pictures": 9, "objects": 16}]
+    assert (document["file"], document["parts"]) == (
+        "yolo/data.yaml",
+        [{"name": "train", "pictures": 8, "objects": 14}],
+    )
+    assert document["left_out"] == {"zero or negative size": 1, "missing picture": 1}
+    assert document["losses"]["annotation ids"] == 14
+    code, out, _ = data("split", "yolo", "parts", "--parts", "a=0.5,b=0.5", "--json")
+    assert code == 0
+    assert [part["pictures"] for part in json.loads(out)["parts"]] == [4, 4]
+    code, out, _ = data("stats", "coco", "--json")
+    assert (code, json.loads(out)["left_out"]) == (0, {"zero or negative size": 1})
+
+
+def test_a_part_that_is_named_and_missing_is_exit_code_1(data, coco, tmp_path):
+    coco(*GOOD)
+    data("convert", "coco", "yolo", "--to", "yolo")
+    with (tmp_path / "yolo" / "data.yaml").open("a") as file:
+        file.write("val: images/val\n")
+    assert data("stats", "yolo")[0] == 1
+    assert data("split", "yolo", "parts", "--part", "train", "--parts", "a=0.5,b=0.5")[0] == 1
+    assert data("convert", "yolo", "back", "--to", "coco")[0] == 1
+
+
 @pytest.mark.parametrize("verb", ["check", "stats", "split", "convert"])
 def test_help_has_examples(data, verb):
     code, out, _ = data(verb, "--help")

@@ -97,7 +97,7 @@ def test_comparison_and_its_exit_code(problem, capsys, tmp_path):
     ("options", "message"),
     [
         (("--classes", "q"), "class 'q' is not in"),
-        (("--classes", "8"), "has no category of that id"),
+        (("--classes", "8"), "its ids run from"),
         (("--areas", "all"), "expected NAME:LOW:HIGH"),
         (("--iou-thresholds", "half"), "expected numbers with commas"),
         (("--iou-thresholds", "0.5,0.4"), "ascending"),
@@ -126,9 +126,9 @@ def test_wrong_usage_is_one_line_and_exit_code_2(problem, capsys, options, messa
 
 def test_bad_input_names_file_entry_and_field(problem, capsys, tmp_path):
     path = tmp_path / "bad.json"
-    path.write_text('[{"image_id": "1", "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]')
+    path.write_text('[{"image_id": 1.5, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]')
     assert main(["evaluate", "--annotations", problem[0], "--predictions", str(path)]) == 2
-    assert f'{path}: entry 0: image_id must be a whole number, got "1"' in capsys.readouterr().err
+    assert f"{path}: entry 0: image_id must be a whole number, got 1.5" in capsys.readouterr().err
 
 
 def test_what_is_left_out_is_said(problem, capsys, tmp_path):
@@ -138,6 +138,82 @@ def test_what_is_left_out_is_said(problem, capsys, tmp_path):
     assert main(arguments) == 2
     assert main([*arguments, "--subset"]) == 0
     assert "note: " in capsys.readouterr().err
+
+
+@pytest.fixture
+def two_classes(tmp_path):
+    """Three images with objects of two classes, whose ids are 1 and 2, and the boxes that are right."""
+    boxes = [[(image, label, [10 * label, 20, 30, 25 + image]) for label in (1, 2)] for image in (1, 2, 3)]
+    rows = [row for image in boxes for row in image]
+    document = {
+        "images": [{"id": image, "width": 200, "height": 150} for image in (1, 2, 3)],
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "annotations": [
+            {"id": number + 1, "image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3],
+             "iscrowd": 0}
+            for number, (image, label, box) in enumerate(rows)
+        ],
+    }  # fmt: skip
+    (tmp_path / "truth.json").write_text(json.dumps(document))
+
+    def write(change):
+        entries = [
+            {"image_id": image, "category_id": label, "bbox": box, "score": 0.9} for image, label, box in rows
+        ]
+        for entry in entries:
+            entry.update(change(entry))
+        (tmp_path / "found.json").write_text(json.dumps(entries))
+        return [
+            "evaluate",
+            "--annotations",
+            str(tmp_path / "truth.json"),
+            "--predictions",
+            str(tmp_path / "found.json"),
+        ]
+
+    return write
+
+
+def test_a_likely_mistake_is_told_and_in_the_json(two_classes, capsys):
+    def corners(entry):
+        left, top, width, height = entry["bbox"]
+        return {"bbox": [left, top, left + width, top + height]}
+
+    arguments = two_classes(corners)
+    assert main([*arguments, "--json", "-"]) == 0
+    printed = capsys.readouterr()
+    (told,) = json.loads(printed.out)["notes"]
+    assert "boxes are corners (left, top, right, bottom); read so, AP would be 1.000" in told
+    assert f"lucidbox: note: {told}\n" == printed.err
+    # The same file twice: it is told where files are compared and under the notebook's rule, too.
+    assert (
+        main([*arguments[:3], "--compare", arguments[-1], arguments[-1], "--bootstrap", "20", "--json", "-"]) == 0
+    )
+    assert json.loads(capsys.readouterr().out)["notes"] == [told, told]
+    assert main([*arguments, "--rule", "notebook"]) == 0
+    assert "boxes are corners" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda entry: {"category_id": entry["category_id"] - 1}, "category ids are one too low"),
+        (lambda entry: {"category_id": entry["category_id"] + 1}, "category ids are one too high"),
+        (lambda entry: {"image_id": entry["image_id"] + 5}, "image ids are 5 too high"),
+    ],
+)
+def test_unknown_ids_name_the_likeliest_cause(change, cause, two_classes, capsys):
+    arguments = two_classes(change)
+    assert main(arguments) == 2
+    assert f"{cause}; read so, AP would be 1.000" in capsys.readouterr().err
+    assert main([*arguments, "--subset", "--json", "-"]) == 0
+    assert cause in json.loads(capsys.readouterr().out)["notes"][-1]
+
+
+def test_unknown_ids_without_a_likely_cause_show_both_ranges(two_classes, capsys):
+    assert main(two_classes(lambda entry: {"category_id": 7, "bbox": [0, 0, 3, 3]})) == 2
+    said = capsys.readouterr().err
+    assert "category ids run from 7 to 7, those of the annotations from 1 to 2; --subset" in said
 
 
 def test_help_shows_examples(capsys):

@@ -1,5 +1,6 @@
 """Whatever is wrong: one clear line, the right exit code, and the rest of the batch done."""
 
+import errno
 import fcntl
 import functools
 import http.server
@@ -65,7 +66,9 @@ def test_all_bad_ones_among_good_ones(predict, noise, tmp_path):
     bad = [make(kind, tmp_path)[0] for kind in KINDS]
     code, out, err = predict(noise("a.png"), *bad, noise("z.png"), "--json", "--save", tmp_path / "out")
     assert code == 1
-    assert [json.loads(line)["source"].rsplit("/", 1)[1] for line in out.splitlines()] == ["a.png", "z.png"]
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["source"] for record in records][1:-1] == [str(path) for path in bad]
+    assert ["error" in record for record in records] == [False, *[True] * len(bad), False]
     assert sum(line.startswith("lucidbox: error: ") for line in lines_of(err)) == len(bad)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "z.png"]
 
@@ -256,7 +259,7 @@ def test_an_address_that_answers_404_and_one_that_hangs(predict, server, noise, 
     monkeypatch.setattr(addresses, "Url", functools.partial(addresses.Url, silence=1.0))
     code, out, err = predict(f"{server}/gone.jpg", f"{server}/hang.jpg", noise(), "--json")
     assert code == 1
-    assert len(out.splitlines()) == 1
+    assert ["error" in json.loads(line) for line in out.splitlines()] == [True, True, False]
     first, second = (line for line in lines_of(err) if line.startswith("lucidbox: error"))
     assert "404" in first
     assert "hang.jpg" in second
@@ -369,3 +372,18 @@ def test_odd_weights_files_get_the_true_reason(content, predict, noise, tmp_path
     assert code == 2
     assert "odd.pt" in line
     assert "made by lucidbox" not in line
+
+
+@pytest.mark.parametrize("place", [(), ("/tmp/half",)])
+def test_a_full_disk_that_is_not_standard_output_s_is_told_so(place, monkeypatch, capsys):
+    from lucidbox.cli import main
+
+    def full(arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", *place)
+
+    monkeypatch.setattr("lucidbox.cli.doctor.run", full)
+    assert main(["doctor"]) == 2
+    told = capsys.readouterr().err
+    assert "standard output" not in told
+    assert "the disk is full" in told
+    assert "TMPDIR" in told

@@ -183,7 +183,7 @@ def test_a_batch_larger_than_the_data(quick, data, tmp_path):
         (["data", "--classes", "red,red"], "red is named twice"),
         (["data", "--boxes", "xyxy"], "goes with hf: data sets"),
         (["data", "--model", "yolo12"], "architecture 'yolo12' is unknown"),
-        (["data", "--weights", "none.pt"], "none.pt: cannot be read (No such file or directory)"),
+        (["data", "--weights", "none.pt"], "none.pt: no such weights file"),
         (["--resume", "nowhere"], "nowhere/checkpoint.safetensors"),
     ],
 )
@@ -312,6 +312,39 @@ def test_another_data_set_is_not_resumed(train, begun, tmp_path):
     message = last_line(train(squares(tmp_path / "other", count=11), "--resume", begun))
     assert "the data set is another: it began with 12 pictures" in message
     assert "now 11 pictures" in message
+
+
+def test_a_lost_picture_is_named_with_the_remedy(train, begun, tmp_path):
+    shutil.copytree(begun.parent / "data", "moved")
+    (tmp_path / "moved/images/3.png").unlink()
+    message = last_line(train("moved/data.toml", "--resume", begun))
+    assert "3.png cannot be used now: put back what is gone, or train anew with its last.safetensors" in message
+
+
+def test_a_file_of_the_folder_is_as_good_as_the_folder(train, begun, tmp_path, monkeypatch):
+    leave_out_ends(monkeypatch)
+    shutil.copytree(begun, "out")
+    assert train("--resume", "out/last.safetensors")[0] == 0
+    message = last_line(train("--resume", "out/last.safetensors", "--epochs", "9"))
+    assert message.endswith("train anew with --weights out/last.safetensors")
+    (tmp_path / "out/checkpoint.safetensors").unlink()
+    assert "no checkpoint.safetensors beside it; train anew: train DATA --weights out/" in last_line(
+        train("--resume", "out/last.safetensors")
+    )
+    assert "there is no out/checkpoint.safetensors; begin anew" in last_line(train("--resume", "out"))
+    assert "there is no nowhere/checkpoint.safetensors; name the" in last_line(train("--resume", "nowhere"))
+
+
+def test_set_norms_win_over_auto_and_an_unused_rate_is_told(train, data, tiny, tmp_path, monkeypatch):
+    leave_out_ends(monkeypatch)
+    command = [data, "--weights", tiny, *SETTINGS, "--set", "optimizer=auto"]
+    mine = ["--set", "freeze_norms=false", "--set", "learning_rate=0.5"]
+    code, _, err = train(*command, "--out", "out", *mine)
+    assert code == 0, err
+    assert not read_recipe(tmp_path / "out" / "recipe.toml").freeze_norms
+    assert "learning_rate not used: optimizer=auto has its own" in err
+    assert train(*command, "--out", "gentle")[0] == 0
+    assert read_recipe(tmp_path / "gentle" / "recipe.toml").freeze_norms
 
 
 def test_other_data_to_validate_on_are_not_resumed_with(train, begun, tmp_path):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from lucidbox.core.class_names import COCO_IDS, COCO_NAMES, class_ids, coco_category_ids
@@ -22,6 +23,44 @@ def test_classes_by_name_and_number():
 
 def test_a_name_that_is_a_number_wins_over_the_id():
     assert class_ids(["1"], ["7", "8", "1"]) == [2]
+
+
+def test_a_whole_number_is_an_id_and_a_text_is_a_name():
+    names = ("one", "1", "two")
+    assert class_ids([1], names) == class_ids(1, names) == class_ids(np.array([1]), names) == [1]
+    assert class_ids(["1"], ("7", "8", "1")) == [2]
+    assert class_ids([1], ("7", "8", "1")) == class_ids(np.int64(1), ("7", "8", "1")) == [1]
+
+
+def test_classes_of_one_name_are_all_chosen():
+    assert class_ids(["bolt"], ("bolt", "nut", "bolt")) == class_ids("bolt", ("bolt", "nut", "bolt")) == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cup, red", [0]),
+        ("cup, red,dog", [0, 2]),
+        ("dog,cup, red", [2, 0]),
+        ("cup,dog", [1, 2]),
+        ("a,b,c", [3]),
+        (" dog , 1", [2, 1]),
+    ],
+)
+def test_a_text_of_several_finds_names_that_have_commas(text, expected):
+    assert class_ids(text, ("cup, red", "cup", "dog", "a,b,c")) == expected
+
+
+def test_ids_may_be_a_data_sets_own():
+    assert class_ids("90,cat", ("cat", "dog"), [17, 90]) == [1, 0]
+    with pytest.raises(OptionError, match="ids run from 17 to 90"):
+        class_ids([1], ("cat", "dog"), [17, 90])
+
+
+@pytest.mark.parametrize("item", [1.5, None, ("a",)])
+def test_what_is_neither_name_nor_number_is_refused(item):
+    with pytest.raises(OptionError, match="neither a name nor a whole number"):
+        class_ids([item], ("a", "b"))
 
 
 @pytest.mark.parametrize(("wanted", "hint"), [("unicorn", "unicorn"), ("dgo", "dog"), ("80", "0 to 79")])

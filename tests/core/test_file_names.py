@@ -1,10 +1,12 @@
 """Names that every file system takes, given out once each."""
 
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucidbox.core.file_names import UniqueNames, safe_name
+from lucidbox.core.file_names import UniqueNames, UniquePaths, safe_name, without_extension
 
 
 @pytest.mark.parametrize(
@@ -82,3 +84,26 @@ def test_no_name_is_given_twice(stems):
     given_out = [name.casefold() for name in map(UniqueNames().claim, stems)]
     assert len(set(given_out)) == len(given_out)
     assert given_out == [name.casefold() for name in map(UniqueNames().claim, stems)]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("day1/street.JPG", "day1/street"),
+        ("rtsp-192.168.1.10", "rtsp-192.168.1.10"),
+        ("scan.2024.05.01", "scan.2024.05.01"),
+        ("scan.2024.05.01.tif", "scan.2024.05.01"),
+        ("show.php", "show.php"),
+        ("a.b/c", "a.b/c"),
+    ],
+)
+def test_only_the_extension_of_an_image_or_video_is_no_part_of_a_name(name, stem):
+    assert without_extension(name) == stem
+
+
+def test_paths_are_unique_in_each_folder():
+    paths = UniquePaths()
+    wanted = ["a", "crops/red/a-0", "A", "Crops/Red/a-0", "b/a"]
+    assert [str(paths.claim(PurePosixPath(path))) for path in wanted] == [
+        "a", "crops/red/a-0", "A-2", "Crops/Red/a-0-2", "b/a"
+    ]  # fmt: skip

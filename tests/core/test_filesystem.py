@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lucidbox.core import temporary
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import (
     PendingFile,
@@ -22,6 +23,7 @@ from lucidbox.core.filesystem import (
     sha256_of,
     stamp_of,
 )
+from lucidbox.core.temporary import remove_abandoned
 
 
 def names(folder):
@@ -356,3 +358,55 @@ def test_files_whose_writer_was_killed_are_found(tmp_path):
     assert pending_files(tmp_path) == [pending.temporary]
     pending.discard()
     assert pending_files(tmp_path) == []
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lucidbox.core.filesystem import PendingFile
+from lucidbox.core.temporary import temporary_folder
+with temporary_folder(Path(sys.argv[1])):
+    PendingFile(Path(sys.argv[1]) / "half.bin")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_what_a_killed_writer_left_is_removed_and_what_is_being_written_stays(tmp_path):
+    (tmp_path / ".lucidbox-notes.of.mine").write_text("not ours")
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"writing\n"
+        left = set(pending_files(tmp_path))
+        assert len(left) == 3
+        remove_abandoned(tmp_path)
+        assert set(pending_files(tmp_path)) == left
+        writer.kill()
+    remove_abandoned(tmp_path)  # once a process and folder
+    assert set(pending_files(tmp_path)) == left
+    temporary._looked_through.clear()
+    with atomic_path(tmp_path / "whole.bin") as half:
+        remove_abandoned(tmp_path)
+        temporary._looked_through.clear()
+        assert set(pending_files(tmp_path)) == {half, tmp_path / ".lucidbox-notes.of.mine"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_where_a_lock_keeps_its_own_holder_out_nothing_is_locked_or_removed(tmp_path, monkeypatch):
+    """As on SMB shares: any reading or writing through another descriptor is an error."""
+    left = tmp_path / ".lucidbox-0123456789ab.txt"
+    left.write_text("maybe in use")
+    opened = Path.open
+
+    def refused(path, mode="r", **options):
+        if options.get("buffering") == 0:
+            raise PermissionError(errno.EACCES, "locked")
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    pending = PendingFile(tmp_path / "a.txt")
+    assert pending._lock is None
+    pending.temporary.write_text("whole")
+    pending.commit()
+    assert (tmp_path / "a.txt").read_text() == "whole"
+    assert left.exists()

@@ -76,6 +76,7 @@ def test_copies_of_a_picture_in_two_parts(tmp_path):
     yolo(tmp_path, {"a": "", "b": ""}, yaml)
     for name in ("val/c.png", "val/d.png"):
         picture(tmp_path / "images" / name, seed=9)
+        (tmp_path / "images" / name).with_suffix(".txt").write_text("")
     shutil.copy(tmp_path / "images/train/b.png", tmp_path / "images/val/c.png")
     ((kind, place, message),) = found_in(check(tmp_path))
     assert (kind, place) == (ProblemKind.SAME_PICTURE, "c.png")

@@ -142,7 +142,7 @@ def test_a_name_that_leads_out_of_the_folder_does_not(tmp_path):
     assert sorted(contents(tmp_path / "out")) == [
         "data.yaml",
         "images/train/images/x.png",
-        "labels/train/images/x.txt",
+        "images/train/labels/x.txt",
     ]
 
 

@@ -1,6 +1,11 @@
 """The path, with an engine whose answers are known: it finds red rectangles."""
 
 import gc
+import io
+import os
+import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -9,12 +14,13 @@ from PIL import Image
 
 from lucidbox import Detector, Limits
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import EngineError, ImageError, OptionError
+from lucidbox.core.errors import EngineError, ImageError, OptionError, SourceError
 from lucidbox.detect.stream import MANY
 from lucidbox.detector.detector import lazy_items
 from lucidbox.engines import Prediction
-from lucidbox.sources import Picture, open_sources
-from models import RedFinder, picture
+from lucidbox.images.kinds import READ
+from lucidbox.sources import Failure, Picture, open_sources
+from models import RedFinder, picture, unchecked_shapes
 
 
 @pytest.fixture
@@ -73,11 +79,25 @@ def test_limits_of_a_call_do_not_stay(detector):
     [
         ({"conf": 7.0}, "conf 7.0 is not between 0 and 1"),
         ({"classes": ["unicorn"]}, "unicorn"),
+        ({"max_det": 0}, "max_det 0 is less than 1"),
         ({"treshold": 0.5}, "unknown limit 'treshold'"),
     ],
 )
 def test_bad_limits_are_named(detector, limits, message):
     with pytest.raises(OptionError, match=message):
+        detector(picture(8, 8, (0, 0, 4, 4)), **limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_det": "5"}, "max_det '5' is not a whole number"),
+        ({"max_det": 2.5}, "max_det 2.5 is not a whole number"),
+        ({"conf": "0.5"}, "conf '0.5' is not a number"),
+    ],
+)
+def test_limits_of_another_type_are_named(detector, limits, message):
+    with unchecked_shapes(), pytest.raises(OptionError, match=message):
         detector(picture(8, 8, (0, 0, 4, 4)), **limits)
 
 
@@ -146,6 +166,56 @@ def test_square_pads_to_the_whole_size():
     found = detector(picture(100, 200, (10, 20, 50, 70)))
     assert detector.engine.shapes == [(1, 640, 640, 3)]
     assert found.boxes[0] == pytest.approx([10, 20, 50, 70], abs=1)
+
+
+def test_bytes_and_open_files_are_images_of_a_call_and_of_a_stream(detector, tmp_path):
+    Image.fromarray(picture(40, 60, (1, 1, 20, 20))).save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    for image in (data, bytearray(data), io.BytesIO(data)):
+        assert len(detector(image)) == 1
+    with (tmp_path / "a.png").open("rb") as file:
+        results = list(detector.stream([bytearray(data), file, io.BytesIO(data), tmp_path / "a.png"]))
+    named = [str(tmp_path / "a.png")] * 2
+    assert [result.picture.source for result in results] == ["image-0", named[0], "image-2", named[1]]
+    failed = []
+    assert list(detector.stream([b"words", b""], on_failure=failed.append)) == []
+    assert [str(one.error) for one in failed] == [
+        f"image-0: not a picture; {READ} are read", "image-1: is empty"
+    ]  # fmt: skip
+
+
+def test_a_detector_is_pickled_by_what_it_was_loaded_with(small_onnx, monkeypatch):
+    monkeypatch.chdir(small_onnx.parent)
+    one = Detector.load(small_onnx.name, precision="fp32", conf=0.4, classes=["red"], size=320)
+    monkeypatch.chdir("/")
+    other = pickle.loads(pickle.dumps(one))
+    assert (other.limits, other.size, other.names) == (one.limits, one.size, one.names)
+    with pytest.raises(OptionError, match="only a detector made by"):
+        pickle.dumps(Detector(RedFinder(), ("blue", "red")))
+
+
+FORKED = """
+import os, signal, sys
+import numpy as np
+from lucidbox import Detector
+from lucidbox.sources import Picture
+
+detector = Detector.load(sys.argv[1], precision="fp32", engine=sys.argv[2])
+noise = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), dtype=np.uint8)
+images = [Picture(pixels, str(number), str(number)) for number, pixels in enumerate(noise)]
+found = [result.detections for result in detector.stream(images)]
+if os.fork() == 0:
+    signal.alarm(60)
+    again = [detector(noise[0]), *(result.detections for result in detector.stream(images))]
+    os._exit(0 if again == [found[0], *found] else 3)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_a_forked_process_answers_as_its_parent_did(engine, small_onnx):
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, small_onnx, engine]).returncode == 0
 
 
 def test_streams_take_pictures_and_refuse_what_is_none(detector, tmp_path):
@@ -350,3 +420,13 @@ def test_150_pictures_have_the_same_answers_alone_and_in_a_stream(precision, ref
     results = list(detector.stream(shared("data/coco-val-150/images")))
     assert len(results) == 150
     assert [detector(result.picture) for result in results] == [result.detections for result in results]
+
+
+def test_what_a_camera_loses_and_goes_on_is_a_warning_not_the_end(detector, tmp_path):
+    lost = Failure("camera:0", SourceError("camera:0: 1 frames could not be decoded so far"), passing=True)
+    picture = Picture(np.zeros((64, 64, 3), np.uint8), "camera:0", "camera-0", 0, 0.0)
+    with pytest.warns(UserWarning, match="could not be decoded so far"):
+        assert len(list(detector.stream([lost, picture]))) == 1
+    told = []
+    assert len(list(detector.stream([lost, picture], on_failure=told.append))) == 1
+    assert told == [lost]

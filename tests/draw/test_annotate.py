@@ -11,6 +11,7 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.draw.annotate import SMALLEST_FONT, Style, _pixel_corners, _place_labels, draw
 from lucidbox.draw.palette import palette
+from models import unchecked_shapes
 
 NAMES = ("person", "自行车", "a very long name of a thing", "\ue000", "шар")
 
@@ -221,7 +222,7 @@ def test_chinese_names_differ_on_the_picture():
 @pytest.mark.parametrize("wrong", [{"max_labels": -1}, {"line_width": 0}, {"font_size": -3}])
 def test_sizes_out_of_range_are_named(wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(OptionError, match=f"{name}={value}: give"):
+    with pytest.raises(OptionError, match=f"{name} {value} is less than"):
         draw(black(), found(), **wrong)
 
 
@@ -235,3 +236,23 @@ def test_threads_draw_what_one_alone_draws():
     alone = [draw(black(), job).tobytes() for job in jobs]
     with ThreadPoolExecutor(6) as pool:
         assert [image.tobytes() for image in pool.map(lambda job: draw(black(), job), jobs)] == alone
+
+
+def test_grey_and_rgba_images_are_drawn_on():
+    grey = np.full((40, 60), 90, np.uint8)
+    expected = draw(np.repeat(grey[:, :, None], 3, axis=2), found((10, 20, 30, 35, 0.9, 0)))
+    for image in (grey, grey[:, :, None], np.dstack([grey, grey, grey, grey])):
+        assert np.array_equal(draw(image, found((10, 20, 30, 35, 0.9, 0))), expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "message"),
+    [
+        (np.zeros((4, 4, 3)), {}, "float64 of shape"),
+        (np.zeros((4, 4, 2), np.uint8), {}, "no image to draw on"),
+        (np.zeros((4, 4, 3), np.uint8), {"max_labels": "5"}, "max_labels '5' is not a whole number"),
+    ],
+)
+def test_what_cannot_be_drawn_on_is_named(image, options, message):
+    with unchecked_shapes(), pytest.raises(OptionError, match=message):
+        draw(image, found((0, 0, 2, 2, 0.9, 0)), **options)

@@ -162,3 +162,14 @@ def test_many_threads_draw_the_same_letters():
         together = [mask.tobytes() for mask in pool.map(lambda text: text_mask(text, 30), texts)]
     fonts._mask.cache_clear()
     assert together == [text_mask(text, 30).tobytes() for text in texts]
+
+
+def test_without_a_home_folder_the_systems_fonts_are_left_and_it_is_told(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    font_files._font_files.cache_clear()
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.warns(UserWarning, match="no home folder is known"):
+        font_files._font_files()
+    font_files._font_files.cache_clear()

@@ -53,3 +53,11 @@ def test_no_memory_for_one_picture_is_an_error_with_a_remedy(engine):
     limited, _ = engine(0)
     with pytest.raises(EngineError, match="cpu is out of memory for one picture of 64×96; use a smaller --size"):
         limited(pictures(1))
+
+
+def test_a_card_in_a_forked_process_is_refused_by_name(monkeypatch):
+    engine = TorchEngine(lively_network(), device="cpu")
+    monkeypatch.setattr(engine, "device", torch.device("cuda"))
+    monkeypatch.setattr(engine, "_process", -1)
+    with pytest.raises(EngineError, match="cuda cannot be used in a forked process: load the detector in it"):
+        engine(pictures(1))

@@ -137,7 +137,7 @@ def test_numbers_stand_in_only_where_no_name_is_known():
 
 
 def test_two_categories_of_one_name_are_refused():
-    truth = Truth.from_arrays([9], [1], [[1, 1, 1, 1]], categories={1: "a", 2: "a"})
+    truth = Truth.from_arrays([9, 9], [1, 2], [[1, 1, 1, 1]] * 2, categories={1: "a", 2: "a"})
     with pytest.raises(DataError, match="several categories are called 'a'"):
         CocoEvaluator(truth).add(9, detections([0], NAMES))
 

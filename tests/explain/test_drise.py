@@ -4,6 +4,8 @@ import pytest
 from explainable import Unmoved
 from lucidbox.core.errors import OptionError
 from lucidbox.engines import Prediction
+from lucidbox.engines.static_shape import FixedBatchEngine
+from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.drise import Masking, drise, hide, left_of
 from lucidbox.explain.faithfulness import share_inside
 from lucidbox.explain.targets import Target
@@ -56,6 +58,20 @@ def test_every_mask_is_one_inference_shared_by_all_targets():
     assert engine.batches == [8] * 6 + [2]
     assert heats.shape == (2, 96, 160)
     assert np.allclose(heats[0], heats[1])
+
+
+@pytest.mark.parametrize("taken", [1, 3])
+def test_a_graph_of_one_batch_size_explains_as_any_other(taken):
+    """Its batches are those that it takes, filled up or divided; maps and curves are the same."""
+    engine, free, targets = Brightness(), Brightness(), [Target(0, 1, RED)]
+    fixed = FixedBatchEngine(engine, taken)
+    heat = drise(fixed, raw(), targets, Masking(10))
+    expected = drise(free, raw(), targets, Masking(10))
+    assert np.array_equal(heat, expected)
+    assert curves(fixed, canvas_of(fixed, raw()), heat[0], targets) == curves(
+        free, canvas_of(free, raw()), expected[0], targets
+    )
+    assert set(engine.batches) == {taken} != set(free.batches)
 
 
 def test_an_engine_that_never_changes_its_mind_gives_no_heat():

@@ -1,6 +1,7 @@
 """Artefacts made from the small network's ONNX: what they hold, and that they answer like it."""
 
 import dataclasses
+import errno
 import json
 import shutil
 
@@ -9,10 +10,11 @@ import onnx
 import pytest
 
 from lucidbox import Detector, export, weights
-from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.core.errors import OptionError, OutputError, WeightsError
+from lucidbox.core.filesystem import atomic_write
 from lucidbox.detect.nms import Limits, detect
 from lucidbox.engines import Prediction
-from lucidbox.export import Request, checking, variants
+from lucidbox.export import Request, checking, variants, writing
 from lucidbox.model_files import look_at
 from lucidbox.model_files.file_format import format_of
 from lucidbox.model_files.metadata import Suppression
@@ -112,19 +114,18 @@ def test_weights_whose_header_is_as_long_as_onnx_begins_are_weights(length, tmp_
     assert format_of(path) == "weights"
 
 
-def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_smaller_batches(made, small_onnx, pictures):
+def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_any_batch(made, small_onnx, pictures):
     path = made("onnx", shape=(2, 96, 160))
     assert not {node.op_type for node in onnx.load(path).graph.node} & {"Shape", "Range", "Expand"}
     expected = Detector.load(small_onnx, size="96,160", square=True, precision="fp32", conf=CONF)
-    for batch in (1, 2):
+    pictures = pictures * 2
+    for batch in (1, 2, 3):
         detector = Detector.load(path, precision="fp32", conf=CONF, batch=batch)
         assert detector.size == (96, 160)
         for one, other in zip(detector(pictures), expected(pictures), strict=True):
             assert_same(one, other)
     with pytest.raises(OptionError, match="fixed to 96,160"):
         Detector.load(path, size=640)
-    with pytest.raises(OptionError, match="batches of 2"):
-        Detector.load(path, batch=3)
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
@@ -217,6 +218,9 @@ def test_a_suppression_that_differs_is_noticed(monkeypatch):
         ("tensorrt", {}, "'tensorrt' is unknown; choose one of onnx, openvino"),
         ("onnx", {"shape": (0, 640, 640)}, "batch 0"),
         ("onnx", {"shape": (1, 100, 640)}, "size 100 is not a multiple of 32"),
+        ("onnx", {"shape": (1024, 8192, 8192)}, "more than 536870912 pixels"),
+        ("onnx", {"opset": 14}, "opset 14 is not between 15 and 20"),
+        ("openvino", {"opset": 17}, "leave --opset out"),
         ("torchscript", {"precision": "fp16"}, "in fp32 and for every shape"),
         ("torchscript", {"suppression": SUPPRESSION}, "not for torchscript"),
     ],
@@ -281,3 +285,29 @@ def test_an_engine_may_differ_by_what_fp32_itself_rounds():
         checking.check_answers([Off(0.495)], pixels, rounded, tolerance, lambda: exact)
     with pytest.raises(WeightsError, match="differs from the network"):
         checking.check_answers([Off(float("nan"))], pixels, rounded, tolerance, lambda: exact)
+
+
+def test_a_cache_that_cannot_be_written_is_named_and_an_export_does_without(small_weights, tmp_path, monkeypatch):
+    """Nothing is traced here: what matters is where it would be written."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("LUCIDBOX_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="LUCIDBOX_CACHE names a folder for converted models"):
+        Detector.load(small_weights)
+    traced, said = [], []
+    monkeypatch.setattr(writing, "export_onnx", lambda read, path: traced.append(write_bytes(path)))
+    path = writing._traced(small_weights, weights.read(small_weights), tmp_path, said.append)
+    assert path == tmp_path / "traced.onnx"
+    assert "LUCIDBOX_CACHE" in said[-1]
+
+
+def write_bytes(path):
+    atomic_write(path, b"graph")
+    return path
+
+
+def test_a_full_place_for_temporary_files_is_named(monkeypatch):
+    with pytest.raises(OutputError, match=r"the disk is full.*TMPDIR"), writing._workplace():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    with pytest.raises(OutputError, match=r"/nowhere/at/all.*TMPDIR"), writing._workplace():
+        pass

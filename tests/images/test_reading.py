@@ -281,13 +281,21 @@ def test_orientations_that_do_not_exist_are_upright(orientation, form):
 # --- several pictures in one file -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("form", "extension"), [("GIF", "gif"), ("PNG", "png"), ("WEBP", "webp")])
-def test_animations_are_refused_with_a_remedy(form, extension, tmp_path):
+@pytest.mark.parametrize(
+    ("form", "extension", "tool"),
+    [
+        ("GIF", "gif", "ffmpeg -i"),
+        ("PNG", "png", "ffmpeg -i"),
+        ("AVIF", "avif", "ffmpeg -i"),
+        ("WebP", "webp", "magick"),
+    ],
+)
+def test_animations_are_refused_with_a_remedy(form, extension, tool, tmp_path):
     file = tmp_path / f"moving.{extension}"
     frames = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (0, 100, 200)]
     frames[0].save(file, form, save_all=True, append_images=frames[1:])
     with pytest.raises(
-        ImageError, match=rf"moving.{extension}: an animated {form}.*ffmpeg -i moving.{extension}"
+        ImageError, match=rf"moving.{extension}: an animated {form}.*{tool} moving.{extension}"
     ) as e:
         read_image(file)
     one_line(e)

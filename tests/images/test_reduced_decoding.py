@@ -13,7 +13,8 @@ from lucidbox import Detector
 from lucidbox.cli import main
 from lucidbox.core.errors import ImageError
 from lucidbox.detect.letterbox import fit
-from lucidbox.images.reading import _part, read_image, read_reduced
+from lucidbox.images.jpeg import part_that_covers
+from lucidbox.images.reading import read_image, read_reduced
 from lucidbox.sources import open_sources
 from models import RedFinder
 
@@ -34,7 +35,7 @@ def saved(path, height, width, orientation=1):
 @given(SIDES, SIDES, st.sampled_from([32, 320, 640]), st.sampled_from([32, 320, 640]))
 def test_a_part_is_never_smaller_than_what_the_network_takes(height, width, rows, columns):
     """Whichever way up the picture turns out to be."""
-    part = _part(height, width, (rows, columns))
+    part = part_that_covers(height, width, (rows, columns))
     for sides in ((height, width), (width, height)):
         resized = fit(sides, (rows, columns)).resized
         if part > 1:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lucidbox.core.errors import OptionError
 from lucidbox.model import Decoder, build, fuse
+from lucidbox.model.blocks import ConvUnit
 from lucidbox.weights.keys import DISTRIBUTION_KEY, LAYERS, to_published
 
 SHAPED = ["yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x", "yolo11n-nc1", "yolo11n-nc3", "yolo11n-nc200"]
@@ -164,3 +165,19 @@ def test_gradients_reach_every_layer_through_hooks(layer):
         hook.remove()
     assert kept["gradient"].shape == kept["activation"].shape
     assert kept["gradient"].abs().max() > 0
+
+
+def test_norms_with_frozen_statistics_are_part_of_their_convolution():
+    """The same numbers and gradients as one after the other."""
+    torch.manual_seed(0)
+    unit = ConvUnit(3, 8, 3, 2).double()
+    unit.bn.running_mean.uniform_(-1, 1)
+    unit.bn.running_var.uniform_(0.5, 2)
+    images = torch.rand(2, 3, 12, 16, dtype=torch.float64)
+    results = []
+    for training in (False, True):
+        unit.train(training).bn.eval()
+        output = unit(images)
+        results.append([output, *torch.autograd.grad((output**2).sum(), unit.parameters())])
+    for alone, together in zip(*results, strict=True):
+        torch.testing.assert_close(together, alone)

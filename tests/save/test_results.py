@@ -1,11 +1,13 @@
 """What is written of one image: crops, text and its JSON record, by hand."""
 
 import json
+from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 
 from lucidbox.core.detections import Detections
+from lucidbox.core.file_names import UniquePaths
 from lucidbox.detect.stream import Result
 from lucidbox.save.json_lines import json_record
 from lucidbox.save.results import save_crops, txt_lines
@@ -38,8 +40,10 @@ def test_crops_hold_every_pixel_that_the_box_touches(tmp_path):
         (np.nan, 0, 5, 5, 0.5, 0),
         (0, 0, 60, 40, 0.4, 2),
     )
-    save_crops(tmp_path, "street", gradient(), detections)
-    written = {str(path.relative_to(tmp_path)): cv2.imread(str(path)) for path in tmp_path.rglob("*.jpg")}
+    result = Result(Picture(gradient(), "street.jpg", "street.jpg"), detections, 1)
+    paths = save_crops(tmp_path, PurePosixPath("street"), result, UniquePaths())
+    written = {str(path.relative_to(tmp_path / "crops")): cv2.imread(str(path)) for path in paths}
+    assert sorted(paths) == sorted(tmp_path.rglob("*.jpg"))
     assert {name: crop.shape[:2] for name, crop in written.items()} == {
         "person/street-0.jpg": (10, 10),
         "traffic_light/street-1.jpg": (4, 4),

@@ -2,11 +2,14 @@
 
 import base64
 import socket
+import tempfile
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,6 +46,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(png()[:-30], length=len(png()))
         elif path == "/endless":
             self.answer(bytes(10_000), length=None)
+        elif path.startswith("/film"):
+            body = self.server.film
+            self.answer(body, "video/mp4" if "typed" in path else None, len(body) + 10 if "short" in path else -1)
+        elif path == "/live":
+            self.live()
         elif path == "/agent":
             self.answer(self.headers["User-Agent"].encode())
         elif path == "/who":
@@ -52,8 +60,22 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(png())
 
-    def answer(self, body, length=-1):
+    def live(self):
         self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        try:
+            for _ in range(1000):
+                part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
+                self.wfile.write(part % (len(self.server.jpeg), self.server.jpeg))
+                time.sleep(0.01)
+        except OSError:  # the visitor has gone
+            pass
+
+    def answer(self, body, kind=None, length=-1):
+        self.send_response(200)
+        if kind:
+            self.send_header("Content-Type", kind)
         if length is not None:
             self.send_header("Content-Length", str(len(body) if length < 0 else length))
         self.end_headers()
@@ -63,9 +85,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Served(ThreadingHTTPServer):
+    """The server, and what it has to offer."""
+
+    film = b""
+    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), 99, np.uint8))[1].tobytes()
+
+
 @pytest.fixture(scope="module")
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+    with Served(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{running.server_port}"
@@ -262,3 +291,41 @@ def test_addresses_that_are_not_read_are_refused_without_their_password():
 def test_names_never_lead_out_of_a_folder(server, path, name):
     (picture,) = Url(server + path)
     assert picture.name == name
+
+
+@pytest.mark.parametrize("path", ["film", "film.mp4?key=1", "film-typed"])
+@pytest.mark.parametrize("stride", [1, 4])
+def test_a_video_file(server, film, tmp_path, monkeypatch, path, stride):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    Served.film = film("road.mp4", "mp4v", frames=10).read_bytes()
+    pictures = list(open_sources(f"{server}/{path}", video_stride=stride))
+    assert [picture.frame for picture in pictures] == list(range(0, 10, stride))
+    assert [picture.time for picture in pictures] == pytest.approx([picture.frame / 25 for picture in pictures])
+    assert {picture.source for picture in pictures} == {f"{server}/{path}"}
+    assert {picture.name for picture in pictures} == {path.partition("?")[0]}
+    assert [item().frame for item in open_sources(f"{server}/film").lazy_items()] == list(range(10))
+    assert [path.name for path in tmp_path.iterdir()] == ["road.mp4"]
+
+
+def test_a_damaged_video_file_is_named_by_its_address(server, film):
+    content = film("road.mp4", "mp4v").read_bytes()
+    Served.film = content.replace(content[content.index(b"mdat") + 400 :][:300], bytes(300))
+    *_, failure = Url(f"{server}/film")
+    assert str(failure.error).startswith(f"{server}/film: ")
+    assert f"{failure.counts['lost']} of 30 frames are lost" in str(failure.error)
+
+
+def test_a_video_file_that_breaks_off(server, film):
+    Served.film = film("road.mp4", "mp4v").read_bytes()
+    assert "the connection ended after" in str(failure(Url(f"{server}/film-short")))
+    assert "longer than 320 bytes" in str(failure(Url(f"{server}/film-typed", max_bytes=10)))
+
+
+def test_an_endless_stream_of_jpegs_is_live(server):
+    with closing(open_sources(f"{server}/live").lazy_items()) as items:
+        pictures = [next(items)() for _ in range(5)]
+    assert all(picture.pixels.shape == (48, 64, 3) for picture in pictures)
+    assert {picture.source for picture in pictures} == {f"{server}/live"}
+    frames = [picture.frame for picture in pictures]
+    assert frames == sorted(set(frames))
+    assert pictures[0].time < pictures[-1].time

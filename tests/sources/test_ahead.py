@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lucidbox.core.errors import SourceError
 from lucidbox.sources import Failure, Picture, open_sources
 from lucidbox.sources.ahead import ahead, newest
 
@@ -98,6 +99,20 @@ def test_of_a_live_source_the_newest_comes_and_older_ones_are_dropped():
     assert seen == sorted(set(seen))
     assert seen[-1] == 7
     assert readers() == []
+
+
+def test_failures_of_a_live_source_are_never_dropped():
+    lost = [Failure("camera:0", SourceError(f"camera:0: {index}"), passing=True) for index in range(3)]
+    read = threading.Event()
+
+    def tape():
+        yield from [1, lost[0], 2, lost[1], 3, lost[2], 4]
+        read.set()
+
+    items = newest(tape())
+    first = next(items)
+    assert read.wait(5)
+    assert [item for item in [first, *items] if isinstance(item, Failure)] == lost
 
 
 def test_a_reader_that_never_drops_is_not_newest():

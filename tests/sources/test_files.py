@@ -58,9 +58,75 @@ def test_extensions_in_any_case_hidden_files_and_others_are_left_out(tmp_path):
     touch(
         tmp_path, "a.JPG", "b.Jpeg", "c.webp", ".hidden.jpg", "._c.jpg", "notes.txt", "labels.json", "deep/d.jpg"
     )
-    (part,) = open_sources([tmp_path]).parts
+    sources = open_sources([tmp_path])
+    (part,), (others,) = sources.parts, sources.passed_over
     assert names_of(tmp_path) == ["a.JPG", "b.Jpeg", "c.webp"]
-    assert (part.kind, part.count, part.passed_over) == ("folder", 3, 2)
+    assert (part.kind, part.count) == ("folder", 3)
+    assert others.lines() == [
+        f"{tmp_path}: 2 files of other kinds passed over (.json 1, .txt 1)",
+        f"{tmp_path}: 1 folder in it not looked into; --recursive looks into its subfolders",
+    ]
+
+
+def test_images_of_kinds_that_are_not_read_are_counted_with_a_remedy(tmp_path):
+    touch(tmp_path, "a.jpg", "b.HEIC", "c.heic", "d.dng", "e.csv", "Makefile")
+    (others,) = open_sources([tmp_path]).passed_over
+    assert others.images == 3
+    (line,) = others.lines()
+    assert line.startswith(
+        f"{tmp_path}: 5 files of other kinds passed over (.csv 1, .dng 1, .heic 2, no suffix 1); "
+    )
+    assert line.endswith("magick mogrify -format jpg '*.dng' '*.heic'")
+    assert others.to_dict()["passed_over"] == {".heic": 2, ".dng": 1, ".csv": 1, "no suffix": 1}
+
+
+def test_every_kind_that_is_read_is_found_in_a_folder(tmp_path):
+    touch(tmp_path, "a.avif", "b.jp2", "c.mpo", "d.3gp", "e.flv", "f.M2TS", "g.h264", "h.pgm")
+    assert [Path(part.name).name for part in open_sources([tmp_path]).parts[1:]] == [
+        "d.3gp", "e.flv", "f.M2TS", "g.h264"
+    ]  # fmt: skip
+    assert names_of(tmp_path)[:4] == ["a.avif", "b.jp2", "c.mpo", "h.pgm"]
+
+
+def test_results_of_earlier_runs_are_not_entered(tmp_path, monkeypatch):
+    touch(
+        tmp_path,
+        "a.jpg",
+        "runs/predict/a.jpg",
+        "runs/predict-2/a.jpg",
+        "runs/mine/b.jpg",
+        "out/c.jpg",
+        "out-2/c.jpg",
+    )
+    monkeypatch.chdir(tmp_path)
+    for source in (".", "**/*.jpg"):
+        sources = open_sources(source, recursive=True, results=Path("out"))
+        assert [path.name for path in sources.parts[0].paths] == ["a.jpg", "b.jpg"]
+        assert sources.passed_over[0].lines() == [
+            f"{source}: 4 folders in it passed over: results of lucidbox; name one to read it"
+        ]
+    assert names_of("runs/predict") == ["a.jpg"]
+    assert open_sources("runs/predict-2/*.jpg").count == 1
+
+
+def test_a_text_file_lists_sources_beside_it_or_by_their_own_paths(tmp_path, monkeypatch):
+    touch(tmp_path, "set/images/a b.jpg", "set/images/c.png", "other/d.jpg")
+    listed = "\ufeff# a comment\r\nimages/a b.jpg\r\n\r\n./images/*.png\r\nother/d.jpg\r\ngone.jpg\r\nlist.txt\r\n"
+    (tmp_path / "set" / "list.txt").write_text(listed, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    parts = open_sources("set/list.txt").parts
+    assert [path.name for part in parts[:3] for path in part.paths] == ["a b.jpg", "c.png", "d.jpg"]
+    assert [str(part.error) for part in parts[3:]] == [
+        "gone.jpg: no such file or folder",
+        "list.txt: a list within a list is not read",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "0 0.5 0.5 0.1 0.1\n1 0.2 0.2 0.1 0.1\n"])
+def test_a_text_file_that_lists_nothing_is_one_failure(text, tmp_path):
+    (tmp_path / "label.txt").write_text(text)
+    (part,) = open_sources(tmp_path / "label.txt").parts
+    assert "label.txt: no list of pictures: not one of its" in str(part.error)
 
 
 def test_recursive_looks_into_subfolders_but_not_hidden_ones(tmp_path):
@@ -78,13 +144,11 @@ def test_videos_of_a_folder_follow_its_pictures(tmp_path):
 
 
 def test_an_empty_folder_names_itself_and_what_was_looked_for(tmp_path):
-    assert failure(tmp_path).startswith(
-        f"{tmp_path}: no pictures or videos in this folder (looked for .asf .avi .bmp"
-    )
+    assert failure(tmp_path).startswith(f"{tmp_path}: no pictures or videos in this folder (looked for .264 .265")
     touch(tmp_path, "notes.txt", "deep/a.jpg")
     assert failure(tmp_path).endswith("; --recursive looks into its subfolders")
     (tmp_path / "deep" / "a.jpg").unlink()  # now there is nothing deeper either, and nothing to advise
-    assert failure(tmp_path, recursive=True).endswith(".wmv)")
+    assert failure(tmp_path, recursive=True).endswith("; 1 file of another kind passed over (.txt 1)")
 
 
 def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_is_read(tmp_path, monkeypatch):
@@ -171,7 +235,7 @@ def test_pipes_in_folders_are_passed_over(tmp_path, pattern):
         os.mkfifo(tmp_path / name)
     found = find_by_pattern(str(tmp_path / "*")) if pattern else find_in_folder(tmp_path, recursive=False)
     assert [path.name for path in (*found.pictures, *found.videos)] == ["a.png"]
-    assert found.passed_over == 2
+    assert found.passed_over.files == {"pipe or device": 2}
 
 
 def test_links_that_lead_nowhere_are_failures_of_a_pattern_too(tmp_path):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from multiprocessing import current_process
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ import torch
 from lucidbox.augment.pipeline import Augmenter
 from lucidbox.augment.sample import Sample
 from lucidbox.augment.settings import Augmentation, plain
-from lucidbox.core.errors import ImageError, OptionError
-from lucidbox.train.loader import load_batches
+from lucidbox.core.errors import DataError, ImageError, OptionError
+from lucidbox.train import loader
+from lucidbox.train.loader import deaths_in_words, load_batches, refuse_second_import
 from lucidbox.train.sampling_schedule import SamplingSchedule
 
 
@@ -114,6 +116,57 @@ def test_a_broken_disk_ends_it(workers):
     message = str(caught.value)
     assert message.startswith("ten pictures in a row cannot be read; the last: picture ")
     assert "\n" not in message
+
+
+def told_batches(augmenter, monkeypatch, **failing):
+    said = []
+    for name, value in failing.items():
+        monkeypatch.setattr(*(torch.Tensor, name) if name == "share_memory_" else (loader, name), value)
+    return list(load_batches(augmenter, plan(), workers=2, say=said.append)), said
+
+
+def full(*_):
+    raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+
+def forbidden(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_batches_without_room_in_shared_memory_come_through_pipes_and_that_is_told(monkeypatch):
+    augmenter = Augmenter(Painted(10), 64, Augmentation())
+    here = list(load_batches(augmenter, plan()))
+    there, said = told_batches(augmenter, monkeypatch, share_memory_=full)
+    assert all(equal(*pair) for pair in zip(here, there, strict=True))
+    assert len(said) == 1
+    assert "no room for batches of 0.0 MB: they come through pipes" in said[0]
+
+
+def test_where_no_worker_can_be_started_batches_are_prepared_here(monkeypatch):
+    augmenter = Augmenter(Painted(10), 64, Augmentation())
+    here = list(load_batches(augmenter, plan()))
+    there, said = told_batches(augmenter, monkeypatch, Lock=forbidden)
+    assert all(equal(*pair) for pair in zip(here, there, strict=True))
+    assert len(said) == 1
+    assert "(No space left on device): they are prepared between steps" in said[0]
+
+
+def test_a_program_that_a_worker_imports_does_not_train_again(monkeypatch):
+    refuse_second_import()
+    monkeypatch.setattr(current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(SystemExit, match='below `if __name__ == "__main__":`'):
+        refuse_second_import()
+
+
+def test_a_worker_that_never_began_is_told_the_guard(monkeypatch):
+    monkeypatch.setattr(loader, "get_start_method", lambda: "spawn")
+    with (
+        pytest.raises(DataError, match=r"if it never began: .* below `if __name__ =="),
+        deaths_in_words(),
+    ):
+        raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+    with pytest.raises(DataError, match="if memory ran out"), deaths_in_words():
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
 
 
 DEADLY = """

@@ -259,3 +259,35 @@ print([(one.step, one.value) for one in history], run.data.metrics["ap"])
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['backbone'] True 16 FINISHED\n[(1, 1.5), (2, 0.75)] 0.5\n"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["mlflow-run.txt", "mlflow.db"]
+
+
+@pytest.mark.slow  # as above
+def test_mlflow_finds_odd_folders_and_gives_up_silent_servers(tmp_path):
+    for package in ("mlflow", "sqlalchemy", "alembic"):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    script = """
+import os, socket, sys
+from pathlib import Path
+from lucidbox.core.errors import OutputError
+from lucidbox.train import experiment_loggers
+folder = Path(sys.argv[1])
+folder.mkdir()
+experiment_loggers.MlflowLog(folder, {"epochs": 3}).close()
+silent = socket.create_server(("127.0.0.1", 0))  # takes calls and never answers
+os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+experiment_loggers.PATIENCE_SECONDS = 1
+try:
+    experiment_loggers.MlflowLog(folder, {})
+except OutputError as error:
+    print(error)
+"""
+    folder = tmp_path / "50%20?a=b#c"
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, folder], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(": MLflow: no answer in 1 s; choose another place in MLFLOW_TRACKING_URI\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["mlflow-run.txt", "mlflow.db"]
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]

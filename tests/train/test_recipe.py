@@ -1,7 +1,9 @@
 """Recipes: checked, stored, changed."""
 
 from dataclasses import fields
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,9 @@ def test_a_recipe_file_gives_the_recipe_back(tmp_path_factory, epochs, rate, tea
         ({"epochs": 0}, "epochs 0 is out of range"),
         ({"epochs": 1.5}, "epochs 1.5 must be a whole number"),
         ({"epochs": True}, "epochs True must be a whole number"),
+        ({"epochs": float("inf")}, "epochs inf must be a whole number"),
+        ({"learning_rate": 10**400}, "learning_rate 1000.* must be a number"),
+        ({"freeze": None}, "freeze None must be a list of names"),
         ({"size": 100}, "size 100 is not a multiple of 32: try 96"),
         ({"optimizer": "lion"}, "optimizer 'lion' is not one of sgd, adamw, auto"),
         ({"freeze": [1]}, "freeze .* must be a list of names"),
@@ -79,6 +84,22 @@ def test_settings_of_the_command_line(text, pair):
 
 def test_a_list_may_be_written_with_commas():
     assert Recipe().changed({"freeze": "backbone, neck"}).freeze == ("backbone", "neck")
+
+
+def test_values_that_mean_one_of_the_right_type_are_converted():
+    given = {
+        "epochs": np.int64(3), "batch": 8.0, "warmup_epochs": 0, "mosaic": np.float32(0.5),
+        "scale": np.array(0.25), "freeze": ["backbone", np.str_("neck")], "freeze_norms": np.bool_(True),
+        "optimizer": np.str_("sgd"), "teacher": Path("yolox.onnx"), "seed": np.uint8(7),
+    }  # fmt: skip
+    with unchecked_shapes():
+        made = Recipe(**given)
+    assert made == Recipe(
+        epochs=3, batch=8, warmup_epochs=0.0, mosaic=0.5, scale=0.25, freeze=("backbone", "neck"),
+        freeze_norms=True, optimizer="sgd", teacher="yolox.onnx", seed=7,
+    )  # fmt: skip
+    for field in fields(Recipe):
+        assert type(getattr(made, field.name)) is type(getattr(Recipe(), field.name)), field.name
 
 
 def test_settings_need_an_equals_sign():

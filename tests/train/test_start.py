@@ -8,7 +8,7 @@ from lucidbox import weights
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model import build
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.start import random_start, start_from
+from lucidbox.train.start import not_used, random_start, start_from
 
 
 def written(network, names, path, **statements):
@@ -150,6 +150,16 @@ def test_a_gentle_rate_is_never_higher_than_the_automatic_one(tmp_path):
     names = [f"thing {number}" for number in range(80)]
     start = start_from(written(build("yolo11n", 80), names, tmp_path / "many.safetensors"), names, seed=0)
     assert start.suited(Recipe(), 10).learning_rate == 0.000119
+
+
+def test_what_a_user_sets_is_kept_or_told(small_weights):
+    start, recipe = start_from(str(small_weights), ("red", "green", "blue"), seed=0), Recipe(epochs=5)
+    assert not start.suited(recipe, 240, {"freeze_norms"}).freeze_norms
+    assert start.suited(Recipe(freeze_norms=True), 240, {"freeze_norms"}).freeze_norms
+    assert not_used(recipe, {"epochs", "freeze_norms"}) == ()
+    (note,) = not_used(recipe, {"momentum", "learning_rate"})
+    assert note.startswith("learning_rate and momentum not used: optimizer=auto has its own")
+    assert not_used(Recipe(optimizer="sgd"), {"learning_rate"}) == ()
 
 
 def test_other_recipes_and_starts_are_left_alone(small_weights):

@@ -141,8 +141,8 @@ def test_bad_files_and_classes(tmp_path, small_teacher):
     (tmp_path / "half.onnx").write_bytes(small_teacher.read_bytes()[:5000])
     (tmp_path / "empty.onnx").write_bytes(b"")
     cases = [
-        (tmp_path / "none.onnx", OptionError, "No such file"),
-        (tmp_path, OptionError, "Is a directory"),
+        (tmp_path / "none.onnx", OptionError, "no such weights file"),
+        (tmp_path, OptionError, "a folder"),
         (tmp_path / "text.onnx", WeightsError, "not a whole ONNX file"),
         (tmp_path / "half.onnx", WeightsError, "not a whole ONNX file"),
         (tmp_path / "empty.onnx", WeightsError, "openvino cannot load"),

@@ -19,7 +19,7 @@ from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
 from lucidbox.train.sampling_schedule import SamplingSchedule
 from lucidbox.train.schedule import Rates
-from lucidbox.train.train_step import TrainStep, resolve_precision
+from lucidbox.train.train_step import TrainStep, least_side, resolve_precision
 
 CPU = torch.device("cpu")
 ALONE = Processes(0, 1, CPU)
@@ -207,3 +207,24 @@ def test_two_processes_measure_the_norms_of_one(tmp_path):
 
 def test_frozen_norms_are_not_measured():
     learner(freeze_norms=True).measure_norms(pytest.fail("a batch was made") for _ in range(1))
+
+
+def test_one_value_has_no_statistics():
+    """A picture alone at 32 pixels is a single cell for the coarsest layers."""
+    with pytest.raises(OptionError, match=r"size 32 with one picture .* use batch 2, size 64 or freeze_norms"):
+        learner(batch=1, size=32)
+    with pytest.raises(OptionError, match="use batch 4"):
+        least_side(Recipe(batch=2, size=32), network(), Processes(0, 2, torch.device("cpu")))
+    for changes in (
+        {"batch": 2, "size": 32},
+        {"batch": 1, "size": 32, "freeze_norms": True},
+        {"batch": 1, "size": 64},
+    ):
+        learner(**changes)
+    sides = {learner(batch=1, size=64, multi_scale=0.9)._side(number) for number in range(40)}
+    assert sides == {64, 96, 128}
+
+
+def test_a_network_in_half_precision_is_trained_in_float32():
+    made = TrainStep(network().half(), Recipe(), 1, ALONE)
+    assert all(parameter.dtype == torch.float32 for parameter in made.network.parameters())

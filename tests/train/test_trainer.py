@@ -14,17 +14,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pair import pair
 from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import Detector, weights
 from lucidbox.cli import main
 from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.core.locking import alone_in
 from lucidbox.datasets import to_truth
 from lucidbox.datasets.training import open_data
 from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.model import build
+from lucidbox.train import records
 from lucidbox.train.checkpoint import TrainingProgress, load_checkpoint
 from lucidbox.train.recipe import Recipe
+from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
 from lucidbox.train.trainer import ALONE, Callbacks, Trainer, TrainingError
 from lucidbox.train.validation import BATCH, Validator
@@ -365,6 +369,105 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path, data):
     with pytest.raises(OptionError, match="not empty; name a new folder"):
         trainer(tmp_path / "out", data).run()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["note.txt"]
+
+
+def test_a_start_that_failed_is_begun_again(tmp_path, data, monkeypatch):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", lambda self: (_ for _ in ()).throw(OutputError("the disk is full")))
+        with pytest.raises(OutputError, match="disk is full"):
+            trainer(out, data).run()
+    assert list(out.iterdir()) == []
+    # Killed, it leaves something.
+    (out / "recipe.toml").write_text(Recipe().to_toml())
+    for name in ("metrics.csv", "losses.csv", ".lucidbox-0123456789ab.safetensors"):
+        (out / name).touch()
+    assert trainer(out, data, epochs=1).run().ending == "done"
+    assert not list(out.glob(".lucidbox-*"))
+    with pytest.raises(OptionError, match="not empty"):
+        trainer(out, data).run()
+
+
+@pytest.mark.parametrize("content", ["# mine\nepochs = 3\n", "no recipe"])
+def test_a_recipe_of_the_users_is_not_taken_for_a_failed_start(tmp_path, data, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "recipe.toml").write_text(content)
+    with pytest.raises(OptionError, match="not empty"):
+        trainer(tmp_path / "out", data).run()
+    assert (tmp_path / "out" / "recipe.toml").read_text() == content
+
+
+def test_one_training_a_folder(tmp_path, data):
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    made = trainer(tmp_path / "out", data)
+    (tmp_path / "out").mkdir()
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="another process is at work in this folder"):
+        made.run()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_told_to_stop_while_it_waits_it_saves_and_can_go_on(tmp_path, data, monkeypatch):
+    batches = Trainer._batches
+
+    def stuck(self, first, workers):
+        yield from islice(batches(self, first, workers), 4)
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("it waits on")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_batches", stuck)
+        patch.setattr(Trainer, "_measure_norms", lambda self: None)
+        assert trainer(tmp_path / "out", data, seed=1).run().ending == "interrupted"
+    kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
+    assert kept.progress.batches == 4
+    again = trainer(tmp_path / "out", data, seed=1)
+    again.restore(kept)
+    assert again.run().ending == "done"
+
+
+def trained_in_pair(processes, folder):
+    """A whole training of two processes, of which one has no picture to validate with."""
+    leave_out_ends(pytest.MonkeyPatch())
+    Results.export_best = lambda self: (self.folder / "best.onnx").touch()
+    data = open_data(folder / "data" / "data.toml")
+    recipe = Recipe().changed(QUICK | {"epochs": 1})
+    return Trainer(data, network(), recipe, folder / "out", processes=processes).run().ending
+
+
+def test_two_processes_end_well_with_few_pictures_to_validate_with(tmp_path, data):
+    assert pair(__file__, "trained_in_pair", tmp_path) == ["done", "done"]
+    assert (tmp_path / "out" / "best.onnx").exists()
+
+
+def test_plain_values_are_taken(tmp_path, data):
+    """The data's path, a dictionary, a folder as text, a network in half precision, in inference mode."""
+    with torch.inference_mode(), unchecked_shapes():
+        made = Trainer(str(data), network().half(), QUICK | {"epochs": 1}, str(tmp_path / "out"), logs="csv")
+        assert made.run().ending == "done"
+        again = Trainer(data, network(), Recipe().changed(QUICK | {"epochs": 2}), tmp_path / "out")
+        kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
+        again.restore(kept)
+        assert again.run().epochs == 2
+        for values in ((3, network(), Recipe()), (data, "yolo11n", Recipe()), (data, network(), 50)):
+            with pytest.raises(OptionError, match=r"is a (int|str), not a (TrainingData|Network|Recipe)"):
+                Trainer(*values, tmp_path / "other")
+
+
+def test_a_log_that_fails_at_the_end_costs_nothing(tmp_path, data, monkeypatch):
+    class Fails:
+        def add(self, row):
+            pass
+
+        def close(self):
+            raise OutputError("no answer")
+
+    told = []
+    open_logs = records.open_logs
+    monkeypatch.setattr(records, "open_logs", lambda *words, **more: (*open_logs(*words, **more), Fails()))
+    made = trainer(tmp_path / "out", data, epochs=1)
+    monkeypatch.setattr(made, "_say", told.append)
+    assert made.run().ending == "done"
+    assert "no answer; its last rows may be missing there" in told
 
 
 def test_a_network_of_other_classes_is_refused(tmp_path, data):

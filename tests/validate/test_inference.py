@@ -10,8 +10,10 @@ from lucidbox.cli import main
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.evaluate import CocoEvaluator, Protocol, Truth, evaluate
+from lucidbox.sources import open_sources
 from lucidbox.validate import inference
 from lucidbox.validate.false_negatives import REASONS, explain_missed, missed_rows
+from lucidbox.validate.model_run import ModelRun
 from models import RedFinder, picture
 
 
@@ -143,6 +145,41 @@ def test_a_stream_says_what_was_strange_and_what_never_came(reds):
     strange, absent = said
     assert strange.startswith("2 pictures that came are not in truth")
     assert absent.startswith("2 of 4 pictures of truth did not come")
+
+
+def test_images_of_other_sizes_are_told_with_the_ap_of_the_stated_ones(reds, tmp_path):
+    detector = Detector(RedFinder(), ("blue", "red"))
+    stated = [[400, 200], [200, 400], [240, 240], [160, 96]]
+    larger = reds.boxes_xywh * [[2], [2], [2], [1]]
+    truth = replace(reds, stated_sizes=np.array(stated, float), boxes_xywh=larger)
+    run = ModelRun(detector, truth, inference.files_of(truth, tmp_path))
+    summary = evaluate(truth, run.predictions())
+    (told,) = run.size_doubts(summary)
+    assert told.startswith(
+        "truth: 3 of 4 images have another size than stated (the first: 0.png has 200×100 pixels"
+    )
+    assert summary.stats[1] < 0.5
+    assert float(told.split("AP would be ")[1].split()[0]) > summary.stats[0] + 0.4
+
+
+def test_where_nothing_could_be_read_nothing_is_evaluated(reds, tmp_path):
+    detector = Detector(RedFinder(), ("blue", "red"))
+    for index in range(4):
+        (tmp_path / f"{index}.png").write_bytes(b"broken")
+    failures = []
+    gone = open_sources(f"hf:{tmp_path / 'nowhere'}")
+    for images in (inference.files_of(reds, tmp_path), gone):
+        failures.clear()
+        with pytest.raises(DataError, match="none of its 4 images could be read"):
+            ModelRun(detector, reds, images, on_failure=failures.append).predictions()
+        assert failures
+
+
+def test_what_could_not_be_read_is_among_the_notes(reds, tmp_path):
+    detector = Detector(RedFinder(), ("blue", "red"))
+    (tmp_path / "2.png").write_bytes(b"broken")
+    found = ModelRun(detector, reds, inference.files_of(reds, tmp_path)).predictions()
+    assert "1 images could not be read; their objects count as missed" in found.notes
 
 
 def validation_predictions(answer, keep):

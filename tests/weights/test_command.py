@@ -10,6 +10,8 @@ import pytest
 
 from lucidbox.cli import main
 from lucidbox.model import build
+from lucidbox.model_files.metadata import LARGEST_SIDE
+from lucidbox.train.recipe import Recipe
 from lucidbox.weights import from_network, read, write
 
 
@@ -79,6 +81,16 @@ def test_convert_to_half_the_bytes_with_a_threshold(small, tmp_path, capsys):
     assert (read(small).conf, read(target).conf) == (0.25, 0.3)
     assert (read(small).size, read(target).size) == (640, 320)
     assert "threshold      0.3" in run(capsys, "show", target)[1]
+
+
+def test_every_size_that_can_be_asked_for_is_read_again(small, tmp_path, capsys):
+    for size in (12288, LARGEST_SIDE):
+        target = tmp_path / f"{size}.safetensors"
+        assert run(capsys, "convert", small, target, "--size", size)[0] == 0
+        assert read(target).size == size == Recipe(size=size).size
+    code, _, errors = run(capsys, "convert", small, tmp_path / "larger.safetensors", "--size", LARGEST_SIDE + 32)
+    assert (code, list(tmp_path.glob("larger*"))) == (2, [])
+    assert str(LARGEST_SIDE) in errors
 
 
 @pytest.mark.parametrize(
@@ -207,12 +219,13 @@ def test_sources_that_cannot_be_read_give_one_line(verb, tmp_path, capsys, monke
     rest = [tmp_path / "out.safetensors"] if verb == ["convert"] else []
     code, _, errors = run(capsys, *verb, "x" * 300, *rest)
     assert (code, errors.count("\n")) == (2, 1)
-    assert "cannot be read (File name too long)" in errors
+    assert "cannot be read: File name too long" in errors
 
     def read_bytes(path):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    (tmp_path / "x.pt").touch()
     code, _, errors = run(capsys, *verb, tmp_path / "x.pt", *rest)
     assert (code, errors.count("\n")) == (2, 1)
     assert "cannot be read (Permission denied)" in errors

@@ -37,7 +37,7 @@ def test_rows_by_hand(own, published):
 
 
 @pytest.mark.parametrize(
-    "key", ["model.11.conv.weight", "model.23.cv4.0.0.conv.weight", "model.0.conv.bias", "", DISTRIBUTION_KEY]
+    "key", ["model.11.conv.weight", "model.23.cv4.0.0.conv.weight", "model.0.bias", "", DISTRIBUTION_KEY]
 )
 def test_unknown_published_keys_are_named(key):
     with pytest.raises(WeightsError, match=f"^{key}: no tensor of a published"):

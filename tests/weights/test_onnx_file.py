@@ -114,7 +114,7 @@ def poison(model):
         (lambda m: setattr(constant(m, "lateral_p4.conv.weight"), "data_type", 77), "is damaged"),
         (
             lambda m: setattr(constant(m, "lateral_p4.conv.weight"), "data_location", onnx.TensorProto.EXTERNAL),
-            "lies in another file",
+            "lie in another file",
         ),
     ],
 )  # fmt: skip

@@ -58,9 +58,9 @@ def test_other_files_are_refused(content, message, tmp_path):
 
 
 def test_missing_files_and_folders(tmp_path):
-    with pytest.raises(WeightsError, match=r"x\.pt: cannot be read \(No such file"):
+    with pytest.raises(WeightsError, match=r"x\.pt: no such weights file"):
         read(tmp_path / "x.pt")
-    with pytest.raises(WeightsError, match="Is a directory"):
+    with pytest.raises(WeightsError, match="a folder, not a weights file"):
         read(str(tmp_path))
 
 
@@ -144,7 +144,7 @@ def test_only_onnx_files_need_onnx_to_be_told_apart(tmp_path, monkeypatch):
 
 
 def test_an_overlong_name_is_refused():
-    with pytest.raises(WeightsError, match=r"x\.pt: cannot be read \(File name too long\)"):
+    with pytest.raises(WeightsError, match=r"x\.pt: cannot be read: File name too long"):
         read("x" * 300 + ".pt")
 
 

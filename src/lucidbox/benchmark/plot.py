@@ -5,11 +5,11 @@ from pathlib import Path
 
 from lucidbox.benchmark.measuring import STAGES, Measurement
 from lucidbox.core.errors import EngineError, OutputError
-from lucidbox.core.filesystem import atomic_path
+from lucidbox.core.filesystem import atomic_path, check_writable
 
 
-def plot(measured: Sequence[Measurement], labels: Sequence[str], path: Path) -> None:
-    """Write a figure; its suffix says the form (.png, .svg, .pdf).
+def check_plot(path: Path) -> None:
+    """Try, before the measuring, whether a figure can be written.
 
     Raises:
         EngineError: matplotlib is not installed.
@@ -19,6 +19,15 @@ def plot(measured: Sequence[Measurement], labels: Sequence[str], path: Path) -> 
         from matplotlib.figure import Figure
     except ImportError as error:
         raise EngineError("--plot needs matplotlib; pip install 'lucidbox[plots]'") from error
+    if path.suffix.lower().lstrip(".") not in Figure().canvas.get_supported_filetypes():
+        raise OutputError(f"{path}: no form that can be drawn; end it in .png, .svg or .pdf")
+    check_writable(path)
+
+
+def plot(measured: Sequence[Measurement], labels: Sequence[str], path: Path) -> None:
+    """Write a figure; its suffix says the form (.png, .svg, .pdf). See :func:`check_plot`."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 1.6 + 0.5 * len(measured)), layout="constrained")
     stages, rates = figure.subplots(1, 2)
     left = [0.0] * len(measured)
@@ -41,7 +50,4 @@ def plot(measured: Sequence[Measurement], labels: Sequence[str], path: Path) -> 
     for axes in (stages, rates):
         axes.invert_yaxis()
     with atomic_path(path) as temporary:
-        try:
-            figure.savefig(temporary)
-        except ValueError as error:
-            raise OutputError(f"{path}: no form that can be drawn; end it in .png, .svg or .pdf") from error
+        figure.savefig(temporary)

@@ -10,11 +10,12 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
-from lucidbox.cli.console import say, say_error
+from lucidbox.cli.console import say, say_error, say_note
 from lucidbox.core.errors import LucidboxError
 from lucidbox.core.version import __version__
 
@@ -54,7 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        code: int = arguments.run(arguments)
+        with warnings.catch_warnings():
+            # As one line of ours instead of Python's two.
+            warnings.showwarning = lambda message, *_: say_note(str(message))
+            code: int = arguments.run(arguments)
         if sys.stdout:
             sys.stdout.flush()
     except LucidboxError as error:
@@ -68,13 +72,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_standard_output()
         return 0
     except OSError as error:
-        # Errors of our own files name the file. What is left is standard output on a full disk.
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename is not None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
-        say_error(f"standard output cannot be written: {error.strerror}")
-        _discard_standard_output()
+        say_error(_unwritten(error))
         return 2
     return code
+
+
+def _unwritten(error: OSError) -> str:
+    """What a full disk, met where nobody foresaw it, left unwritten."""
+    import tempfile
+    import traceback
+    from pathlib import Path
+
+    from lucidbox.core.filesystem import output_error
+
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    # Only the command line prints, and it writes no files.
+    if frame.f_globals["__name__"].startswith(("lucidbox.cli", "tqdm")):
+        _discard_standard_output()
+        return f"standard output cannot be written: {error.strerror}"
+    place = Path(error.filename or tempfile.gettempdir())
+    return f"{output_error(place, error)} (TMPDIR names a folder for temporary files)"
 
 
 def _discard_standard_output() -> None:

@@ -6,6 +6,9 @@ from lucidbox.cli.console import say_note
 from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import Truth, load_truth
 
+_DATA_SETS = (".yaml", ".yml", ".toml", ".data", ".names", ".txt")
+"""Suffixes of files that describe a data set; all others are read as COCO JSON."""
+
 
 def read_annotations(path: str, part: str | None = None) -> tuple[Truth, Path | None]:
     """The annotations, and the folder of their images if they name it.
@@ -18,7 +21,7 @@ def read_annotations(path: str, part: str | None = None) -> tuple[Truth, Path | 
         OptionError: there is no such data set or part.
         DataError: it cannot be read.
     """
-    if not Path(path).is_dir() and Path(path).suffix.lower() not in (".yaml", ".yml", ".toml"):
+    if not Path(path).is_dir() and Path(path).suffix.lower() not in _DATA_SETS:
         if part is not None:
             raise OptionError(f"--part {part}: {path} has no parts; name a data.yaml, a data.toml or a folder")
         return load_truth(path), None

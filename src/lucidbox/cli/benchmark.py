@@ -1,7 +1,6 @@
 """``lucidbox benchmark``: how fast, in which part, and how sure."""
 
 import argparse
-import json
 import sys
 import tempfile
 from dataclasses import asdict, replace
@@ -9,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import say
+from lucidbox.cli.console import say, say_passed_over, tell, write_json
 from lucidbox.cli.options import add_number, add_option, add_options, add_verb, comma_separated, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
@@ -80,7 +79,13 @@ def _alone(arguments: argparse.Namespace) -> int:
     from lucidbox.sources import open_sources
 
     settings = _settings(arguments)
-    taken = sample(open_sources(arguments.sources), arguments.pictures)
+    if arguments.plot:
+        from lucidbox.benchmark.plot import check_plot
+
+        check_plot(arguments.plot)
+    sources = open_sources(arguments.sources)
+    say_passed_over(sources)
+    taken = sample(sources, arguments.pictures)
     for failure in taken.failures:
         say(f"left out: {failure}")
     detectors = _load(arguments, settings)
@@ -93,14 +98,14 @@ def _alone(arguments: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             command = _predict(arguments, settings[0], [str(still)], folder)
             cold = Spread.of([seconds(command) for _ in range(arguments.cold + 1)][1:])
+    if arguments.json:
+        write_json(_document(machine, measured, cold, taken))
+    else:
+        tell(_table(machine, measured, cold, taken))
     if arguments.plot:
         from lucidbox.benchmark.plot import plot
 
         plot(measured, [_label(one.setting) for one in measured], arguments.plot)
-    if arguments.json:
-        print(json.dumps(_document(machine, measured, cold, taken)))
-    else:
-        print(_table(machine, measured, cold, taken))
     return 0
 
 
@@ -116,9 +121,9 @@ def _against(arguments: argparse.Namespace) -> int:
         command = _predict(arguments, settings[0], arguments.sources, folder)
         result = duel(command, arguments.against, arguments.rounds, say)
     if arguments.json:
-        print(json.dumps({"commands": [" ".join(command), arguments.against], **asdict(result)}))
+        write_json({"commands": [" ".join(command), arguments.against], **asdict(result)})
     else:
-        print(_duel_table(result))
+        tell(_duel_table(result))
     return SLOWER if result.ratio < 1 else 0
 
 

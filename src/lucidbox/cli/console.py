@@ -1,19 +1,22 @@
 """How the command line speaks to a person: lines and progress bars on standard error."""
 
+import json
 import sys
 from collections.abc import Iterable
 from contextlib import closing
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.core.text import printable
+from lucidbox.core.text import printable, printable_block
 
 if TYPE_CHECKING:
     from lucidbox.core.progress import Item, Progress
+    from lucidbox.sources import Sources
 
 
 def say(message: str) -> None:
     """Print one line for a person on standard error; names in it cannot disturb a terminal."""
-    write_line(printable(f"lucidbox: {message}"), sys.stderr)
+    tell(printable(f"lucidbox: {message}"), sys.stderr)
 
 
 def say_error(error: object) -> None:
@@ -24,6 +27,13 @@ def say_error(error: object) -> None:
 def say_note(note: str) -> None:
     """Print on standard error what a person should know of a result."""
     say(f"note: {note}")
+
+
+def say_passed_over(sources: "Sources") -> None:
+    """Say what of folders and patterns is not read, one line a reason."""
+    for one in sources.passed_over:
+        for line in one.lines():
+            say(line)
 
 
 class Failures:
@@ -44,6 +54,21 @@ class Failures:
         """Print and count one error."""
         self.count += 1
         say_error(error)
+
+
+def tell(text: str, stream: Any = None) -> None:
+    """Print lines for a person, on standard output by default; names in them cannot disturb a terminal."""
+    write_line(printable_block(text), stream or sys.stdout)
+
+
+def write_json(document: Any, indent: int | None = None) -> None:
+    """Print JSON on standard output: as UTF-8, whatever the terminal's encoding is, and on one line by default.
+
+    What UTF-8 cannot hold, such as the stray bytes of a broken file name, becomes "?".
+    """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    write_line(json.dumps(document, ensure_ascii=False, indent=indent), sys.stdout)
 
 
 def write_line(line: str, stream: Any) -> None:

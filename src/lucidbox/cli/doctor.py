@@ -1,13 +1,13 @@
 """``lucidbox doctor``: what is installed, and which engine and precision will be used and why."""
 
 import argparse
-import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from lucidbox.cli.console import tell, write_json
 from lucidbox.cli.options import add_options, add_verb
 from lucidbox.cli.tables import pairs
 from lucidbox.core.version import __version__
@@ -39,7 +39,10 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; exit code 2 if no engine is installed."""
     findings = examine_installation()
-    print(json.dumps(findings, indent=2) if arguments.json else describe_findings(findings))
+    if arguments.json:
+        write_json(findings, 2)
+    else:
+        tell(describe_findings(findings))
     return 0 if findings["engine"] else 2
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.console import Failures, progress, say, say_passed_over, tell
 from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
 from lucidbox.core.errors import EngineError, OptionError, OutputError
 from lucidbox.core.text import printable
@@ -33,6 +33,7 @@ examples:
   lucidbox export yolo11n.pt --to onnx --precision int8 --images photos/
   lucidbox export yolo11n.pt --to openvino --size 640 --out deploy/yolo11n.xml
   lucidbox export yolo11n.pt --to onnx --suppress --conf 0.3 --max-det 100
+  lucidbox export yolo11n.pt --to onnx --opset 17
   lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
 """
 
@@ -66,6 +67,7 @@ def register(verbs: Any) -> None:
     add_option(parser, "--conf", help="with --suppress: least score (0.25)")
     add_option(parser, "--iou", help="with --suppress: most overlap in a class (0.7)")
     add_option(parser, "--max-det", help="with --suppress: most boxes of a picture (300)")
+    add_number(parser, "--opset", "with --to onnx: its operator set, 15 to 20 (15, which most runtimes load)")
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="file to write (default: beside WEIGHTS, named after what it is)"
     )
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         progress()(_calibration(arguments.images, wanted, failures), wanted) if request.precision == "int8" else ()
     )
     check = export(arguments.weights, target, request, say, pictures)
-    print(printable(f"{target}: {_described(target, request, check)}; licence: {check.licence}"))
+    tell(printable(f"{target}: {_described(target, request, check)}; licence: {check.licence}"))
     return int(bool(failures.count))
 
 
@@ -101,6 +103,7 @@ def _calibration(images: str, wanted: int, failures: Failures) -> "Generator[np.
     from lucidbox.sources import Failure, open_sources
 
     sources = open_sources(images, recursive=True)
+    say_passed_over(sources)
     every = max(1, (sources.count or 0) / wanted)
     given = 0
     with closing(sources.lazy_items()) as items:
@@ -145,14 +148,17 @@ def _request(arguments: argparse.Namespace) -> "Request":
     shape = None
     if arguments.size is not None:
         shape = (1 if arguments.batch is None else arguments.batch, *parse_size(arguments.size))
-    return Request(arguments.to, arguments.precision, shape, suppression)
+    chosen = {} if arguments.opset is None else {"opset": arguments.opset}
+    return Request(arguments.to, arguments.precision, shape, suppression, **chosen)
 
 
 def _name(stem: str, request: "Request") -> str:
     """A file name that says what differs from the plain export."""
-    from lucidbox.export import FORMS
+    from lucidbox.export import FORMS, Request
 
     parts = [stem]
+    if request.opset != Request.opset:
+        parts.append(f"opset{request.opset}")
     if request.precision != "fp32":
         parts.append(request.precision)
     if request.shape:
@@ -169,7 +175,7 @@ def _check_target(target: Path, request: "Request", arguments: argparse.Namespac
         OptionError: the suffix is not the format's, or the file is the source itself.
         OutputError: something is there already.
     """
-    from lucidbox.core.filesystem import output_error
+    from lucidbox.core.filesystem import check_writable, output_error
     from lucidbox.export import FORMS
 
     if target.suffix != FORMS[request.form]:
@@ -182,6 +188,7 @@ def _check_target(target: Path, request: "Request", arguments: argparse.Namespac
                 raise OutputError(f"{path}: exists already; choose another name, or replace it with --force")
     except OSError as error:
         raise output_error(target, error) from error
+    check_writable(target)
 
 
 def _described(target: Path, request: "Request", check: "Check") -> str:

@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--iou": {"type": float, "metavar": "P", "help": "overlap above which a box is dropped (default: 0.7)"},
     "--max-det": {"type": int, "metavar": "N", "help": "most boxes of a picture (default: 300)"},
-    "--classes": {"metavar": "A,B", "help": "only these classes: names or numbers, comma between"},
+    "--classes": {"metavar": "A,B", "help": "only these classes: names or ids, comma between"},
     # data sets and results
     "--annotations": {
         "metavar": "FILE|DIR",

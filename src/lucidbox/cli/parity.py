@@ -1,13 +1,12 @@
 """``lucidbox parity``: do two files of one network find the same?"""
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say
+from lucidbox.cli.console import Failures, progress, say, say_passed_over, tell, write_json
 from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import DataError, OptionError
@@ -100,12 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
     why = _why(arguments, pair, files) if arguments.why else None
     if arguments.json:
         document = _document(arguments, pair, result, tolerances, reasons)
-        print(json.dumps(document | ({"why": asdict(why)} if why else {})))
+        write_json(document | ({"why": asdict(why)} if why else {}))
     else:
-        print(_table(arguments, pair, result, tolerances, reasons))
+        tell(_table(arguments, pair, result, tolerances, reasons))
         if why:
             same = f"the same: {', '.join(why.checked)}; " if why.checked else ""
-            print(f"why  {same}{why.stage}: {why.words}" if why.stage != "none" else f"why  {why.words}")
+            tell(f"why  {same}{why.stage}: {why.words}" if why.stage != "none" else f"why  {why.words}")
     return DISAGREE if reasons else int(bool(failures.count))
 
 
@@ -136,6 +135,7 @@ def _pictures(
             yield from group
         return
     sources, read = open_sources(images), 0
+    say_passed_over(sources)
     for item in progress()(sources, sources.count):
         if isinstance(item, Failure):
             failures(item.error)

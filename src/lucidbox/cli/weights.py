@@ -1,12 +1,11 @@
 """``lucidbox weights``: show and convert weights files."""
 
 import argparse
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import say
+from lucidbox.cli.console import say, tell, write_json
 from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
 from lucidbox.cli.tables import pairs
 from lucidbox.core.errors import OptionError, OutputError
@@ -91,9 +90,9 @@ def _show(arguments: argparse.Namespace) -> int:
         return _show_foreign(arguments, file)
     about = weights.describe(weights.read(arguments.file))
     if arguments.json:
-        print(json.dumps({"file": str(arguments.file), **asdict(about)}))
+        write_json({"file": str(arguments.file), **asdict(about)})
     else:
-        print(f"{one_line(str(arguments.file))}\n{pairs(_rows(about), 14, indent=2)}")
+        tell(f"{one_line(str(arguments.file))}\n{pairs(_rows(about), 14, indent=2)}")
     return 0
 
 
@@ -124,7 +123,7 @@ def _show_foreign(arguments: argparse.Namespace, file: "ModelFile") -> int:
     stated = ("architecture", "names", "size", "shape", "licence", "layout", "reasons", "notes")
     about = {"file": str(file.path), **facts, **{name: asdict(info)[name] for name in stated}}
     if arguments.json:
-        print(json.dumps(about))
+        write_json(about)
         return 0
     pixels, placement = info.layout.pixels, info.layout.placement
     rows = [
@@ -142,8 +141,8 @@ def _show_foreign(arguments: argparse.Namespace, file: "ModelFile") -> int:
         ("parameters", f"{signature.parameters:,}" if signature.parameters else "not counted in this format"),
         ("licence", info.licence),
     ]  # fmt: skip
-    print(printable(str(file.path)))
-    print(pairs([(name, printable(text)) for name, text in rows], 12, indent=2))
+    tell(printable(str(file.path)))
+    tell(pairs([(name, printable(text)) for name, text in rows], 12, indent=2))
     return 0
 
 
@@ -161,7 +160,7 @@ def _describe(arguments: argparse.Namespace) -> int:
     text = sidecar_text(info.layout, info.names, info.reasons, arguments.file)
     atomic_write(target, text.encode())
     assert read_sidecar(target) == (info.layout, info.names), f"{target} does not say what was described"
-    print(printable(f"{target}: {info.layout.kind}, {len(info.names)} classes; what you change there is used"))
+    tell(printable(f"{target}: {info.layout.kind}, {len(info.names)} classes; what you change there is used"))
     return 0
 
 
@@ -195,6 +194,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     if _exists(target) and not arguments.force:
         raise OutputError(f"{target}: exists already; choose another name, or replace it with --force")
     from lucidbox import weights
+    from lucidbox.core.filesystem import check_writable
+
+    check_writable(target)
 
     converted = weights.read(arguments.source)
     if arguments.names is not None:
@@ -210,7 +212,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise OutputError(f"{target}: writing it needs {error.name}; pip install 'lucidbox[train]'") from error
     classes = f"{len(converted.names)} {'class' if len(converted.names) == 1 else 'classes'}"
-    print(printable(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}"))
+    tell(printable(f"{target}: {converted.architecture}, {classes}, licence: {converted.licence}"))
     return 0
 
 

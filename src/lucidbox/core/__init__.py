@@ -2,5 +2,5 @@
 
 __all__ = [
     "array_types", "boxes", "class_names", "columns", "detections", "errors", "file_names", "filesystem",
-    "parallel", "progress", "text", "version", "matching",
+    "locking", "opencv", "parallel", "progress", "temporary", "text", "version", "matching",
 ]  # fmt: skip

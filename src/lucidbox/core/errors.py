@@ -4,6 +4,8 @@ The command line prints such a message without a traceback. Anything that is not
 ``LucidboxError`` is a defect of ours and keeps its traceback.
 """
 
+import operator
+
 
 class LucidboxError(Exception):
     """Base of every error that is the input's or the environment's, not ours."""
@@ -11,6 +13,19 @@ class LucidboxError(Exception):
 
 class OptionError(LucidboxError, ValueError):
     """An option or argument has a value that cannot be used."""
+
+
+def check_whole_number(name: str, value: object, least: int = 1) -> None:
+    """Refuse what is no whole number, or a smaller one than ``least``.
+
+    Raises:
+        OptionError: names the option and the value.
+    """
+    try:
+        if operator.index(value) < least:  # type: ignore[arg-type]
+            raise OptionError(f"{name} {value} is less than {least}")
+    except TypeError:
+        raise OptionError(f"{name} {value!r} is not a whole number") from None
 
 
 class ImageError(LucidboxError):

@@ -3,7 +3,23 @@
 import os
 import re
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+PICTURE_EXTENSIONS = frozenset(
+    [
+        ".avif", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf", ".jpg",
+        ".jpx", ".mpo", ".apng", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+    ]
+)  # fmt: skip
+"""Files of these are read as images."""
+VIDEO_EXTENSIONS = frozenset(
+    [
+        ".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".h264", ".h265", ".hevc", ".ivf",
+        ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg",
+        ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
+    ]
+)  # fmt: skip
+"""Files of these are read as videos."""
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f\ud800-\udfff<>:"/\\|?*]')
 # Names that Windows keeps for devices, whatever suffix follows.
@@ -23,6 +39,18 @@ def safe_name(text: str) -> str:
     name = name.encode()[:_LONGEST].decode(errors="ignore").rstrip(". ")  # Windows drops these ends
     name = "_" + name.lstrip(".") if name.startswith(".") else name  # no hidden files, no parent folder
     return "_" + name if not name or _RESERVED.fullmatch(name) else name
+
+
+def without_extension(name: str) -> str:
+    """A file's name without the extension of an image or video; other dots belong to the name.
+
+    Example:
+        >>> without_extension("day1/street.jpg"), without_extension("192.168.1.10"), without_extension("scan.01")
+        ('day1/street', '192.168.1.10', 'scan.01')
+    """
+    path = PurePosixPath(name)
+    known = path.suffix.lower() in PICTURE_EXTENSIONS | VIDEO_EXTENSIONS
+    return name[: -len(path.suffix)] if known else name
 
 
 class UniqueNames:
@@ -54,6 +82,18 @@ class UniqueNames:
         self._next[folded] = number + 1
         self._taken.add(_folded(name))
         return name
+
+
+class UniquePaths:
+    """Paths given out once each, as :class:`UniqueNames` does in each folder. Paths are without extensions."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, UniqueNames] = {}
+
+    def claim(self, path: PurePosixPath) -> PurePosixPath:
+        """A path like this one, in the same folder, that nothing else has."""
+        names = self._folders.setdefault(_folded(str(path.parent)), UniqueNames())
+        return path.parent / names.claim(path.name)
 
 
 def _folded(name: str) -> str:

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from lucidbox.core.errors import OutputError
+from lucidbox.core.temporary import PENDING, locked, remove_abandoned, unlock
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or write elsewhere",
@@ -24,8 +25,6 @@ _REMEDIES = {
     errno.EISDIR: "this is a folder; name a file in it",
     errno.ENAMETOOLONG: "the name is too long for this file system; choose a shorter one",
 }
-
-_PENDING = ".lucidbox-"  # how hidden names of unfinished files begin
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -52,12 +51,22 @@ class PendingFile:
             # What was given, not where it leads: /dev/stdout leads to a name that nothing has.
             if given.exists() and not given.is_file():
                 raise OutputError(f"{self.path}: cannot be written: not a regular file; name a file")
-            self.temporary = self.path.with_name(f"{_PENDING}{secrets.token_hex(6)}{self.path.suffix}")
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
-            os.close(os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            remove_abandoned(self.path.parent)
+            self.temporary, self._lock = self._created()
         except OSError as error:
             raise output_error(given, error) from error
+
+    def _created(self) -> tuple[Path, int | None]:
+        """A new temporary file, and the lock that says it is in use."""
+        while True:
+            temporary = self.path.with_name(f"{PENDING}{secrets.token_hex(6)}{self.path.suffix}")
+            # Not mkstemp: that gives mode 0600, and results should have the modes the user's umask says.
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            lock = locked(temporary)
+            if temporary.exists():  # else another process took it for abandoned before it was locked
+                return temporary, lock
+            unlock(lock)
 
     def commit(self) -> None:
         """Flush the temporary file to disk and give it its name, in one step that cannot be seen half done.
@@ -70,6 +79,7 @@ class PendingFile:
             with self.temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             self.temporary.replace(self.path)
+            self._let_go()
         except OSError as error:
             self.discard()
             raise output_error(self.path, error) from error
@@ -81,11 +91,25 @@ class PendingFile:
         """Remove the temporary file, if that can be done; the final place stays as it was."""
         with suppress(OSError):  # a folder locked meanwhile; what led here is the error to tell
             self.temporary.unlink()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        unlock(self._lock)
+        self._lock = None
+
+
+def check_writable(path: str | Path) -> None:
+    """Try to write a file, before the work whose result it is to hold; what is there stays as it is.
+
+    Raises:
+        OutputError: it cannot be written; names the path, the reason and the remedy.
+    """
+    PendingFile(path).discard()
 
 
 def pending_files(folder: Path) -> list[Path]:
     """Files in a folder that are being written, or were when their writer was killed."""
-    return sorted(folder.glob(f"{_PENDING}*"))
+    return sorted(folder.glob(f"{PENDING}*"))
 
 
 @contextmanager
@@ -126,6 +150,25 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
         temporary.write_bytes(content)
 
 
+@contextmanager
+def utf8_path(path: Path) -> Iterator[str]:
+    """The absolute path as text for libraries that take UTF-8 alone; of another name, a link to it.
+
+    Raises:
+        OSError: there is no place for the link, or this system makes none.
+    """
+    text = str(path.absolute())
+    if text == text.encode(errors="replace").decode():
+        yield text
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="lucidbox-") as folder:
+        link = Path(folder, f"link{path.suffix.encode(errors='replace').decode()}")
+        link.symlink_to(text)
+        yield str(link)
+
+
 def numbered_folder(base: str | Path) -> Path:
     """Make and return a new folder: ``base``, or else the first free of ``base-2``, ``base-3``, ...
 
@@ -152,6 +195,8 @@ def numbered_folder(base: str | Path) -> Path:
             continue
         except OSError as error:
             raise output_error(folder, error) from error
+        if number > 1:
+            remove_abandoned(wanted if number == 2 else wanted.with_name(f"{wanted.name}-{number - 1}"))
         return folder
     raise AssertionError("count() never ends")
 

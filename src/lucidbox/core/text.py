@@ -20,6 +20,14 @@ def printable(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def printable_block(text: str) -> str:
+    """Several lines, each safe to print, with the blanks that they are aligned by."""
+    return "\n".join(
+        line if line.isprintable() else "".join(one for one in line if one == " " or printable(one))
+        for line in text.split("\n")
+    )
+
+
 def shortened(names: Sequence[str]) -> str:
     """The names, printable; of many, the first ones and how many more there are."""
     shown = ", ".join(map(printable, names[:_MOST_NAMED]))

@@ -15,10 +15,10 @@ from lucidbox.datasets.reading import read_dataset, scan
 from lucidbox.datasets.split import Split, parse_shares, split
 from lucidbox.datasets.truth import SplitTruth, read_truth, to_truth
 from lucidbox.formats.dataset import DataSet, Reading
-from lucidbox.formats.problems import Problem, ProblemKind, count_by_kind
+from lucidbox.formats.problems import MISSING, Problem, ProblemKind, count_by_kind, shown
 
 __all__ = [
-    "CheckReport", "Conversion", "DataSet", "Problem", "ProblemKind", "Reading", "Split", "SplitTruth",
-    "Statistics", "check", "convert", "count_by_kind", "parse_shares", "read_dataset", "read_truth", "scan",
-    "split", "statistics", "to_truth", "training", "truth",
+    "CheckReport", "Conversion", "DataSet", "MISSING", "Problem", "ProblemKind", "Reading", "Split",
+    "SplitTruth", "Statistics", "check", "convert", "count_by_kind", "locate", "parse_shares", "read_dataset",
+    "read_truth", "scan", "shown", "split", "statistics", "to_truth", "training", "truth",
 ]  # fmt: skip

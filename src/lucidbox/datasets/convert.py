@@ -1,32 +1,21 @@
 """COCO JSON to YOLO text and back; what the new format cannot hold is counted."""
 
 import os
-import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
-import numpy as np
-
-from lucidbox.core.array_types import Float
-from lucidbox.core.boxes import xywh_to_cxcywh
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.file_names import UniqueNames, safe_name
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.datasets.folders import new_folder
+from lucidbox.datasets.read_back import compare_with_written, image_keys
 from lucidbox.datasets.reading import read_dataset
-from lucidbox.formats.dataset import DataSet, Form, Reading
+from lucidbox.datasets.to_yolo import Placing, YoloPartPlan, plan_yolo, write_yolo_part
+from lucidbox.formats.dataset import PARTS, DataSet, Form, Reading
+from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.writing import coco_document, json_text, toml_text, yaml_text
-from lucidbox.formats.yolo.description import PARTS
-from lucidbox.formats.yolo.reading import picture_numbers
-from lucidbox.images.headers import read_headers
-from lucidbox.sources.files import find_in_folder, name_below
-
-Placing = Literal["link", "copy"]
-
-# A ten-millionth of a pixel in the largest image: boxes with up to six decimals come back as they were.
-_SHARE_DECIMALS = 12
+from lucidbox.formats.yolo.description import NOT_PARTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +25,33 @@ class Conversion:
     Attributes:
         folder: the new folder.
         file: in it, what to give to other commands: ``data.toml`` or ``data.yaml``.
-        pictures: how many.
-        objects: how many.
-        losses: what the new format does not hold, in words, and how often it occurred.
-        missing: annotated images that do not exist.
+        parts: the splits as written, and read back.
+        losses: what the new format does not hold, or what was changed, in words, and how often it occurred.
+        problems: images that do not exist or cannot be read; they are left out.
         reading: the source, with its problems.
     """
 
     folder: Path
     file: Path
-    pictures: int
-    objects: int
+    parts: tuple[DataSet, ...]
     losses: tuple[tuple[str, int], ...]
-    missing: tuple[Path, ...]
+    problems: tuple[Problem, ...]
     reading: Reading
+
+    @property
+    def pictures(self) -> int:
+        """How many were written."""
+        return sum(map(len, self.parts))
+
+    @property
+    def objects(self) -> int:
+        """How many were written."""
+        return sum(len(part.classes) for part in self.parts)
+
+    @property
+    def missing(self) -> tuple[Path, ...]:
+        """Annotated images that do not exist."""
+        return tuple(Path(one.place) for one in self.problems if one.kind is ProblemKind.MISSING_PICTURE)
 
 
 def convert(
@@ -62,7 +64,7 @@ def convert(
     name: str | None = None,
     progress: Progress = no_progress,
 ) -> Conversion:
-    """Write a data set in the other format, all splits of it.
+    """Write a data set in the other format, all splits of it, read it back and compare.
 
     To COCO: one JSON a split and a ``data.toml`` that says where its images are. To YOLO: ``data.yaml``,
     ``labels/PART`` and ``images/PART`` with a link to, or a copy of, each image.
@@ -78,7 +80,8 @@ def convert(
 
     Raises:
         OptionError: there is no data set, or it has this format already.
-        DataError: it cannot be understood, or its images are needed and not found.
+        DataError: it cannot be understood, its images are needed and not found, or what was written is not read
+            back as it was meant.
         OutputError: the folder holds something already, or cannot be written.
     """
     reading = read_dataset(path, images, progress)
@@ -100,18 +103,23 @@ def _named(parts: list[DataSet], name: str | None) -> list[DataSet]:
     if len(parts) == 1 and short == ["all"]:
         short = ["train"]
     names = short if len(set(short)) == len(short) else [part.name for part in parts]
-    return [replace(part, name=safe_name(new)) for part, new in zip(parts, names, strict=True)]
+    unique = UniqueNames()
+    for key in NOT_PARTS:
+        unique.claim(key)  # what a data.yaml has other keys for
+    return [replace(part, name=unique.claim(safe_name(new))) for part, new in zip(parts, names, strict=True)]
 
 
 def _to_coco(parts: list[DataSet], folder: Path, reading: Reading) -> Conversion:
     with new_folder(folder) as temporary:
         for part in parts:
             document = coco_document(part, f"converted by lucidbox from {Path(part.source).name}")
-            (temporary / f"{part.name}.json").write_text(json_text(document), encoding="utf-8")
+            # A name of bytes that are no text is written as JSON's escapes.
+            text = json_text(document).encode("utf-8", "backslashreplace")
+            (temporary / f"{part.name}.json").write_bytes(text)
         tables = [(part.name, f"{part.name}.json", part.root) for part in parts]
         (temporary / "data.toml").write_text(toml_text(tables), encoding="utf-8")
-    objects = sum(len(part.classes) for part in parts)
-    return Conversion(folder, folder / "data.toml", sum(map(len, parts)), objects, (), (), reading)
+        compare_with_written(temporary / "data.toml", parts, {part.name: image_keys(part) for part in parts})
+    return Conversion(folder, folder / "data.toml", tuple(parts), (), (), reading)
 
 
 def _to_yolo(
@@ -124,115 +132,29 @@ def _to_yolo(
                 f"{part.source}: its categories are not those of {parts[0].source}; convert one by one"
             )
     losses: Counter[str] = Counter()
-    missing: list[Path] = []
-    entries: dict[str, str] = {}
-    pictures = objects = 0
+    problems: list[Problem] = []
+    plans = [plan_yolo(part, losses, problems, progress) for part in parts]
+    plans = [plan for plan in plans if len(plan.part)]
+    if not plans:
+        raise DataError(f"{parts[0].source}: no usable pictures: {problems[0]}")
+    written = [plan.part for plan in plans]
     with new_folder(folder) as temporary:
-        for part in parts:
-            usable = _with_pictures(part, missing, progress)
-            kept = _what_yolo_holds(usable, losses)
-            _write_yolo(temporary, kept, placing, progress)
-            pictures, objects = pictures + len(kept), objects + len(kept.classes)
-            entries[part.name] = _entry(temporary, part.name)
+        for plan in plans:
+            write_yolo_part(temporary, plan, placing, progress)
+        entries = {plan.part.name: _entry(temporary, plan) for plan in plans}
         text = yaml_text(entries, names, {"category_ids": ids})
         (temporary / "data.yaml").write_text(text, encoding="utf-8")
+        keys = {plan.part.name: [os.path.abspath(path) for path in plan.paths(temporary)] for plan in plans}  # noqa: PTH100
+        compare_with_written(temporary / "data.yaml", written, keys)
     file = folder / "data.yaml"
-    return Conversion(folder, file, pictures, objects, tuple(losses.items()), tuple(missing), reading)
+    return Conversion(folder, file, tuple(written), tuple(losses.items()), tuple(problems), reading)
 
 
-def _entry(folder: Path, name: str) -> str:
+def _entry(folder: Path, plan: YoloPartPlan) -> str:
     """A split's entry in ``data.yaml``: its folder; for names other than YOLO's, a list of its images."""
+    name = plan.part.name
     if name in PARTS:
         return f"images/{name}"
-    pictures = find_in_folder(folder / "images" / name, recursive=True).pictures
-    lines = [f"./{picture.relative_to(folder).as_posix()}\n" for picture in pictures]
-    (folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+    lines = [f"./{path.relative_to(folder).as_posix()}\n" for path in plan.paths(folder)]
+    (folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
     return f"{name}.txt"
-
-
-def _with_pictures(part: DataSet, missing: list[Path], progress: Progress) -> DataSet:
-    """The images that exist, with sizes."""
-    paths = [part.path(index) for index in range(len(part))]
-    there = np.array([path.is_file() for path in paths], bool)
-    missing += [path for path, found in zip(paths, there, strict=True) if not found]
-    sizes = part.sizes.copy()
-    unknown = np.flatnonzero(there & (sizes == 0).any(axis=1)).tolist()
-    for index, header in zip(unknown, read_headers([paths[index] for index in unknown], progress), strict=True):
-        if header.error:
-            raise DataError(
-                f"{paths[index]}: {header.error}; its size is needed, and {part.source} does not have it"
-            )
-        sizes[index] = header.width, header.height
-    return replace(part, sizes=sizes).keep_pictures(np.flatnonzero(there))
-
-
-def _what_yolo_holds(part: DataSet, losses: Counter[str]) -> DataSet:
-    """The objects without crowds, boxes clipped to the images; what is lost is counted."""
-    single = part.keep_objects(~part.crowds)
-    boxes = single.boxes_xywh
-    sizes = single.sizes[single.pictures]
-    ends = boxes[:, :2] + boxes[:, 2:]
-    first, last = np.clip(boxes[:, :2], 0, sizes), np.clip(ends, 0, sizes)
-    clipped = (first != boxes[:, :2]).any(axis=1) | (ends - last > 1e-6).any(axis=1)
-    masked = ~np.isclose(single.areas, boxes[:, 2:].prod(axis=1), rtol=1e-4, atol=0.01)
-    paths = [Path(name) for name in part.file_names]
-    counts = {
-        "crowds (left out)": int(part.crowds.sum()),
-        "areas other than width × height": int(masked.sum()),
-        "box edges beyond the picture (cut there)": int(clipped.sum()),
-        "picture ids (pictures are known by name)": int((picture_numbers(paths) != part.image_ids).sum()),
-        "annotation ids": len(single.classes),
-        **dict(part.unread_fields),
-    }
-    losses.update({what: count for what, count in counts.items() if count})
-    exact = np.where(clipped[:, None], np.concatenate([first, last - first], axis=1), boxes)
-    return replace(single, boxes_xywh=exact)
-
-
-def _write_yolo(folder: Path, part: DataSet, placing: Placing, progress: Progress) -> None:
-    lines = _label_lines(part)
-    stems: dict[PurePosixPath, UniqueNames] = {}
-    for index in progress(range(len(part)), len(part)):
-        source = part.path(index)
-        name = PurePosixPath(name_below(Path(), Path(part.file_names[index])))
-        # Images that differ only in suffix would share one label file.
-        stem = stems.setdefault(name.parent, UniqueNames()).claim(name.stem)
-        picture = folder / "images" / part.name / name.parent / f"{stem}{name.suffix}"
-        label = folder / "labels" / part.name / name.parent / f"{stem}.txt"
-        for file in (picture, label):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        label.write_text("".join(lines[part.objects(index)]), encoding="utf-8")
-        _place(source, picture, placing)
-
-
-def _place(source: Path, target: Path, placing: Placing) -> None:
-    if placing == "link":
-        os.symlink(os.path.abspath(source), target)  # noqa: PTH100, PTH211  # absolute, not resolved
-        return
-    try:
-        content = source.read_bytes()
-    except OSError as error:
-        raise DataError(f"{source}: cannot be copied: {error.strerror or error}") from error
-    target.write_bytes(content)
-    shutil.copystat(source, target)
-
-
-def _label_lines(part: DataSet) -> list[str]:
-    """``class cx cy w h`` of each object."""
-    shares = _shares(part).tolist()
-    return [
-        " ".join([str(number), *map(_decimal, row)]) + "\n"
-        for number, row in zip(part.classes.tolist(), shares, strict=True)
-    ]
-
-
-def _shares(part: DataSet) -> Float[np.ndarray, "n 4"]:
-    """Centre and size of each box as shares of its image's sides."""
-    sizes = np.tile(part.sizes[part.pictures], 2)
-    shares: Float[np.ndarray, "n 4"] = xywh_to_cxcywh(part.boxes_xywh) / sizes
-    return shares
-
-
-def _decimal(share: float) -> str:
-    text = f"{share:.{_SHARE_DECIMALS}f}".rstrip("0")
-    return text + "0" if text.endswith(".") else text

@@ -1,13 +1,12 @@
 """Writing a whole new folder, or nothing."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import output_error
+from lucidbox.core.temporary import temporary_folder
 
 
 @contextmanager
@@ -23,21 +22,16 @@ def new_folder(path: str | Path) -> Iterator[Path]:
     _refuse_existing(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".lucidbox-", dir=target.parent))
+        with temporary_folder(target.parent) as temporary:
+            inner = temporary / "new"  # the temporary folder is closed to others; this one has the usual mode
+            inner.mkdir()
+            yield inner
+            _refuse_existing(target)
+            if target.exists():
+                target.rmdir()
+            inner.rename(target)
     except OSError as error:
         raise output_error(target, error) from error
-    try:
-        inner = temporary / "new"  # mkdtemp's own folder is closed to others; this one has the usual mode
-        inner.mkdir()
-        yield inner
-        _refuse_existing(target)
-        if target.exists():
-            target.rmdir()
-        inner.rename(target)
-    except OSError as error:
-        raise output_error(target, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _refuse_existing(target: Path) -> None:

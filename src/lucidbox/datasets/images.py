@@ -118,6 +118,6 @@ def unlisted(parts: Iterable[DataSet]) -> dict[Path, int]:
 
 def _pictures_in(folder: Path) -> tuple[Path, ...]:
     try:
-        return find_in_folder(folder, recursive=True).pictures
+        return find_in_folder(folder, recursive=True, links=True).pictures
     except SourceError:
         return ()

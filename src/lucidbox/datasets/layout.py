@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lucidbox.core.errors import DataError, OptionError
+from lucidbox.datasets.locate import count_found
+from lucidbox.formats.yolo.without_yaml import CLASS_LISTS, is_described_so
 
 COCO_LAYOUTS = ("instances.json", "*.json", "annotations/instances_*.json", "*/_annotations.coco.json")
 _TABLE_KEYS = {"annotations", "images"}
@@ -31,7 +33,7 @@ class CocoPart:
 
 @dataclass(frozen=True)
 class YoloFile:
-    """A ``data.yaml``, not yet read."""
+    """A ``data.yaml``, or the file that stands for it, not yet read."""
 
     path: Path
 
@@ -40,9 +42,9 @@ def find_data(path: Path, images: Path | None = None) -> tuple[CocoPart, ...] | 
     """What a data set consists of.
 
     Args:
-        path: a ``.json``, ``.yaml`` or ``.toml`` file, or a folder that holds one. In a folder, COCO files are
-            looked for as ``instances.json`` or the only JSON, as ``annotations/instances_NAME.json``, and as
-            ``NAME/_annotations.coco.json``.
+        path: a ``.json``, ``.yaml``, ``.toml`` or ``.data`` file, a ``classes.txt`` or ``obj.names``, or a folder
+            that holds one. In a folder, COCO files are looked for as ``instances.json`` or the only JSON, as
+            ``annotations/instances_NAME.json``, and as ``NAME/_annotations.coco.json``.
         images: folder of the images of a COCO JSON.
 
     Raises:
@@ -57,7 +59,7 @@ def find_data(path: Path, images: Path | None = None) -> tuple[CocoPart, ...] | 
         raise OptionError(f"{path}: no such file or folder")
     if images is not None and (len(found) > 1 or suffix != ".json"):
         raise OptionError(f"--images {images}: goes with one COCO JSON file; {path} says where its pictures are")
-    if suffix in (".yaml", ".yml"):
+    if suffix in (".yaml", ".yml") or is_described_so(found[0]):
         return YoloFile(found[0])
     if suffix == ".toml":
         return _read_toml(found[0])
@@ -70,6 +72,11 @@ def _in_folder(folder: Path) -> list[Path]:
     tables = sorted(folder.glob("data.toml"))
     layouts = (sorted(folder.glob(layout)) for layout in COCO_LAYOUTS)
     jsons: list[Path] = next(filter(None, layouts), [])
+    plain = [*folder.glob("obj.data"), *(folder / name for name in CLASS_LISTS if (folder / name).is_file())][:1]
+    # Label Studio puts notes.json beside its classes.txt.
+    jsons = [file for file in jsons if not (plain and file.name == "notes.json")]
+    if plain and not (described or tables or jsons):
+        return plain
     one_each = len(jsons) == 1 or (bool(jsons) and jsons[0].parent != folder)
     kinds = [kind for kind in (described, tables, jsons) if kind]
     # The TOML that "data split" writes is beside the JSON files that it names.
@@ -79,7 +86,7 @@ def _in_folder(folder: Path) -> list[Path]:
         names = ", ".join(file.name for kind in kinds for file in kind[:3])
         raise OptionError(f"{folder}: several files could be meant ({names}); name one of them")
     if not kinds:
-        looked = f"data.yaml, data.toml, {', '.join(COCO_LAYOUTS)}"
+        looked = f"data.yaml, data.toml, obj.data, {', '.join((*CLASS_LISTS, *COCO_LAYOUTS))}"
         raise OptionError(f"{folder}: no data set in this folder; looked for {looked}")
     return kinds[0]
 
@@ -127,15 +134,20 @@ def image_folder(annotations: Path, file_names: tuple[str, ...]) -> Path | None:
     """The folder of a JSON's images, if it is in one of the usual places.
 
     These are the JSON's folder, ``images`` and the split's name beside it and one above, the latter also within
-    ``images``. The one that holds most of the first images is taken, the earlier of equals. Absolute names can be
-    found from any folder, so they do not count; if all are absolute, the folder is the JSON's own.
+    ``images``. The one that holds most of the first images is taken, the earlier of equals; if none holds any, the
+    one with most files of the same base names or longer ends. Absolute names that exist can be found from any
+    folder, so they do not count; if all are so, the folder is the JSON's own.
     """
     beside, part = annotations.parent, annotations.stem.removeprefix("instances_")
     candidates = [beside]
     for base in (beside, beside.parent):
         candidates += [base / "images" / part, base / "images", base / part]
-    relative = list(islice((name for name in file_names if name and not Path(name).is_absolute()), _NAMES_TRIED))
-    if file_names and not relative:
+    elsewhere = (name for name in file_names if not (Path(name).is_absolute() and Path(name).is_file()))
+    tried = list(islice(elsewhere, _NAMES_TRIED))
+    if file_names and not tried:
         return beside
-    hits = [sum((folder / name).is_file() for name in relative) for folder in candidates]
-    return candidates[hits.index(max(hits))] if any(hits) else None
+    for by_end in (False, True):
+        hits = [count_found(folder, tried, by_end=by_end) for folder in candidates]
+        if any(hits):
+            return candidates[hits.index(max(hits))]
+    return None

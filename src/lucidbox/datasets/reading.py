@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
+from lucidbox.datasets.locate import locate
 from lucidbox.formats.coco.annotations import scan_coco
 from lucidbox.formats.dataset import Form, Reading, Scan
 from lucidbox.formats.problems import Problem, ProblemKind
@@ -41,7 +42,7 @@ def scan(path: str | Path, images: str | Path | None = None, progress: Progress 
     if isinstance(found, YoloFile):
         description = read_description(found.path)
         scans = [scan_yolo(description, part, progress) for part in description.parts]
-        return _reading("yolo", scans, description.problems)
+        return _reading("yolo", scans, description.problems, description.notes)
     return _reading("coco", [_scan_part(part) for part in found])
 
 
@@ -50,7 +51,13 @@ def _scan_part(part: CocoPart) -> Scan:
     names = scanned.dataset.file_names
     root = image_root(part, names)
     if root is not None:
-        return replace(scanned, dataset=replace(scanned.dataset, root=root))
+        found = locate(root, names)
+        dataset, notes = replace(scanned.dataset, root=root, file_names=found), list(scanned.notes)
+        others = [pair for pair in zip(names, found, strict=True) if pair[0] != pair[1]]
+        if others:
+            what = f"found by the end of their names, {' as '.join(others[0])}"
+            notes.append(f"{part.annotations}: {len(others)} of {len(names)} pictures are {what}")
+        return replace(scanned, dataset=dataset, notes=tuple(notes))
     reason = f"not in {part.images}: no such folder"
     if part.images is None:
         reason = "not found in the usual places; name their folder with --images"
@@ -60,9 +67,11 @@ def _scan_part(part: CocoPart) -> Scan:
     return replace(scanned, dataset=replace(scanned.dataset, root=None), problems=problems)
 
 
-def _reading(form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = ()) -> Reading:
+def _reading(
+    form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = (), notes: tuple[str, ...] = ()
+) -> Reading:
     scans = tuple(scans)
     # Splits that share a folder share its problems: each is listed once.
     all_problems = tuple(dict.fromkeys(chain(problems, *(scan.problems for scan in scans))))
-    notes = tuple(dict.fromkeys(chain.from_iterable(scan.notes for scan in scans)))
-    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, notes)
+    all_notes = tuple(dict.fromkeys(chain(notes, *(scan.notes for scan in scans))))
+    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, all_notes)

@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from lucidbox.core.array_types import Int
 from lucidbox.core.errors import OptionError
 from lucidbox.datasets.folders import new_folder
 from lucidbox.datasets.layout import YoloFile, find_data
+from lucidbox.datasets.read_back import compare_with_written, image_keys
 from lucidbox.datasets.reading import read_dataset
 from lucidbox.datasets.stratify import stratify
+from lucidbox.formats.coco.annotations import usable_categories, usable_images
+from lucidbox.formats.coco.columns import CocoAnnotations, CocoLists
 from lucidbox.formats.dataset import DataSet, Reading
 from lucidbox.formats.json_text import collector_off, parse_json, read_bytes
 from lucidbox.formats.writing import json_text, toml_text, yaml_text
@@ -107,50 +110,37 @@ def split(
             _write_coco(temporary, whole, parts, owners)
         else:
             _write_yolo(temporary, Path(path), parts)
-    name = "data.toml" if reading.form == "coco" else "data.yaml"
+        name, keys_of = ("data.toml", _numbers) if reading.form == "coco" else ("data.yaml", image_keys)
+        compare_with_written(temporary / name, parts, {part.name: keys_of(part) for part in parts}, keys_of)
     return Split(Path(folder), Path(folder, name), whole, parts, reading)
 
 
+def _numbers(part: DataSet) -> list[Hashable]:
+    """The ids of a split's images."""
+    return list(part.image_ids.tolist())
+
+
 def _write_coco(folder: Path, whole: DataSet, parts: tuple[DataSet, ...], owners: Int[np.ndarray, " i"]) -> None:
-    objects = dict.fromkeys(whole.annotation_ids.tolist())
-    of_object = dict(zip(objects, owners[whole.pictures].tolist(), strict=True))
-    images = dict(zip(whole.image_ids.tolist(), whole.file_names, strict=True))
-    of_image = dict(zip(images, owners.tolist(), strict=True))
     with collector_off():
         document = parse_json(read_bytes(whole.source), whole.source)
-        names = dict(zip(whole.category_ids.tolist(), whole.names, strict=True))
-        categories = [entry for _, entry in _usable(document["categories"], "name", names)]
-        shared: list[dict[str, list[Any]]] = [{"images": [], "annotations": []} for _ in parts]
-        for number, entry in _usable(document["images"], "file_name", images):
-            shared[of_image[number]]["images"].append(entry)
-        for number, entry in _usable(document["annotations"], None, objects):
-            shared[of_object[number]]["annotations"].append(entry)
-        for part, entries in zip(parts, shared, strict=True):
-            text = json_text(document | entries | {"categories": categories})
-            (folder / f"{part.name}.json").write_text(text, encoding="utf-8")
+        lists = CocoLists.of(document, whole.source)
+        columns = CocoAnnotations.of(lists.annotations)
+        categories, images = usable_categories(lists.categories, columns), usable_images(lists.images)
+        # Of several annotations of one id, the first good one is in the data set.
+        numbered = zip(columns.ids.values.tolist(), columns.ids.good.tolist(), strict=True)
+        rows = {number: row for row, (number, good) in reversed(list(enumerate(numbered))) if good}
+        for index, part in enumerate(parts):
+            objects = sorted(rows[number] for number in part.annotation_ids.tolist())
+            entries = {
+                "images": lists.images.rows(compress(images.rows, (owners == index).tolist())),
+                "annotations": lists.annotations.rows(objects),
+                "categories": lists.categories.rows(sorted(categories.rows)),
+            }
+            (folder / f"{part.name}.json").write_text(json_text(document | entries), encoding="utf-8")
     root = None if whole.root is None else whole.root.resolve()
     (folder / "data.toml").write_text(
         toml_text([(part.name, f"{part.name}.json", root) for part in parts]), encoding="utf-8"
     )
-
-
-def _usable(
-    entries: list[Any], name: str | None, known: Mapping[int, str | None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Id and entry of what the data set has of a list; everything else was reported as left out.
-
-    Args:
-        entries: of the file.
-        name: field that distinguishes entries of the same id, of which the data set has one; None if none does.
-        known: ids that the data set has, and the value of that field.
-    """
-    waiting = dict(known)
-    for entry in entries:
-        number = entry.get("id") if isinstance(entry, dict) else None
-        # Not isinstance: True is no id, though it equals 1.
-        if type(number) is int and number in waiting and (name is None or entry.get(name) == waiting[number]):
-            del waiting[number]
-            yield number, entry
 
 
 def _write_yolo(folder: Path, source: Path, parts: tuple[DataSet, ...]) -> None:
@@ -158,7 +148,7 @@ def _write_yolo(folder: Path, source: Path, parts: tuple[DataSet, ...]) -> None:
     assert isinstance(found, YoloFile)
     for part in parts:
         lines = [f"{part.path(picture)}\n" for picture in range(len(part))]
-        (folder / f"{part.name}.txt").write_text("".join(lines), encoding="utf-8")
+        (folder / f"{part.name}.txt").write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
     lists = {part.name: f"{part.name}.txt" for part in parts}
     others = dict(read_description(found.path).row_keys)
     (folder / "data.yaml").write_text(yaml_text(lists, parts[0].names, others), encoding="utf-8")

@@ -7,7 +7,8 @@ from lucidbox.core.errors import DataError, OptionError
 from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
 from lucidbox.datasets.reading import read_dataset
 from lucidbox.evaluate import Truth, load_truth
-from lucidbox.formats.dataset import DataSet
+from lucidbox.formats.dataset import DataSet, parts_called
+from lucidbox.formats.problems import shown
 from lucidbox.formats.yolo.description import read_description
 
 
@@ -42,11 +43,12 @@ def read_truth(path: str | Path, name: str | None = None) -> SplitTruth:
     found = find_data(Path(path))
     parts = read_description(found.path).parts if isinstance(found, YoloFile) else found
     names = tuple(part.name for part in parts)
-    if name is None and len(names) > 1 and "val" not in names:
+    alike = parts_called(name or "val", names)
+    if name is None and len(names) > 1 and not alike:
         raise OptionError(f"{path}: there are several parts; choose with --part one of: {', '.join(names)}")
-    name = name or ("val" if "val" in names else names[0])
-    if name not in names:
+    if name is not None and not alike:
         raise OptionError(f"no part {name!r}; the data set has: {', '.join(names)}")
+    name = (alike or names)[0]
     part = parts[names.index(name)]
     if isinstance(part, CocoPart):
         truth = load_truth(part.annotations)
@@ -54,11 +56,14 @@ def read_truth(path: str | Path, name: str | None = None) -> SplitTruth:
             raise DataError(f"{part.annotations}: no usable pictures")
         return SplitTruth(truth, image_root(part, truth.file_names), name, names)
     reading = read_dataset(path)
-    left_out = tuple(
-        f"{problem.place}: {problem.message}; left out" for problem in reading.problems if problem.left_out
-    )
+    left_out = shown([problem for problem in reading.problems if problem.left_out])
     dataset = reading.part(name)
-    return SplitTruth(to_truth(dataset, notes=reading.notes + left_out), dataset.root, name, names)
+    return SplitTruth(
+        to_truth(dataset, notes=(*reading.notes, *(f"{line}; left out" for line in left_out))),
+        dataset.root,
+        name,
+        names,
+    )
 
 
 def to_truth(dataset: DataSet, notes: tuple[str, ...] = ()) -> Truth:
@@ -83,6 +88,7 @@ def to_truth(dataset: DataSet, notes: tuple[str, ...] = ()) -> Truth:
         pictures=ids,
         categories=dict(zip(categories.tolist(), dataset.names, strict=True)),
         file_names=dict(zip(ids.tolist(), dataset.file_names, strict=True)),
+        sizes=dataset.sizes,
         source=dataset.source,
         notes=notes,
     )

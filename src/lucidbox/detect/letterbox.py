@@ -14,10 +14,9 @@ import numpy as np
 from lucidbox.core.array_types import Float, UInt8
 from lucidbox.core.errors import OptionError
 from lucidbox.model_files.layouts.layout import Placement
+from lucidbox.model_files.metadata import LARGEST_SIDE, STRIDE
 
 PADDING = 114  # the grey the published networks were trained with
-STRIDE = 32  # the coarsest level's: input sides are multiples of it
-LARGEST_SIDE = 16384
 CENTRED = Placement(padding=PADDING)
 
 Size = tuple[int, int]
@@ -159,7 +158,7 @@ def parse_size(value: int | str | Sequence[int]) -> Size:
     """Height, width from ``640``, ``"640"``, ``"384,640"`` or a pair.
 
     Raises:
-        OptionError: not one or two positive multiples of 32, or larger than 16384.
+        OptionError: not one or two positive multiples of :data:`STRIDE`, or larger than :data:`LARGEST_SIDE`.
     """
     try:
         parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)

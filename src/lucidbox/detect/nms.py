@@ -11,7 +11,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.boxes import areas
-from lucidbox.core.errors import OptionError
+from lucidbox.core.errors import OptionError, check_whole_number
 
 BLOCK = 128  # candidates tested against the kept boxes at once: their matrix stays in the cache
 
@@ -50,9 +50,7 @@ class Limits:
             if not 0 <= value <= 1:
                 raise OptionError(f"{name} {value} is not between 0 and 1")
         for name in ("max_det", "candidates"):
-            value = getattr(self, name)
-            if value < 1:
-                raise OptionError(f"{name} {value} is less than 1: nothing could be found")
+            check_whole_number(name, getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """``Detector``: what users hold. Images in any form go in, detections come out."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +13,7 @@ import numpy as np
 from lucidbox import bundled
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import OptionError
+from lucidbox.core.errors import ImageError, OptionError, check_whole_number
 from lucidbox.core.parallel import cores
 from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
@@ -19,7 +21,7 @@ from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
 from lucidbox.detector import loading
 from lucidbox.engines import Engine
-from lucidbox.images.reading import from_pillow, read_image, to_rgb
+from lucidbox.images.reading import ImageSource, from_pillow, read_image, to_rgb
 from lucidbox.model_files import ModelFile, look_at
 from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.sources import Failure, LazyItem, Picture, Sources, open_sources
@@ -68,10 +70,9 @@ class Detector:
         weights: Path | None = None,
         info: ModelInfo | None = None,
     ) -> None:
-        if batch < 1:
-            raise OptionError(f"batch {batch} is less than 1")
-        if workers is not None and workers < 1:
-            raise OptionError(f"workers {workers} is less than 1")
+        check_whole_number("batch", batch)
+        if workers is not None:
+            check_whole_number("workers", workers)
         placement = info.layout.placement if info and info.layout else CENTRED
         square = square or placement.anchor == "stretch"
         self.predictor = Predictor(engine, tuple(names), size, limits or Limits(), square, placement)
@@ -79,6 +80,7 @@ class Detector:
         self.batch = batch
         self.weights = weights
         self.info = info
+        self._loaded_with: dict[str, Any] | None = None
 
     @classmethod
     def load(
@@ -124,8 +126,15 @@ class Detector:
         _changed(Limits(), {name: value for name, value in limits.items() if name != "classes"})
         if size is not None:
             parse_size(size)
-        if batch < 1:
-            raise OptionError(f"batch {batch} is less than 1")
+        check_whole_number("batch", batch)
+        given: dict[str, Any] = {
+            "engine": engine,
+            "precision": precision,
+            "size": size,
+            "batch": batch,
+            "square": square,
+        }
+        given |= {"layout": layout, "names": names}
         file = (
             weights
             if isinstance(weights, ModelFile)
@@ -135,10 +144,8 @@ class Detector:
                 names=tuple(names) if names else None,
             )
         )
-        model = loading.load(
-            file, engine=engine, precision=precision, size=size, batch=batch, threads=threads, say=say
-        )
-        return cls(
+        model = loading.load(file, engine=engine, precision=precision, size=size, threads=threads, say=say)
+        detector = cls(
             model.engine,
             model.info.names,
             size=model.size,
@@ -149,6 +156,19 @@ class Detector:
             weights=file.path,
             info=model.info,
         )
+        path = None if weights is None else file.path.absolute()
+        detector._loaded_with = {"weights": path, **given, "threads": threads, **limits}
+        return detector
+
+    def __reduce__(self) -> tuple[Callable[..., "Detector"], tuple[dict[str, Any]]]:
+        """What pickle keeps: the arguments of :meth:`load`, so that another process loads the same file.
+
+        Raises:
+            OptionError: it was not made by :meth:`load`.
+        """
+        if self._loaded_with is None:
+            raise OptionError("only a detector made by Detector.load can be pickled: it is loaded anew")
+        return _load, (self._loaded_with,)
 
     @property
     def engine(self) -> Engine:
@@ -174,8 +194,8 @@ class Detector:
         """Detects in one image, or in each of a list.
 
         Args:
-            pictures: a path, the bytes of an image file, an array ("h w 3", "h w" or "h w 4"), a PIL image,
-                or a list or tuple of these.
+            pictures: a path, the bytes of an image file, the file itself, open, an array ("h w 3", "h w" or
+                "h w 4"), a PIL image, or a list or tuple of these.
             color: channel order of arrays, "rgb" or "bgr".
             **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``, for this call.
 
@@ -202,7 +222,7 @@ class Detector:
 
     def stream(
         self,
-        source: str | Path | Iterable[str | Path | Picture | Failure],
+        source: str | Path | Iterable[ImageSource | Picture | Failure],
         *,
         on_failure: Callable[[Failure], None] | None = None,
         **limits: Any,
@@ -214,9 +234,10 @@ class Detector:
         camera, frames are worked on one by one, always the newest. Leaving the loop ends all threads.
 
         Args:
-            source: file, folder, pattern, video, camera, URL, or what ``open_sources`` gives.
+            source: file, folder, pattern, video, camera, URL, what ``open_sources`` gives, or a list of these
+                and of image files' bytes, or open files.
             on_failure: called with each image that cannot be read, and the stream goes on. Without it the
-                first such image raises its error.
+                first such image raises its error; what a camera loses before it goes on is a warning.
             **limits: as for a call.
 
         Raises:
@@ -237,10 +258,12 @@ class Detector:
             for answer in answers:
                 if not isinstance(answer, Failure):
                     yield from answer
-                elif on_failure is None:
-                    raise answer.error
-                else:
+                elif on_failure is not None:
                     on_failure(answer)
+                elif answer.passing:
+                    warnings.warn(str(answer.error), stacklevel=2)
+                else:
+                    raise answer.error
 
     def _groups(self, letterboxes: Sequence[Letterbox]) -> Iterator[list[int]]:
         """Rows of images that may share an inference: equal shapes, at most ``batch`` at a time."""
@@ -256,14 +279,17 @@ class Detector:
         return _limits_of(self.info, self.names, self.limits, changes)
 
 
+def _load(arguments: dict[str, Any]) -> Detector:
+    return Detector.load(**arguments)
+
+
 def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, changes: dict[str, Any]) -> Limits:
     """Limits with some changed, if the model can give what they ask for; classes may be names."""
     wanted = changes.get("classes")
     if wanted is not None:
         from lucidbox.core.class_names import class_ids
 
-        several = [wanted] if isinstance(wanted, (str, int, np.integer)) else wanted
-        changes = changes | {"classes": tuple(class_ids([str(name) for name in several], names))}
+        changes = changes | {"classes": tuple(class_ids(wanted, names))}
     limits = _changed(limits, changes)
     if info and info.suppression:
         loading.check_within(info.suppression, limits)
@@ -293,13 +319,23 @@ def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:
 
 def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
     """RGB pixels of an image in any form that a :class:`Detector` takes."""
-    if isinstance(picture, (str, Path, bytes)):
-        return read_image(picture)
     if isinstance(picture, Picture):
         return picture.pixels
     if type(picture).__module__.startswith("PIL."):  # asked without importing Pillow
         return from_pillow(picture)
+    if isinstance(picture, ImageSource):
+        return read_image(picture)
     return to_rgb(np.asarray(picture), color)
+
+
+def _picture_of(file: ImageSource, number: int) -> Picture | Failure:
+    """The image that bytes or an open file hold; without a name of its own it is called by its number."""
+    stated = getattr(file, "name", None)
+    name = stated if isinstance(stated, str) else f"image-{number}"
+    try:
+        return Picture(read_image(file, name=name), name, Path(name).name)
+    except ImageError as error:
+        return Failure(name, error)
 
 
 def lazy_items(source: Any) -> Generator[LazyItem, None, None]:
@@ -311,11 +347,13 @@ def lazy_items(source: Any) -> Generator[LazyItem, None, None]:
     if isinstance(source, Sources):
         yield from source.lazy_items()
         return
-    for item in source:
+    for number, item in enumerate(source):
         if isinstance(item, (str, Path)):
             yield from open_sources(item).lazy_items()
         elif isinstance(item, (Picture, Failure)):
             yield lazy(item)
+        elif isinstance(item, ImageSource) and not type(item).__module__.startswith("PIL."):
+            yield partial(_picture_of, item, number)
         else:
             raise OptionError(
                 f"a stream takes names, pictures of lucidbox.sources, or what open_sources gives, not"

@@ -36,7 +36,6 @@ def load(
     engine: str,
     precision: str,
     size: int | str | Sequence[int] | None,
-    batch: int,
     threads: int | None,
     say: Callable[[str], None],
 ) -> Loaded:
@@ -55,7 +54,7 @@ def load(
     else:
         graph = graph_of(file, say)
         info = graph.graph_info
-    fixed = _fixed_size(info, size, batch)
+    fixed = _fixed_size(info, size)
     if not network_itself:
         runner = engines.load_graph(choice.name, graph, precision=precision, threads=threads)
     for note in info.notes:
@@ -113,19 +112,17 @@ def _network_in_torch(path: Path, precision: str, threads: int | None) -> tuple[
     )
 
 
-def _fixed_size(info: ModelInfo, size: int | str | Sequence[int] | None, batch: int) -> Size | None:
+def _fixed_size(info: ModelInfo, size: int | str | Sequence[int] | None) -> Size | None:
     """The size that a model is fixed to; None where it takes any.
 
     Raises:
-        OptionError: another size, or a larger batch, is asked for.
+        OptionError: another size is asked for.
     """
     if info.shape is None:
         return None
     fixed = info.shape[1:]
     if size is not None and parse_size(size) != fixed:
         raise OptionError(f"size {size}: this model is fixed to {fixed[0]},{fixed[1]}; leave the size out")
-    if batch > info.shape[0]:
-        raise OptionError(f"batch {batch}: this model is fixed to batches of {info.shape[0]}; ask for no more")
     return fixed
 
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from lucidbox.core.array_types import Bool, Float32, Int, UInt8
+from lucidbox.core.array_types import Bool, Float32, Int, Shaped, UInt8
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import OptionError
+from lucidbox.core.errors import OptionError, check_whole_number
 from lucidbox.core.text import printable
 from lucidbox.draw.fonts import missing_letters, text_mask
 from lucidbox.draw.palette import Colour, palette, text_colour
@@ -42,8 +42,8 @@ class Style:
             OptionError: a given size is below 1.
         """
         for name, value in (("line_width", line_width), ("font_size", font_size)):
-            if value is not None and value < 1:
-                raise OptionError(f"{name}={value}: give at least 1 pixel, or leave it out")
+            if value is not None:
+                check_whole_number(name, value)
         side = (height * width) ** 0.5
         line = line_width or max(1, round(side * 0.003))
         # Letters grow a little slower than the image: large images are shown on large screens.
@@ -62,7 +62,7 @@ class _Label:
 
 
 def draw(
-    image: UInt8[np.ndarray, "h w 3"],
+    image: Shaped[np.ndarray, "..."],
     detections: Detections,
     *,
     max_labels: int | None = None,
@@ -73,7 +73,7 @@ def draw(
     """A new image with every box and, where there is room, its class name and score.
 
     Args:
-        image: RGB pixels; they are not changed.
+        image: pixels, RGB, grey or RGBA (whose alpha is left out); they are not changed.
         detections: boxes in pixels of this image. Boxes outside it, or with NaN, are not drawn.
         max_labels: label only this many boxes, those of the highest scores. All boxes are drawn.
         line_width: width of box edges in pixels; by default it depends on the image's size.
@@ -85,10 +85,11 @@ def draw(
         can write is replaced by the class's number, as in "#12": see :mod:`lucidbox.draw.fonts`.
 
     Raises:
-        OptionError: a size or ``max_labels`` is out of range, or ``LUCIDBOX_FONT`` is no font.
+        OptionError: the image is none, a size or ``max_labels`` is out of range, or ``LUCIDBOX_FONT`` is no font.
     """
-    if max_labels is not None and max_labels < 0:
-        raise OptionError(f"max_labels={max_labels}: give 0 or more, or leave it out")
+    if max_labels is not None:
+        check_whole_number("max_labels", max_labels, least=0)
+    image = _as_rgb(image)
     height, width = image.shape[:2]
     style = Style.for_picture(height, width, line_width, font_size)
     canvas = np.array(image, order="C")
@@ -102,6 +103,19 @@ def draw(
     for label in labels:
         _draw_label(canvas, label)
     return canvas
+
+
+def _as_rgb(image: Shaped[np.ndarray, "..."]) -> UInt8[np.ndarray, "h w 3"]:
+    """Pixels of an image that is grey, RGB or RGBA.
+
+    Raises:
+        OptionError: it is none of them.
+    """
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.shape[2:] or (1,))[0] not in (1, 3, 4):
+        kind = f"{image.dtype} of shape {image.shape}"
+        raise OptionError(f"an array of {kind} is no image to draw on; give uint8 RGB pixels")
+    grey = image.ndim == 2 or image.shape[2] == 1
+    return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2) if grey else image[:, :, :3]
 
 
 def _inside(boxes: Float32[np.ndarray, "n 4"], height: int, width: int) -> Bool[np.ndarray, " n"]:

@@ -5,6 +5,7 @@ OpenCV crashes on a broken font file, so files are only opened with Pillow.
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -70,7 +71,13 @@ def installed_fonts(words: frozenset[str]) -> list[Path]:
 @lru_cache(maxsize=1)
 def _font_files() -> list[Path]:
     """Every font file in this system's font folders."""
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # pathlib's word for no HOME and no entry among the system's users
+        home = Path(os.devnull)
+        warnings.warn(
+            "no home folder is known, so fonts in it are not looked at; LUCIDBOX_FONT names one", stacklevel=2
+        )
     if sys.platform == "win32":
         folders = [
             Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts",

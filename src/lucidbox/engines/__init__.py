@@ -97,8 +97,8 @@ def check_options(precision: str, threads: int | None) -> None:
     """
     if precision not in PRECISIONS:
         raise OptionError(f"precision {precision!r} is unknown; choose one of {', '.join(PRECISIONS)}")
-    if threads is not None and not 1 <= threads <= 512:
-        raise OptionError(f"threads {threads} is not between 1 and 512")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= 512):
+        raise OptionError(f"threads {threads!r} is not between 1 and 512")
 
 
 def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: int | None = None) -> Engine:

@@ -1,10 +1,12 @@
 """The engine protocol: uint8 RGB pixels in, decoded boxes and class probabilities out."""
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from lucidbox.core.array_types import Float32, Shaped, UInt8
+from lucidbox.core.errors import EngineError
 
 
 class Prediction(NamedTuple):
@@ -17,6 +19,24 @@ class Prediction(NamedTuple):
 
     boxes: Float32[np.ndarray, "b a 4"]
     scores: Float32[np.ndarray, "b a c"]
+
+
+def prediction_of(outputs: Mapping[str, np.ndarray], batch: int) -> Prediction:
+    """Boxes and scores among the outputs of a graph whose metadata, maybe of another graph, promise them.
+
+    Raises:
+        EngineError: it has no such outputs, or in other shapes or types.
+    """
+    boxes, scores = outputs.get("boxes"), outputs.get("scores")
+    if boxes is None or scores is None:
+        raise EngineError(f"this graph gives {', '.join(outputs) or 'nothing'}; lucidbox's give boxes and scores")
+    fits = boxes.ndim == scores.ndim == 3 and boxes.shape == (batch, scores.shape[1], 4) and len(scores) == batch
+    if not fits or not boxes.dtype == scores.dtype == np.float32:
+        raise EngineError(
+            f"this graph gives boxes {boxes.shape} and scores {scores.shape} for {batch} pictures; lucidbox's give"
+            " float32 of shape (pictures, anchors, 4) and (pictures, anchors, classes)"
+        )
+    return Prediction(boxes, scores)
 
 
 @runtime_checkable

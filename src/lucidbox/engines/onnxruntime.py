@@ -8,7 +8,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError
 from lucidbox.core.filesystem import stamp_of
-from lucidbox.engines.base import Prediction
+from lucidbox.engines.base import Prediction, prediction_of
 
 
 class OnnxRuntimeEngine:
@@ -51,8 +51,7 @@ class OnnxRuntimeEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
-        outputs = self.outputs(images)
-        return Prediction(outputs["boxes"], outputs["scores"])
+        return prediction_of(self.outputs(images), len(images))
 
     def for_many(self) -> "OnnxRuntimeEngine":
         """See :class:`lucidbox.engines.base.Scalable`: each call computes in its caller's thread alone.

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import os
 import sys
 import threading
 import zlib
@@ -15,7 +16,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError, OutputError
 from lucidbox.core.filesystem import atomic_write, cache_folder, sha256_of
-from lucidbox.engines.base import Prediction
+from lucidbox.engines.base import Prediction, prediction_of
 from lucidbox.model_files.layouts.layout import Pixels
 
 _CHECKSUM = 4  # bytes at the end of a kept model
@@ -100,10 +101,11 @@ class OpenVinoEngine:
             model, self._content = _compiled(openvino, path, self._options | _ONE_SOON, cached, pixels)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
+        self._for_forks = self
         self._take(model)
 
     def _take(self, model: Any) -> None:
-        self._model = model
+        self._model, self._process = model, os.getpid()
         self._names = [name for port in model.outputs for name in port.names]
         self._local = threading.local()
 
@@ -112,7 +114,12 @@ class OpenVinoEngine:
 
         Made from the compiled model in memory: the file may have been replaced since, and nothing is compiled
         again. That how many threads there are rounds nothing differently is not promised anywhere: tests hold it.
+
+        In a process forked from the one that loaded it, the engine itself: there this form would wait for threads
+        that only the parent has, and so may importing a model.
         """
+        if self._process != os.getpid():
+            return self
         openvino = import_openvino()
         options = self._options | _MANY_AT_ONCE
         engine = copy.copy(self)
@@ -121,8 +128,7 @@ class OpenVinoEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
-        outputs = self.outputs(images)
-        return Prediction(outputs["boxes"], outputs["scores"])
+        return prediction_of(self.outputs(images), len(images))
 
     def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
         """Everything the graph gives, by name; overwritten by this thread's next call.
@@ -134,6 +140,8 @@ class OpenVinoEngine:
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """See :class:`lucidbox.engines.layouts.GraphRunner`."""
+        if self._process != os.getpid() and self._for_forks is not self:
+            return self._for_forks.run(feeds)
         # A request holds its own memory for results; one a thread keeps threads out of each other's.
         request = getattr(self._local, "request", None)
         if request is None:
@@ -182,7 +190,7 @@ def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> 
     depends = repr((version, processor, sorted(options.items())))
     numbers = path.with_suffix(".bin")  # an IR keeps its weights there, and its .xml does not tell them apart
     try:
-        if path.suffix.lower() == ".xml" and numbers.exists():
+        if path.suffix.lower() != ".onnx" and numbers.exists():
             depends += sha256_of(numbers)
         return cache_folder() / "openvino" / f"{sha256_of(path)[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
     except (OSError, OutputError):

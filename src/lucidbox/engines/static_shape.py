@@ -5,9 +5,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from lucidbox.core.array_types import UInt8
+from lucidbox.core.array_types import Shaped, UInt8
 from lucidbox.core.errors import EngineError
-from lucidbox.engines.base import Engine, Prediction, for_many, one_hot
+from lucidbox.engines.base import Engine, Prediction, for_many, one_hot, prediction_of
 from lucidbox.model_files.metadata import ModelInfo
 
 
@@ -40,11 +40,10 @@ class SuppressedEngine:
             EngineError: the graph has not the outputs of one that suppresses.
         """
         outputs = self._engine.outputs(images)
-        try:
-            boxes, scores, classes = outputs["boxes"], outputs["scores"], outputs["classes"]
-        except (KeyError, RuntimeError) as error:
-            raise EngineError("this model's metadata state a suppression that its graph does not have") from error
-        return Prediction(boxes, one_hot(scores, classes, self._classes))
+        scores, classes = outputs.get("scores"), outputs.get("classes")
+        if scores is None or classes is None or not _fit(scores, classes, self._classes):
+            raise EngineError("this model's metadata state a suppression that its graph does not have")
+        return prediction_of({**outputs, "scores": one_hot(scores, classes, self._classes)}, len(images))
 
     def for_many(self) -> Engine:
         """See :class:`lucidbox.engines.base.Scalable`."""
@@ -53,7 +52,7 @@ class SuppressedEngine:
 
 
 class FixedBatchEngine:
-    """A graph that takes one batch size only: smaller batches are filled with black pictures.
+    """A graph that takes one batch size only: larger batches are divided, smaller ones filled with black images.
 
     Args:
         engine: of such a graph.
@@ -67,6 +66,17 @@ class FixedBatchEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
+        if len(images) <= self._batch:
+            return self._part(images)
+        parts = []
+        for start in range(0, len(images), self._batch):
+            found = self._part(images[start : start + self._batch])
+            # Copies: the next call may overwrite them.
+            parts.append((found.boxes.copy(), found.scores.copy()))
+        return Prediction(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _part(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
+        """The answer for as many images as the graph takes, or fewer."""
         count = len(images)
         if count < self._batch:
             filling = np.zeros((self._batch - count, *images.shape[1:]), images.dtype)
@@ -77,6 +87,13 @@ class FixedBatchEngine:
     def for_many(self) -> Engine:
         """See :class:`lucidbox.engines.base.Scalable`."""
         return FixedBatchEngine(for_many(self._engine), self._batch)
+
+
+def _fit(scores: Shaped[np.ndarray, "..."], classes: Shaped[np.ndarray, "..."], count: int) -> bool:
+    """Whether each score has a class of this many."""
+    if scores.ndim != 2 or scores.shape != classes.shape or scores.dtype != np.float32:
+        return False
+    return bool(classes.min(initial=0) >= 0 and classes.max(initial=0) < count)
 
 
 def adapted(runner: Engine, info: ModelInfo) -> Engine:

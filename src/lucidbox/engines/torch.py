@@ -1,5 +1,6 @@
 """PyTorch: runs the network itself, for graphics cards and for comparing. Imports torch when built, not before."""
 
+import os
 import threading
 import warnings
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ class TorchEngine:
 
         if threads is not None:
             torch.set_num_threads(threads)
-        self.device = _device(device)
+        self.device, self._process = _device(device), os.getpid()
         self._one_call = threading.Lock()
         self._most_pixels = 0  # that the memory does for at once; 0 while it is not known
         on_card = self.device.type == "cuda"
@@ -66,10 +67,15 @@ class TorchEngine:
         so.
 
         Raises:
-            EngineError: the memory does not do for one picture.
+            EngineError: the memory does not do for one picture, or a card is used in a forked process.
         """
         import torch
 
+        if self.device.type == "cuda" and self._process != os.getpid():
+            raise EngineError(
+                f"{self.device} cannot be used in a forked process: load the detector in it, or start it by"
+                " multiprocessing's method spawn"
+            )
         batch, height, width = images.shape[:3]
         most = max(1, self._most_pixels // (height * width)) if self._most_pixels else batch
         if batch > most:

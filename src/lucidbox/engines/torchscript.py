@@ -9,7 +9,7 @@ import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError
-from lucidbox.engines.base import Prediction
+from lucidbox.engines.base import Prediction, prediction_of
 
 
 class TorchScriptEngine:
@@ -49,8 +49,7 @@ class TorchScriptEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
-        boxes, scores = self._answers(images)
-        return Prediction(boxes, scores)
+        return prediction_of(dict(zip(("boxes", "scores"), self._answers(images), strict=False)), len(images))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """See :class:`lucidbox.engines.layouts.GraphRunner`; TorchScript has no names: outputs are numbered."""
@@ -63,8 +62,8 @@ class TorchScriptEngine:
             # Each thread that calls torch would bring as many threads of its own as there are cores.
             with self._one_call, torch.inference_mode():
                 answers = self._module(*(torch.from_numpy(np.ascontiguousarray(value)) for value in inputs))
-        except RuntimeError as error:
+                several = answers if isinstance(answers, (tuple, list)) else (answers,)
+                return [answer.numpy() for answer in several]
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise EngineError(f"torch failed on a batch of shape {inputs[0].shape}: {reason}") from error
-        several = answers if isinstance(answers, (tuple, list)) else (answers,)
-        return [answer.numpy() for answer in several]

@@ -35,8 +35,13 @@ def map_classes(names: Sequence[str], truth: Truth) -> CategoryMap:
     Raises:
         DataError: nothing in common, or a name that several categories have.
     """
-    indices = {name: index for index, name in enumerate(truth.category_names)}
-    repeated = [name for name in names if truth.category_names.count(name) > 1]
+    used = set(truth.categories.tolist())
+    # Of several categories of one name, those without annotations go, unless none has any.
+    named = [name for index, name in enumerate(truth.category_names) if index in used]
+    indices = {
+        name: index for index, name in enumerate(truth.category_names) if index in used or named.count(name) == 0
+    }
+    repeated = [name for name in names if truth.category_names.count(name) > 1 and named.count(name) != 1]
     if repeated:
         raise DataError(
             f"{truth.source}: several categories are called {repeated[0]!r}: which of them is the model's class?"
@@ -56,8 +61,8 @@ def map_classes(names: Sequence[str], truth: Truth) -> CategoryMap:
 
 def _lacking(categories: Int[np.ndarray, " c"], truth: Truth) -> tuple[str, ...]:
     """A note on the categories that the model does not know."""
-    known = set(categories.tolist())
-    lacking = [name for index, name in enumerate(truth.category_names) if index not in known]
+    known = {truth.category_names[index] for index in categories.tolist() if index >= 0}
+    lacking = [name for name in truth.category_names if name not in known]
     if not lacking:
         return ()
     return (f"{truth.source}: the model does not know, and cannot find, the categories: {shortened(lacking)}",)

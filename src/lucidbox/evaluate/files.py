@@ -4,33 +4,40 @@ from pathlib import Path
 
 import numpy as np
 
-from lucidbox.core.columns import boxes_column, refuse_repeated
+from lucidbox.core.columns import boxes_column, lookup, refuse_repeated
+from lucidbox.core.errors import DataError
 from lucidbox.evaluate.predictions import Predictions
+from lucidbox.evaluate.summary import evaluate
 from lucidbox.evaluate.truth import Truth
 from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.results import CocoResults, read_results, write_results
+from lucidbox.formats.coco.substitutes import image_name
 
 
 def load_truth(path: str | Path) -> Truth:
     """Read a COCO annotation file (``instances_*.json``).
 
-    Objects without ``iscrowd`` are no crowds; objects without ``area`` have width times height. ``Truth.notes``
-    says how many there are of both.
+    What is absent or written in an unusual way is taken as ``lucidbox.datasets`` takes it, and ``Truth.notes``
+    says how often: objects without ``iscrowd`` are no crowds, those without ``area`` have width times height,
+    those without ``bbox`` the box around their segmentation, and ids may be texts.
 
     Raises:
         DataError: unreadable, not JSON, or a field is missing or wrong; names file, entry and field.
     """
     lists = read_lists(path)
     annotations, where = CocoAnnotations.of(lists.annotations), lists.annotations.where
-    image_ids = lists.images.whole_numbers("id").values
-    category_ids = lists.categories.whole_numbers("id").values
+    image_ids = lists.images.ids("id").values
+    category_ids = lists.categories.ids("id").values
     for records in lists:
         records.refuse_problems()
     refuse_repeated(category_ids, "id", lists.categories.where)
     boxes = boxes_column(annotations.boxes.values, where, len(lists.annotations))
     categories = zip(category_ids.tolist(), lists.categories.entries, strict=True)
     images = zip(image_ids.tolist(), lists.images.entries, strict=True)
-    taken = {"area": "width times height was taken", "iscrowd": "they count as single objects"}
+    notes = [*lists.images.notes, *lists.categories.notes, *lists.annotations.notes]
+    notes += [f"{path}: {annotations.only_crowds}"] if annotations.only_crowds else []
+    # Asked for after what is wrong was refused: sizes are for notes alone.
+    sizes = np.stack([lists.images.numbers(side, 0.0).values for side in ("width", "height")], axis=1)
     return Truth.from_arrays(
         annotations.image_ids.values,
         annotations.category_ids.values,
@@ -40,12 +47,10 @@ def load_truth(path: str | Path) -> Truth:
         annotation_ids=annotations.ids.values,
         pictures=image_ids,
         categories={number: str(entry.get("name", number)) for number, entry in categories},
-        file_names={number: str(entry.get("file_name", "")) for number, entry in images},
+        file_names={number: image_name(entry) for number, entry in images},
+        sizes=sizes,
         source=where,
-        notes=tuple(
-            f"{path}: {count} of {len(lists.annotations)} annotations have no {field}; {taken[field]}"
-            for field, count in annotations.absent()
-        ),
+        notes=tuple(notes),
     )
 
 
@@ -63,7 +68,28 @@ def load_predictions(path: str | Path, truth: Truth, *, subset: bool = False) ->
             and field.
     """
     predictions = Predictions.from_arrays(*read_results(path), source=str(path))
-    return predictions.restricted_to(truth) if subset else predictions.checked_against(truth)
+    if subset:
+        return predictions.restricted_to(truth)
+    try:
+        return predictions.checked_against(truth)
+    except DataError as error:
+        raise DataError(f"{error}; {_hint(predictions, truth)}") from None
+
+
+def _hint(predictions: Predictions, truth: Truth) -> str:
+    """What may be wrong where ids are unknown: the likeliest cause, or the ids of both sides."""
+    told = evaluate(truth, predictions.restricted_to(truth)).doubts
+    if told:
+        return told[0].removeprefix(f"{predictions.source}: ")
+    sides = []
+    for name, given, known in (
+        ("image", predictions.image_ids, truth.image_ids),
+        ("category", predictions.category_ids, truth.category_ids),
+    ):
+        if len(known) and (lookup(given, known) < 0).any():
+            ranges = f"{given.min()} to {given.max()}, those of the annotations from {known[0]} to {known[-1]}"
+            sides.append(f"{name} ids run from {ranges}")
+    return f"{', '.join(sides)}; --subset leaves such detections out and counts them"
 
 
 def save_predictions(path: str | Path, predictions: Predictions) -> None:

@@ -21,6 +21,7 @@ class Predictions:
         scores: any finite numbers, higher is surer.
         source: where this came from, for messages.
         notes: what was left out, in sentences for the user.
+        left_out: the detections that were, which may tell what is wrong with all.
     """
 
     image_ids: Int[np.ndarray, " n"]
@@ -29,6 +30,7 @@ class Predictions:
     scores: Float[np.ndarray, " n"]
     source: str = "predictions"
     notes: tuple[str, ...] = ()
+    left_out: "Predictions | None" = None
 
     def __len__(self) -> int:
         """Number of detections."""
@@ -102,4 +104,19 @@ class Predictions:
             for count, where in counts
             if count
         )
-        return replace(self[picture_known & category_known], notes=self.notes + notes)
+        known = picture_known & category_known
+        return replace(self[known], notes=self.notes + notes, left_out=self[~known] if notes else None)
+
+    def with_left_out(self) -> "Predictions":
+        """All detections: those that were kept, then those that were left out."""
+        if self.left_out is None:
+            return self
+        parts = (self, self.left_out)
+        return replace(
+            self,
+            image_ids=np.concatenate([part.image_ids for part in parts]),
+            category_ids=np.concatenate([part.category_ids for part in parts]),
+            boxes_xywh=np.concatenate([part.boxes_xywh for part in parts]),
+            scores=np.concatenate([part.scores for part in parts]),
+            left_out=None,
+        )

@@ -74,11 +74,18 @@ class Summary:
         """The rules that were followed."""
         return self.matching.protocol
 
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """What makes the numbers doubtful, with the likeliest cause, in sentences."""
+        from lucidbox.evaluate.analysis.doubts import doubts
+
+        return doubts(self)
+
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left out or replaced by a default, in sentences."""
+        """What was left out or replaced by a default, and what makes the numbers doubtful, in sentences."""
         own = () if 0 not in self.matching.truth.annotation_ids else (ID_ZERO,)
-        return self.matching.truth.notes + self.matching.predictions.notes + own
+        return self.matching.truth.notes + self.matching.predictions.notes + own + self.doubts
 
     @cached_property
     def rows(self) -> tuple["SummaryRow", ...]:

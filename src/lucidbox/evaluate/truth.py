@@ -28,6 +28,8 @@ class Truth:
         file_names: image file names in the order of ``image_ids``; empty strings where unknown.
         source: where this came from, for messages.
         notes: what was absent and replaced by a default, in sentences for the user.
+        stated_sizes: width and height of every image as the annotations state them, 0 where they do not; None
+            where no image has them.
     """
 
     image_ids: Int[np.ndarray, " i"]
@@ -42,6 +44,12 @@ class Truth:
     file_names: tuple[str, ...] = ()
     source: str = "truth"
     notes: tuple[str, ...] = ()
+    stated_sizes: Float[np.ndarray, "i 2"] | None = None
+
+    @property
+    def sizes(self) -> Float[np.ndarray, "i 2"]:
+        """Width and height of every image, 0 where they are not stated."""
+        return np.zeros((len(self.image_ids), 2)) if self.stated_sizes is None else self.stated_sizes
 
     def __len__(self) -> int:
         """Number of annotated objects, crowds included."""
@@ -72,6 +80,7 @@ class Truth:
         pictures: ArrayLike | None = None,
         categories: Mapping[int, str] | None = None,
         file_names: Mapping[int, str] | None = None,
+        sizes: ArrayLike | None = None,
         source: str = "truth",
         notes: tuple[str, ...] = (),
     ) -> "Truth":
@@ -88,6 +97,7 @@ class Truth:
                 detections on images without objects would be refused instead of counted as wrong.
             categories: id to name of every category; by default the ids that occur, named by their number.
             file_names: image id to file name.
+            sizes: stated width and height of each of ``pictures``, 0 where unknown.
             source: what messages call this data set.
             notes: what the caller replaced by a default, to be shown with the result.
 
@@ -102,6 +112,8 @@ class Truth:
         if pictures is not None:
             refuse_repeated(known_images, "id", f"{source} images")
         names = categories or {int(number): str(int(number)) for number in np.unique(category_column)}
+        order = np.argsort(known_images, kind="stable")
+        stated = None if sizes is None or pictures is None else np.asarray(sizes, np.float64)[order]
         known_images, known_categories = np.unique(known_images), np.array(sorted(names), np.int64)
         ids = np.arange(1, count + 1) if annotation_ids is None else id_column(annotation_ids, "id", source, count)
         refuse_repeated(ids, "id", source)
@@ -122,4 +134,5 @@ class Truth:
             tuple((file_names or {}).get(number, "") for number in known_images.tolist()),
             source,
             notes,
+            stated,
         )

@@ -1,10 +1,12 @@
 """What is asked of an export, refused at once where it cannot be had."""
 
+import math
 from dataclasses import dataclass
 
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.letterbox import parse_size
-from lucidbox.model_files.metadata import Suppression
+from lucidbox.export.variants import DEFAULT_OPSET, OPSETS
+from lucidbox.model_files.metadata import LARGEST_INPUT, Suppression
 
 FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".torchscript"}
 """Forms that can be written, and the suffix of each."""
@@ -23,6 +25,7 @@ class Request:
             computes convolutions in 8 bits, with steps measured on pictures.
         shape: batch, height and width that the graph is fixed to; None for any.
         suppression: what the graph suppresses by itself; None for the network's own answer.
+        opset: ONNX's operator set, one of :data:`~lucidbox.export.variants.OPSETS`; by default the oldest.
 
     Raises:
         OptionError: no such file can be made; the message names what can.
@@ -32,6 +35,7 @@ class Request:
     precision: str = "fp32"
     shape: tuple[int, int, int] | None = None
     suppression: Suppression | None = None
+    opset: int = DEFAULT_OPSET
 
     def __post_init__(self) -> None:
         if self.form not in FORMS:
@@ -44,9 +48,18 @@ class Request:
             if not 1 <= self.shape[0] <= LARGEST_BATCH:
                 raise OptionError(f"batch {self.shape[0]} is not between 1 and {LARGEST_BATCH}")
             parse_size(self.shape[1:])
+            if math.prod(self.shape) > LARGEST_INPUT:
+                raise OptionError(
+                    f"{self.shape[0]} pictures of {self.shape[1]},{self.shape[2]} have more than {LARGEST_INPUT}"
+                    " pixels; give a smaller batch or size"
+                )
         if self.form == "torchscript" and (self.precision != "fp32" or self.shape):
             raise OptionError(
                 "TorchScript is written in fp32 and for every shape; leave --precision, --size and --batch out"
             )
+        if self.opset not in OPSETS:
+            raise OptionError(f"opset {self.opset} is not between {min(OPSETS)} and {max(OPSETS)}")
+        if self.opset != DEFAULT_OPSET and self.form != "onnx":
+            raise OptionError(f"an operator set is chosen for onnx; {self.form} has none: leave --opset out")
         if self.suppression and self.form == "torchscript":
             raise OptionError("suppression inside the graph is for onnx and openvino, not for torchscript")

@@ -24,12 +24,11 @@ from lucidbox.core.filesystem import atomic_path
 from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import OpenVinoEngine
 from lucidbox.export.checking import TOLERANCES, check_answers
+from lucidbox.export.variants import DEFAULT_OPSET, TRACED_OPSET, with_opset
 from lucidbox.model.decoding import Detecting
 from lucidbox.model.fuse import fuse
 from lucidbox.model.network import Network
 from lucidbox.weights import Weights
-
-OPSET = 20
 
 CHECKED_SHAPE = (1, 128, 224)
 """Batch, height and width of the noise for graphs that take any; none is traced with it."""
@@ -89,7 +88,7 @@ def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
             dynamic_shapes=(sides,),
             input_names=["pixels"],
             output_names=["boxes", "scores"],
-            opset_version=OPSET,
+            opset_version=TRACED_OPSET,
             verbose=False,
         )
     assert program is not None
@@ -99,7 +98,7 @@ def _write(module: nn.Module, metadata: dict[str, str], path: Path) -> None:
     for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
-    onnx.save(model, str(path))
+    onnx.save(with_opset(model, DEFAULT_OPSET), str(path))
 
 
 def _name_every_tensor(model: Any, module: nn.Module) -> None:

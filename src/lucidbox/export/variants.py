@@ -12,9 +12,23 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lucidbox.core.errors import WeightsError
 from lucidbox.model_files.metadata import Suppression
-from lucidbox.weights.onnx_file import FIRST
+from lucidbox.weights.unwrapping import STEM
 
 _KERNEL_AXES = 4
+
+TRACED_OPSET = 18
+"""The operator set in which graphs are traced and changed: the oldest that torch's exporter writes by itself."""
+
+OPSETS = {15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
+"""Operator sets that files can be written in, and the oldest version of ONNX's format (IR) for each."""
+
+DEFAULT_OPSET = min(OPSETS)
+"""Our graphs have the same nodes in each, so the oldest costs nothing, and most runtimes load it."""
+
+_CLASS_AXIS = 2
+
+_NEW_IN_18 = {"Split": ("num_outputs",), "Resize": ("antialias", "keep_aspect_ratio_policy")}
+"""Attributes that older sets lack; what our graphs say with them is what those do anyway."""
 
 
 def with_metadata(model: Any, entries: Mapping[str, str]) -> Any:
@@ -31,6 +45,36 @@ def with_metadata(model: Any, entries: Mapping[str, str]) -> Any:
 def metadata_of(model: Any) -> dict[str, str]:
     """All entries of a model's metadata."""
     return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def with_opset(model: Any, opset: int) -> Any:
+    """In another operator set: the same nodes, with the attributes and inputs that this set wants.
+
+    Args:
+        model: one of ours.
+        opset: one of :data:`OPSETS`.
+    """
+    changed = _copy(model)
+    changed.opset_import[0].version, changed.ir_version = opset, OPSETS[opset]
+    for node in changed.graph.node:
+        if opset < TRACED_OPSET:
+            kept = [one for one in node.attribute if one.name not in _NEW_IN_18.get(node.op_type, ())]
+            del node.attribute[:]
+            node.attribute.extend(kept)
+            if node.op_type == "ReduceMax" and len(node.input) > 1:
+                node.input.pop()
+                node.attribute.append(helper.make_attribute("axes", [_CLASS_AXIS]))
+        elif node.op_type == "Split" and len(node.input) == 1 and not _has(node, "num_outputs"):
+            node.attribute.append(helper.make_attribute("num_outputs", len(node.output)))
+    used = {name for node in changed.graph.node for name in node.input}
+    for constant in [one for one in changed.graph.initializer if one.name == "s_class_axis"]:
+        if constant.name not in used:
+            changed.graph.initializer.remove(constant)
+    return changed
+
+
+def _has(node: Any, name: str) -> bool:
+    return any(attribute.name == name for attribute in node.attribute)
 
 
 def lean(model: Any) -> Any:
@@ -52,7 +96,7 @@ def with_shape(model: Any, shape: tuple[int, int, int]) -> Any:
     """
     from onnxscript import optimizer
 
-    changed = _copy(model)
+    changed = with_opset(model, TRACED_OPSET)  # folding knows it best
     dimensions = changed.graph.input[0].type.tensor_type.shape.dim
     for dimension, length in zip(dimensions, shape, strict=False):
         dimension.dim_value = length
@@ -78,7 +122,7 @@ def with_half_storage(model: Any) -> Any:
     wide: dict[str, str] = {}
     for constant in changed.graph.initializer:
         is_kernel = constant.data_type == TensorProto.FLOAT and len(constant.dims) == _KERNEL_AXES
-        if not is_kernel or constant.name.endswith(FIRST):
+        if not is_kernel or constant.name.endswith(STEM):
             continue
         name = constant.name
         with np.errstate(over="ignore"):
@@ -103,7 +147,7 @@ def with_suppression(model: Any, suppression: Suppression, classes: int) -> Any:
         suppression: what to keep.
         classes: number of classes.
     """
-    changed = _copy(model)
+    changed = with_opset(model, TRACED_OPSET)
     del changed.graph.output[:]
     ours = {"boxes": "all_boxes", "scores": "all_scores"}
     for node in changed.graph.node:
@@ -120,7 +164,8 @@ def suppression_alone(suppression: Suppression, classes: int) -> Any:
     scores = helper.make_tensor_value_info("all_scores", TensorProto.FLOAT, ["b", "a", classes])
     graph = helper.make_graph([], "suppression", [boxes, scores], [])
     _add_suppression(graph, suppression, classes)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    version = helper.make_opsetid("", TRACED_OPSET)
+    return helper.make_model(graph, opset_imports=[version], ir_version=OPSETS[TRACED_OPSET])
 
 
 def _add_suppression(graph: Any, suppression: Suppression, classes: int) -> None:
@@ -148,15 +193,21 @@ def _add_suppression(graph: Any, suppression: Suppression, classes: int) -> None
 def _constants(suppression: Suppression, classes: int) -> dict[str, Any]:
     return {
         "s_conf": np.float32(suppression.conf).reshape(()),
-        "s_iou": np.array([suppression.iou], np.float32),
+        "s_iou": _above(suppression.iou),
         "s_most": np.array([suppression.max_det], np.int64),
-        "s_class_axis": np.array([2], np.int64),
+        "s_class_axis": np.array([_CLASS_AXIS], np.int64),
         "s_one": np.array([1], np.int64),
         "s_last": np.array([2], np.int64),
         "s_zero": np.zeros((), np.float32),
         "s_class_ids": np.arange(classes, dtype=np.int64).reshape(1, classes, 1),
         "s_picture_and_anchor": np.array([0, 2], np.int64),
     }
+
+
+def _above(iou: float) -> Any:
+    """The next number: OpenVINO drops boxes whose IoU is the threshold, at 0 all of a class, which ours keeps."""
+    after = np.nextafter(np.float32(iou), np.float32(1))
+    return np.maximum(after, np.finfo(np.float32).tiny).reshape(1)
 
 
 def _suppression_nodes() -> list[tuple[str, str, str, dict[str, Any]]]:

@@ -1,19 +1,21 @@
 """Writes one model file from beginning to end: traced or found in the cache, varied, written, checked, named."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
 
 from lucidbox import weights as weights_files
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.errors import OptionError
-from lucidbox.core.filesystem import atomic_write
+from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.core.filesystem import atomic_write, output_error
+from lucidbox.core.temporary import temporary_folder
 from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Engine
@@ -51,14 +53,30 @@ def export(
         OutputError: the file cannot be written.
     """
     read = weights_files.read(source)
-    with TemporaryDirectory(prefix="lucidbox-") as folder:
-        made = Path(folder) / f"model{FORMS[request.form]}"
+    with _workplace() as folder:
+        made = folder / f"model{FORMS[request.form]}"
         check = _make(source, read, made, request, say, pictures)
         # What the main file needs comes before it.
         for suffix in (".bin", made.suffix):
             if (part := made.with_suffix(suffix)).exists():
                 atomic_write(target if suffix == made.suffix else target.with_suffix(suffix), part.read_bytes())
     return replace(check, licence=read.licence)
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A temporary folder. What cannot be written in it is about it, not about the target.
+
+    Raises:
+        OutputError: there is none, or it is full.
+    """
+    try:
+        parent = Path(gettempdir())
+        with temporary_folder(parent) as folder:
+            yield folder
+    except OSError as error:
+        place = error.filename or gettempdir()
+        raise OutputError(f"{output_error(Path(place), error)}: name a folder with room in TMPDIR") from error
 
 
 def _make(
@@ -76,7 +94,7 @@ def _make(
         return _check_answers([TorchScriptEngine(made)], read, request)
     import onnx
 
-    from lucidbox.export.variants import metadata_of, with_suppression
+    from lucidbox.export.variants import metadata_of, with_opset, with_suppression
 
     if request.precision == "int8":
         pictures = _some(pictures)
@@ -90,6 +108,7 @@ def _make(
         plain = _varied(onnx.load(traced), request)
     graph = with_suppression(plain, request.suppression, len(read.names)) if request.suppression else plain
     say(f"writing {request.form} and checking it against the network")
+    plain, graph = with_opset(plain, request.opset), with_opset(graph, request.opset)
     plain_path, graph_path = made.with_name("plain.onnx"), made.with_name("graph.onnx")
     onnx.save(plain, str(plain_path))
     onnx.save(graph, str(graph_path))
@@ -154,7 +173,13 @@ def _traced(source: Path, read: Weights, folder: Path, say: Callable[[str], None
         say(cache.notice(path, target))
         export_onnx(read, target)
 
-    return cache.cached_graph(file, convert).path
+    try:
+        return cache.cached_graph(file, convert).path
+    except OutputError as error:
+        say(f"{error}; this time it is made anew")
+        path = folder / "traced.onnx"
+        export_onnx(read, path)
+        return path
 
 
 def _some(pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]]) -> Iterator[UInt8[np.ndarray, "_ _ 3"]]:

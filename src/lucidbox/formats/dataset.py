@@ -1,5 +1,6 @@
 """Annotated images as columns: what every reader returns and everything else takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,11 @@ from lucidbox.core.errors import DataError, OptionError
 from lucidbox.formats.problems import Problem, ProblemKind
 
 Form = Literal["coco", "yolo"]
+
+PARTS = ("train", "val", "test")
+"""The usual names of splits."""
+
+_ROLES = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +135,14 @@ class Reading:
         Raises:
             OptionError: there is none of this name, or there are several to choose from.
         """
-        found = [part for part in self.parts if name in (None, part.name)]
+        names = [part.name for part in self.parts]
+        called = names if name is None else parts_called(name, names)
+        found = [part for part in self.parts if part.name in called]
         if len(found) == 1:
             return found[0]
         wanted = "several parts" if name is None else f"no part {name!r}"
         remedy = "; choose one with --part" if name is None else ""
-        raise OptionError(f"{wanted}; the data set has: {', '.join(part.name for part in self.parts)}{remedy}")
+        raise OptionError(f"{wanted}; the data set has: {', '.join(names)}{remedy}")
 
     def refuse_malformed(self) -> "Reading":
         """Itself, if the files could be parsed and there is at least one image.
@@ -149,6 +157,15 @@ class Reading:
             reason = f": {self.problems[0]}" if self.problems else ""
             raise DataError(f"{self.parts[0].source}: no usable pictures{reason}")
         return self
+
+
+def parts_called(wanted: str, names: Sequence[str]) -> list[str]:
+    """The name that is wanted, if it is there; else those that mean the same, as val, valid and validation do."""
+
+    def role(name: str) -> str:
+        return _ROLES.get(name.lower(), name.lower())
+
+    return [name for name in names if name == wanted] or [name for name in names if role(name) == role(wanted)]
 
 
 def empty_dataset(name: str, source: str, root: Path | None = None, names: tuple[str, ...] = ()) -> DataSet:

@@ -1,7 +1,7 @@
 """Problems of a data set."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,11 +22,13 @@ class ProblemKind(StrEnum):
     NOT_FINITE = "not a finite number"
     NOT_A_SHARE = "number out of 0..1"
     EMPTY_BOX = "zero or negative size"
+    TINY_BOX = "box below a pixel"
     OUTSIDE = "box outside the picture"
     DUPLICATE_OBJECT = "duplicate annotation"
     AREA = "odd area"
     CROWD = "odd iscrowd"
     UNREADABLE_LABELS = "unreadable label file"
+    NO_LABELS = "no label files"
     ORPHAN_LABEL = "label without picture"
     MISSING_PICTURE = "missing picture"
     UNREADABLE_PICTURE = "unreadable picture"
@@ -56,6 +58,26 @@ class Problem:
     def __str__(self) -> str:
         """One line: ``place: field: message``."""
         return ": ".join(part for part in (self.place, self.field, self.message) if part)
+
+
+MISSING = frozenset(
+    {
+        ProblemKind.STRUCTURE, ProblemKind.FOLDER, ProblemKind.NO_LABELS, ProblemKind.UNREADABLE_LABELS,
+        ProblemKind.MISSING_PICTURE, ProblemKind.UNREADABLE_PICTURE,
+    }
+)  # fmt: skip
+"""Kinds by which something that was named is not there at all, or cannot be read."""
+
+
+def shown(problems: Sequence[Problem], each: int = 10) -> list[str]:
+    """A line for each of the first problems of a kind; one line counts the others of this kind."""
+    counts, seen, lines = count_by_kind(problems), Counter[ProblemKind](), list[str]()
+    for problem in problems:
+        seen[problem.kind] += 1
+        if seen[problem.kind] <= each:
+            lines.append(str(problem))
+    others = ((kind, count - each) for kind, count in counts.items() if count > each)
+    return lines + [f"… and {count:,d} more: {kind}" for kind, count in others]
 
 
 def count_by_kind(problems: Iterable[Problem]) -> dict[ProblemKind, int]:

@@ -1,21 +1,26 @@
 """The text of the files that describe a data set: TOML for COCO splits, YAML for YOLO, COCO's JSON."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lucidbox.core.array_types import Float
 from lucidbox.formats.dataset import DataSet
 
 # A box's numbers come back from shares with errors far below this many decimals of a pixel.
 _PIXEL_DECIMALS = 6
+_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 def toml_text(parts: Sequence[tuple[str, str, Path | None]]) -> str:
     """A ``data.toml``: for each split its name, its JSON and the folder of its images."""
     tables = []
     for name, annotations, images in parts:
-        lines = [f"[{name}]", f"annotations = {_quoted(annotations)}"]
+        lines = [f"[{name if _BARE.fullmatch(name) else _quoted(name)}]", f"annotations = {_quoted(annotations)}"]
         tables.append("\n".join(lines + [f"images = {_quoted(str(images))}"] * (images is not None)))
     return "\n\n".join(tables) + "\n"
 
@@ -44,8 +49,8 @@ def coco_document(dataset: DataSet, description: str) -> dict[str, Any]:
         dataset.annotation_ids.tolist(),
         dataset.image_ids[dataset.pictures].tolist(),
         dataset.category_ids[dataset.classes].tolist(),
-        dataset.boxes_xywh.round(_PIXEL_DECIMALS).tolist(),
-        dataset.areas.round(_PIXEL_DECIMALS).tolist(),
+        _rounded(dataset).tolist(),
+        np.maximum(dataset.areas.round(_PIXEL_DECIMALS), 10.0**-_PIXEL_DECIMALS).tolist(),
         dataset.crowds.astype(int).tolist(),
     )
     fields = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
@@ -58,6 +63,15 @@ def coco_document(dataset: DataSet, description: str) -> dict[str, Any]:
             for number, name in zip(dataset.category_ids.tolist(), dataset.names, strict=True)
         ],
     }
+
+
+def _rounded(dataset: DataSet) -> Float[np.ndarray, "n 4"]:
+    """Boxes in pixels; those that rounding would make equal or empty keep all decimals."""
+    boxes = dataset.boxes_xywh.round(_PIXEL_DECIMALS)
+    keys = np.column_stack([dataset.pictures, dataset.classes, boxes])
+    _, first, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+    exact = (counts[first.reshape(-1)] > 1) | (boxes[:, 2:] <= 0).any(axis=1)
+    return np.where(exact[:, None], dataset.boxes_xywh, boxes)
 
 
 def json_text(document: Any) -> str:

@@ -2,7 +2,7 @@
 
 ========================== ==================================================================================
 grey, 1-bit, palette       the colour that a viewer shows
-16-bit grey and colour     the high byte (``value // 256``, as OpenCV does): the full range, never stretched
+10 to 16-bit samples       the high byte of 16 (``value // 256``, as OpenCV does): the full range, never stretched
 floating point             0..1 becomes 0..255, rounded; values outside, or NaN, are refused
 alpha, transparent colour  laid over white (where everything is opaque, nothing changes)
 CMYK                       ``255 · (1 - ink) · (1 - black)``, to within one; in a JPEG ink is stored inverted, with
@@ -19,6 +19,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Shaped, UInt8
 from lucidbox.core.errors import ImageError, OptionError
+from lucidbox.images.tiff import BITS, PHOTOMETRIC, WHITE_IS_ZERO
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -67,7 +68,11 @@ def from_pillow(image: "Image", *, name: str = "picture") -> UInt8[np.ndarray, "
 
 def _shown(image: "Image", name: str) -> Shaped[np.ndarray, "..."]:
     """A Pillow image's pixels in one of the forms that ``to_rgb`` takes."""
-    if not (image.mode == "F" or image.mode.startswith("I;16")):
+    if image.mode.startswith("I;16"):
+        return _deep_grey(image)
+    if image.mode == "I" and image.format == "PPM":  # Pillow has scaled it to 16 bits
+        return np.array(image).astype(np.uint16)
+    if image.mode != "F":
         if image.has_transparency_data:
             image = image if image.mode == "RGBA" else image.convert("RGBA")
         elif image.mode in ("P", "RGBX", "CMYK", "YCbCr"):
@@ -75,6 +80,13 @@ def _shown(image: "Image", name: str) -> Shaped[np.ndarray, "..."]:
         elif image.mode not in ("1", "L", "RGB"):
             raise ImageError(f"{name}: pixels of kind {image.mode} are not read; convert the picture to 8-bit RGB")
     return np.array(image)  # a copy of our own: the view would be read-only
+
+
+def _deep_grey(image: "Image") -> Shaped[np.ndarray, "h w"]:
+    """Grey values at the high end of 16 bits; a TIFF states how many bits it has, and whether 0 is white."""
+    tags: Any = getattr(image, "tag_v2", {})
+    pixels = np.array(image) << (16 - min(16, *tags.get(BITS, (16,))))
+    return np.asarray(~pixels if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else pixels)
 
 
 def _to_8_bit(array: Shaped[np.ndarray, "..."], name: str) -> UInt8[np.ndarray, "..."]:

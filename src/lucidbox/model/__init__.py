@@ -7,6 +7,8 @@ Example:
     >>> predictions = Detecting(fuse(network))(images)
 """
 
+import torch
+
 from lucidbox.core.errors import OptionError
 from lucidbox.model.decoding import DecodedPredictions, Decoder, Detecting, anchor_points
 from lucidbox.model.fuse import fuse
@@ -24,6 +26,7 @@ ARCHITECTURES = (*(f"yolo11{size}" for size in SIZES), "notebook")
 """Every name that :func:`build` knows."""
 
 
+@torch.inference_mode(False)  # what is made in that mode could never be trained
 def build(name: str, classes: int = 80, **options: int) -> Network:
     """An untrained network in training mode.
 

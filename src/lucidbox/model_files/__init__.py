@@ -2,9 +2,10 @@
 
 A model file is looked at once, by :func:`look_at`; what was seen is handed on as a :class:`ModelFile`.
 
-Public: ``ModelFile``, ``look_at``; ``file_format`` (formats), ``metadata`` (what a file states), ``cache``.
+Public: ``ModelFile``, ``look_at``; ``file_format`` (formats), ``metadata`` (what a file states), ``onnx_fields``,
+``other_kinds`` (of other tools), ``cache``.
 """
 
 from lucidbox.model_files.model_file import ModelFile, look_at
 
-__all__ = ["ModelFile", "cache", "file_format", "layouts", "look_at", "metadata"]
+__all__ = ["ModelFile", "cache", "file_format", "layouts", "look_at", "metadata", "onnx_fields", "other_kinds"]

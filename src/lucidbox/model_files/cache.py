@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import cache_folder, output_error, sha256_of
 from lucidbox.model_files.model_file import ModelFile, look_at
 
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 """Raised whenever exported graphs change, so that cached graphs of older versions are not used."""
+
+_ELSEWHERE = " (LUCIDBOX_CACHE names a folder for converted models; give one that can be written)"
 
 
 def path_for(weights: Path) -> Path:
@@ -31,11 +34,12 @@ def cached_graph(file: ModelFile, convert: Callable[[Path, Path], None]) -> Mode
     """
     cached = path_for(file.path)
     try:
-        exists = cached.exists()
+        if not cached.exists():
+            convert(file.path, cached)
     except OSError as error:
-        raise output_error(cached, error) from error
-    if not exists:
-        convert(file.path, cached)
+        raise OutputError(f"{output_error(cached, error)}{_ELSEWHERE}") from error
+    except OutputError as error:
+        raise OutputError(f"{error}{_ELSEWHERE}") from error
     return look_at(cached)
 
 

@@ -3,16 +3,19 @@
 Knows ONNX, OpenVINO IR and TorchScript, by their content. Does not know networks or engines.
 """
 
-import io
 import json
+import mmap
+import stat
+import struct
 import zipfile
-from collections.abc import Iterator
-from io import BufferedIOBase
+import zlib
 from pathlib import Path
 from typing import Literal
-from xml.etree import ElementTree
+from xml.parsers import expat
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.onnx_fields import LARGEST_METADATA, read_onnx_metadata, refuse_control_flow
+from lucidbox.model_files.other_kinds import model_in, refuse_other_kind
 
 Format = Literal["onnx", "openvino", "torchscript", "weights"]
 """A format that an engine runs as it is; "weights" is everything else, for :mod:`lucidbox.weights` to read."""
@@ -23,8 +26,13 @@ TORCHSCRIPT_SUFFIXES = (".torchscript", ".ts")
 EXTRA_FILE = "lucidbox.json"
 """The entry of a TorchScript archive that holds our metadata."""
 
-LARGEST_METADATA = 10_000_000
-"""Most bytes of metadata that are read from an archive."""
+LARGEST_IR = 32_000_000
+"""Most bytes of the XML of an OpenVINO IR; a YOLO11x's has 1.5 million."""
+
+LARGEST_FILE = 2**31
+"""Most bytes of a model file. A YOLO11x with all that its training kept has 1.0 billion."""
+
+_DEEPEST_XML = 100
 
 
 def format_of(path: Path) -> Format:
@@ -33,22 +41,40 @@ def format_of(path: Path) -> Format:
     Raises:
         WeightsError: the file is missing or cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such weights file") from None
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    start = beginning(path)
     # An ONNX file's first field is the version of its format. A safetensors file begins with the length of its
     # header, eight bytes that may begin alike, and the header's brace.
-    if start[:1] == b"\x08" and not (start[4:8] == bytes(4) and start[8:9] == b"{"):
+    is_core_ml = path.suffix.lower() == ".mlmodel"  # which begins alike, too
+    if start[:1] == b"\x08" and not is_core_ml and not (start[4:8] == bytes(4) and start[8:9] == b"{"):
         return "onnx"
     if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"<?xml", b"<net")):
         return "openvino"
     if start.startswith(b"PK") and path.suffix.lower() in TORCHSCRIPT_SUFFIXES:
         return "torchscript"
+    refuse_other_kind(path, start)
     return "weights"
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a model file, which is opened only if it is a file and of a size that one can have.
+
+    Raises:
+        WeightsError: it is missing, cannot be read, or is no file.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise WeightsError(f"{model_in(path)}: an OpenVINO IR, not weights; give what it was made from")
+        if not stat.S_ISREG(status.st_mode):
+            raise WeightsError(f"{path}: not a file but a device, a pipe or a socket; give a weights file")
+        if status.st_size > LARGEST_FILE:
+            raise WeightsError(f"{path}: has {status.st_size} bytes, more than the {LARGEST_FILE} that are read")
+        with path.open("rb") as file:
+            return file.read(64)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such weights file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise WeightsError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_metadata(path: Path, file_format: Format) -> dict[str, str]:
@@ -57,36 +83,46 @@ def read_metadata(path: Path, file_format: Format) -> dict[str, str]:
     Raises:
         OSError: the file cannot be read.
         ValueError, IndexError: it is damaged, or not of that format.
+        WeightsError: it holds what lucidbox does not run.
     """
     if file_format == "openvino":
         return _of_ir(path)
     if file_format == "torchscript":
         return _of_torchscript(path)
-    with path.open("rb") as file:
-        return dict(_of_onnx(file))
-
-
-def parsed_ir(path: Path) -> ElementTree.Element:
-    """The XML of an OpenVINO IR.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is not such XML.
-    """
-    content = path.read_bytes()
-    # OpenVINO writes neither; entities are how XML is made to fill the memory.
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
-        raise ValueError("XML with a document type")
-    try:
-        return ElementTree.fromstring(content)  # noqa: S314 - entities are refused above
-    except ElementTree.ParseError as error:
-        raise ValueError("not XML") from error
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return read_onnx_metadata(content)
 
 
 def _of_ir(path: Path) -> dict[str, str]:
-    """Values below ``rt_info/lucidbox`` of an OpenVINO IR."""
-    entries = parsed_ir(path).find("rt_info/lucidbox")
-    return {} if entries is None else {entry.tag: entry.get("value", "") for entry in entries}
+    """Values below ``rt_info/lucidbox`` of an OpenVINO IR, whose layers are checked.
+
+    OpenVINO writes no document type; its entities are how XML is made to fill the memory.
+    """
+    if path.stat().st_size > LARGEST_IR:
+        raise WeightsError(f"an OpenVINO IR of more than {LARGEST_IR} bytes; lucidbox writes none like it")
+    metadata: dict[str, str] = {}
+    above: list[str] = []
+
+    def enter(tag: str, attributes: dict[str, str]) -> None:
+        if tag == "layer":
+            refuse_control_flow(attributes.get("type", ""))
+        if above[1:] == ["rt_info", "lucidbox"]:
+            metadata[tag] = attributes.get("value", "")
+        above.append(tag)
+        if len(above) > _DEEPEST_XML:
+            raise ValueError("XML nested too deep")
+
+    def refuse(*_: object) -> None:
+        raise ValueError("XML with a document type")
+
+    parser = expat.ParserCreate("utf-8")  # whatever it declares: OpenVINO takes it so
+    parser.StartDoctypeDeclHandler, parser.StartElementHandler = refuse, enter
+    parser.EndElementHandler = lambda _: above.pop()
+    try:
+        parser.Parse(path.read_bytes(), True)
+    except (expat.ExpatError, LookupError) as error:
+        raise ValueError("not XML") from error
+    return metadata
 
 
 def _of_torchscript(path: Path) -> dict[str, str]:
@@ -94,59 +130,12 @@ def _of_torchscript(path: Path) -> dict[str, str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.endswith(f"/extra/{EXTRA_FILE}")]
-            if len(names) != 1 or archive.getinfo(names[0]).file_size > LARGEST_METADATA:
+            entry = archive.getinfo(names[0]) if len(names) == 1 else None
+            if entry is None or entry.file_size > LARGEST_METADATA or entry.compress_type != zipfile.ZIP_STORED:
                 return {}
-            metadata = json.loads(archive.read(names[0]))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            metadata = json.loads(archive.read(entry))
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, struct.error) as error:
         raise ValueError("damaged archive") from error
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("metadata are no texts")
     return metadata
-
-
-# An ONNX file is one protobuf message, ModelProto. Its field 14, metadata_props, is a list of
-# StringStringEntryProto (1: key, 2: value). Reading it takes no package: https://protobuf.dev/programming-guides/encoding/
-_METADATA_PROPS = 14
-
-
-def _of_onnx(file: BufferedIOBase) -> Iterator[tuple[str, str]]:
-    """Key and value of each metadata entry, skipping everything else without reading it."""
-    end = file.seek(0, 2)
-    file.seek(0)
-    while file.tell() < end:
-        number, wire_type = divmod(_varint(file), 8)
-        if wire_type == 0:
-            _varint(file)
-            continue
-        if wire_type != 2:
-            raise ValueError("not a ModelProto")
-        length = _varint(file)
-        if file.tell() + length > end:
-            raise ValueError("truncated")
-        if number == _METADATA_PROPS:
-            entry = file.read(length)
-            yield _entry(entry)
-        else:
-            file.seek(length, 1)
-
-
-def _entry(data: bytes) -> tuple[str, str]:
-    """Key and value of one StringStringEntryProto."""
-    file, fields = io.BytesIO(data), {}
-    while file.tell() < len(data):
-        tag = _varint(file)
-        fields[tag >> 3] = file.read(_varint(file)).decode()
-    if 1 not in fields:
-        raise ValueError("an entry without a key")
-    return fields[1], fields.get(2, "")
-
-
-def _varint(file: BufferedIOBase) -> int:
-    """A protobuf variable-length integer."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)[0]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value
-    raise ValueError("not a varint")

@@ -6,8 +6,25 @@ from dataclasses import dataclass
 
 from lucidbox.model_files.layouts.layout import Layout
 
+STRIDE = 32
+"""Input pixels per cell of the coarsest level: sides of an input are multiples of it."""
+
+LARGEST_SIDE = 16384
+"""Longest side of an input, in pixels, that can be asked for, written or read anywhere."""
+
 DEFAULT_CONF = 0.25
 """The score above which a box is shown where neither its model nor a user says otherwise."""
+
+
+MOST_NAMES = 100_000
+LONGEST_NAME = 200
+"""Characters in a class name: it is drawn beside a box."""
+
+LARGEST_INPUT = 2**29
+"""Most pixels that a graph may be fixed to, batch and all: they are allocated for every answer."""
+
+_LARGEST_SIDE = 8192
+_MOST_BOXES = 2**31
 
 
 @dataclass(frozen=True)
@@ -70,15 +87,20 @@ def info_from(metadata: Mapping[str, str]) -> ModelInfo:
     """What the metadata of a graph state.
 
     Raises:
-        KeyError, ValueError: an entry is missing or malformed.
+        KeyError, ValueError, RecursionError: an entry is missing or malformed.
     """
     names = json.loads(metadata["names"])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("names are no texts")
+    if not isinstance(names, list) or len(names) > MOST_NAMES:
+        raise ValueError("names are no list")
+    if not all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in names):
+        raise ValueError("names are no short texts")
+    size = int(metadata["size"])
+    if not 32 <= size <= _LARGEST_SIDE or size % 32:
+        raise ValueError("no size of ours")
     return ModelInfo(
         metadata["architecture"],
         tuple(names),
-        int(metadata["size"]),
+        size,
         metadata.get("licence", ""),
         metadata.get("source_sha256", ""),
         _shape(metadata),
@@ -104,7 +126,8 @@ def _shape(metadata: Mapping[str, str]) -> tuple[int, int, int] | None:
     if not metadata.get("shape"):
         return None
     batch, height, width = map(int, metadata["shape"].split(","))
-    if min(batch, height, width) < 1 or height % 32 or width % 32:
+    too_large = batch * height * width > LARGEST_INPUT
+    if min(batch, height, width) < 1 or height % 32 or width % 32 or too_large:
         raise ValueError("no shape of ours")
     return batch, height, width
 
@@ -116,6 +139,9 @@ def _suppression(metadata: Mapping[str, str]) -> Suppression | None:
     if not isinstance(stated, dict):
         raise ValueError("suppression is no object")
     try:
-        return Suppression(float(stated["conf"]), float(stated["iou"]), int(stated["max_det"]))
-    except (KeyError, TypeError) as error:
+        suppression = Suppression(float(stated["conf"]), float(stated["iou"]), int(stated["max_det"]))
+    except (KeyError, TypeError, OverflowError) as error:
         raise ValueError("suppression is malformed") from error
+    if not (0 <= suppression.conf <= 1 and 0 <= suppression.iou <= 1 and 1 <= suppression.max_det < _MOST_BOXES):
+        raise ValueError("suppression is out of range")
+    return suppression

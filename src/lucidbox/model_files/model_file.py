@@ -1,6 +1,8 @@
 """A model file, looked at once."""
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -9,9 +11,20 @@ from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model_files.file_format import Format, format_of, read_metadata
 from lucidbox.model_files.layouts.layout import KINDS, Kind
 from lucidbox.model_files.metadata import ModelInfo, info_from
+from lucidbox.model_files.other_kinds import model_in
 
 NAMES = {"onnx": "ONNX", "openvino": "OpenVINO IR", "torchscript": "TorchScript"}
 """Formats of graphs, as people call them."""
+
+UNUSABLE = (KeyError, ValueError, IndexError, OverflowError, RecursionError, zipfile.BadZipFile)
+"""What parsers raise where a file, or what it states, makes no sense."""
+
+_REMEDIES = {
+    "onnx": "not an ONNX file made by lucidbox; make one with: lucidbox weights convert WEIGHTS OUT.onnx",
+    "openvino": "not an OpenVINO IR made by lucidbox; make one with: lucidbox export WEIGHTS --to openvino",
+    "torchscript": "not TorchScript made by lucidbox; make it with: lucidbox export WEIGHTS --to torchscript",
+}
+"""What to say of a file whose metadata begin like ours and go on otherwise."""
 
 OURS = {"architecture", "names", "size"}
 """Metadata that every graph has which lucidbox wrote."""
@@ -55,33 +68,48 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
         layout: what a graph that lucidbox did not write is: one of ``layouts.layout.KINDS``.
         names: its class names.
 
+    A folder that holds one OpenVINO IR stands for it.
+
     Raises:
         WeightsError: the file is missing, cannot be read, or is a graph of no detector that lucidbox knows.
         OptionError: there is no such layout, or the file is not one that takes a layout or names.
     """
-    file_format, kind = format_of(path), _kind(layout)
+    kind = _kind(layout)
+    try:
+        path = model_in(path) if path.is_dir() else path
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    file_format = format_of(path)
     if file_format == "weights":
         _refuse_options(path, layout, names)
         return ModelFile(path, file_format)
-    try:
+    with _told(path, file_format):
         metadata = read_metadata(path, file_format)
-        ours = metadata.keys() >= OURS
-        info = info_from(metadata) if ours else _foreign(path, file_format, kind, names)
+    if metadata.keys() >= OURS:
+        _refuse_options(path, layout, names)
+        try:
+            return ModelFile(path, file_format, info_from(metadata))
+        except UNUSABLE as error:
+            raise WeightsError(f"{path}: {_REMEDIES[file_format]}") from error
+    from lucidbox.model_files.layouts.foreign import foreign_info
+
+    with _told(path, file_format):
+        return ModelFile(path, file_format, foreign_info(path, file_format, kind=kind, names=names))
+
+
+@contextmanager
+def _told(path: Path, file_format: Format) -> Iterator[None]:
+    """Errors of reading as one line that names the file."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (KeyError, ValueError, IndexError, zipfile.BadZipFile) as error:
+    except UNUSABLE as error:
         raise WeightsError(
             f"{path}: damaged, or not a whole {NAMES[file_format]} file; fetch or copy it again"
         ) from error
-    if ours:
-        _refuse_options(path, layout, names)
-    return ModelFile(path, file_format, info)
-
-
-def _foreign(path: Path, file_format: Format, kind: Kind | None, names: tuple[str, ...] | None) -> ModelInfo:
-    from lucidbox.model_files.layouts.foreign import foreign_info
-
-    return foreign_info(path, file_format, kind=kind, names=names)
 
 
 def _kind(layout: str | None) -> Kind | None:

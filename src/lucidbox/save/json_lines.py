@@ -11,17 +11,31 @@ from typing import Any
 from lucidbox.core.errors import LucidboxError, OutputError
 from lucidbox.core.filesystem import PendingFile, output_error
 from lucidbox.detect.stream import Result
+from lucidbox.save.writers import Saved
+from lucidbox.sources import Failure
 
 
-def json_record(result: Result) -> dict[str, Any]:
-    """The record of one image: source, width, height, detections, milliseconds, in this order.
+def json_record(result: Result, saved: Saved | None = None, error: object = None) -> dict[str, Any]:
+    """The record of one image: source, width, height, detections, milliseconds, and where it was saved.
 
     A frame of a video also has its number from 0, ``frame``, and ``time``, seconds from the video's start; they
-    follow ``height``. Boxes are in pixels of the image as a viewer shows it.
+    follow ``height``. Boxes are in pixels of the image as a viewer shows it. ``docs/predict.schema.json`` is the
+    schema of this and all other records.
+
+    Args:
+        result: the image and what was found.
+        saved: the files that it was saved in: ``saved``, ``text`` and ``crops``, as far as they were asked for.
+        error: why it could not be saved.
     """
     picture = result.picture
     height, width = picture.size
     place = {"frame": picture.frame, "time": picture.time}
+    image, text, crops = saved or Saved()
+    files = {
+        "saved": image and str(image),
+        "text": text and str(text),
+        "crops": None if crops is None else [*map(str, crops)],
+    }
     return {
         "source": picture.source,
         "width": width,
@@ -29,7 +43,14 @@ def json_record(result: Result) -> dict[str, Any]:
         **{key: round(value, 3) for key, value in place.items() if value is not None},
         "detections": result.detections.to_dicts(),
         "milliseconds": round(result.milliseconds, 2),
+        **{key: value for key, value in files.items() if value is not None},
+        **({} if error is None else {"error": str(error)}),
     }
+
+
+def failure_record(failure: Failure) -> dict[str, Any]:
+    """The record of what could not be read; of a video that lost a part, also how many ``frames`` and ``lost``."""
+    return {"source": failure.source, "error": str(failure.error), **failure.counts}
 
 
 def json_line(record: dict[str, Any]) -> str:

@@ -1,34 +1,42 @@
 """What is written of one image besides its annotated copy: crops and YOLO text."""
 
 import math
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
-from lucidbox.core.file_names import safe_name
+from lucidbox.core.file_names import UniquePaths, safe_name
+from lucidbox.detect.stream import Result
 from lucidbox.save.encode import save_image, suffix_for
 
 
-def save_crops(folder: str | Path, stem: str, pixels: UInt8[np.ndarray, "h w 3"], detections: Detections) -> None:
-    """Write the pixels of each box as ``folder/LABEL/stem-INDEX.jpg``; a box without a whole pixel is left out.
+def save_crops(folder: Path, stem: PurePosixPath, result: Result, names: UniquePaths) -> list[Path]:
+    """Write the pixels of each box as ``crops/LABEL/stem-INDEX.jpg``; a box without a whole pixel is left out.
 
     Args:
-        folder: made if need be; in it one folder for each class name, as far as file systems allow the name.
-        stem: unique among the images that share the folder; see :class:`~lucidbox.core.file_names.UniqueNames`.
-        pixels: RGB, without drawings.
-        detections: boxes in pixels of the image. INDEX counts all of them from 0, in the order of the JSON
-            record; a crop has every pixel that its box touches.
+        folder: of all results; below ``crops`` it gets one folder for each class name, as far as file systems
+            allow the name.
+        stem: of the image's own results.
+        result: the image, without drawings, and its boxes. INDEX counts all of them from 0, in the order of the
+            JSON record; a crop has every pixel that its box touches.
+        names: what results in this folder are called.
+
+    Returns:
+        The files, in the order of the boxes.
 
     Raises:
         OutputError: a crop cannot be written.
     """
+    written, detections = [], result.detections
     for index, (box, label) in enumerate(zip(detections.boxes.tolist(), detections.labels, strict=True)):
-        crop = _crop(pixels, box)
+        crop = _crop(result.picture.pixels, box)
         if crop is not None:
-            suffix = suffix_for(".jpg", *crop.shape[:2])
-            save_image(Path(folder, safe_name(label), f"{stem}-{index}{suffix}"), crop)
+            name = names.claim(PurePosixPath("crops", safe_name(label), f"{stem}-{index}"))
+            written.append(folder / f"{name}{suffix_for('.jpg', *crop.shape[:2])}")
+            save_image(written[-1], crop)
+    return written
 
 
 def _crop(pixels: UInt8[np.ndarray, "h w 3"], box: list[float]) -> UInt8[np.ndarray, "rows columns 3"] | None:

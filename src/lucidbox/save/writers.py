@@ -6,22 +6,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lucidbox.core.errors import OptionError, OutputError
-from lucidbox.core.file_names import UniqueNames
+from lucidbox.core.file_names import UniquePaths, without_extension
 from lucidbox.core.filesystem import atomic_write, numbered_folder, output_error
 from lucidbox.detect.stream import Result
 from lucidbox.draw.annotate import draw
 from lucidbox.save.encode import save_image, suffix_for
-from lucidbox.sources import Picture, Source, Sources
+from lucidbox.sources import Picture
 
 if TYPE_CHECKING:
     from lucidbox.save.video import VideoSaver
 
 DEFAULT_FOLDER = Path("runs") / "predict"
-UNKNOWN_RATE = 25.0
-"""Frames a second of a video whose source does not state them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,7 @@ class SaveOptions:
 
     Attributes:
         draw: a copy of the image with its boxes; of a video, an MP4.
+        webm: videos as WebM instead, which browsers play.
         text: ``labels/NAME.txt``, YOLO text; of a video ``labels/NAME/FRAME.txt``.
         crops: ``crops/CLASS/NAME-INDEX.jpg``; of a video ``crops/CLASS/NAME/FRAME-INDEX.jpg``.
         max_labels: most labels drawn on an image; None for all.
@@ -45,6 +44,7 @@ class SaveOptions:
     text: bool = False
     crops: bool = False
     max_labels: int | None = None
+    webm: bool = False
 
     def __post_init__(self) -> None:
         if self.max_labels is not None and self.max_labels < 0:
@@ -54,6 +54,20 @@ class SaveOptions:
     def anything(self) -> bool:
         """Whether anything is written, so that a folder is needed."""
         return self.draw or self.text or self.crops
+
+
+class Saved(NamedTuple):
+    """The files that one result is in; None for what was not asked for.
+
+    Attributes:
+        image: the annotated image or video.
+        text: YOLO text.
+        crops: a file for each box that has pixels.
+    """
+
+    image: Path | None = None
+    text: Path | None = None
+    crops: tuple[Path, ...] | None = None
 
 
 @dataclass
@@ -78,24 +92,21 @@ class Saver:
 
     Args:
         options: what to write.
-        sources: where the results come from; gives the frame rates of videos.
         folder: where to write; ``runs/predict`` if None. A folder that holds something is left as it is: the
             results go into the first free one of NAME-2, NAME-3 and so on.
 
     Example:
-        >>> with Saver(SaveOptions(), sources) as saver:
+        >>> with Saver(SaveOptions()) as saver:
         ...     for result in detector.stream(sources):
         ...         saver.save(result)
     """
 
-    def __init__(self, options: SaveOptions, sources: Sources, folder: Path | None = None) -> None:
+    def __init__(self, options: SaveOptions, folder: Path | None = None) -> None:
         self.options = options
         self.folder: Path | None = None  # made with the first result
         self._wanted_folder = folder
-        self._videos: dict[str, Source] = {
-            part.name: part for part in sources.parts if part.kind in ("video", "camera")
-        }
-        self._names: dict[Path, UniqueNames] = {}
+        self.has_mp4 = False  # whether a video was begun that browsers do not play
+        self._names = UniquePaths()
         self._video: _CurrentVideo | None = None
         self._open = ExitStack()
 
@@ -130,17 +141,14 @@ class Saver:
         except OSError as error:
             raise output_error(above, error) from error
 
-    def save(self, result: Result) -> Path | None:
+    def save(self, result: Result) -> Saved:
         """Write one result.
-
-        Returns:
-            The annotated image or video, if drawing is wanted.
 
         Raises:
             OutputError: something cannot be written. The next result may still be saved.
         """
         if not self.options.anything:
-            return None
+            return Saved()
         if self.folder is None:
             self.folder = _new_folder(self._wanted_folder)
         picture = result.picture
@@ -149,9 +157,8 @@ class Saver:
             stem = self._claim(picture.name)
         else:
             stem = self._frame_stem(picture, picture.frame)
-        if self.options.text or self.options.crops:
-            self._save_boxes(result, stem, self.folder)
-        return self._draw(result, stem, self.folder) if self.options.draw else None
+        text, crops = self._save_boxes(result, stem, self.folder)
+        return Saved(self._draw(result, stem, self.folder) if self.options.draw else None, text, crops)
 
     def finish_video(self) -> None:
         """Complete the current video, if there is one, and give the file its name.
@@ -162,17 +169,21 @@ class Saver:
         self._video = None
         self._open.close()
 
-    def _save_boxes(self, result: Result, stem: PurePosixPath, folder: Path) -> None:
+    def _save_boxes(
+        self, result: Result, stem: PurePosixPath, folder: Path
+    ) -> tuple[Path | None, tuple[Path, ...] | None]:
         """Text and crops, as far as they are wanted."""
         from lucidbox.save.results import save_crops, txt_lines
 
-        picture, detections = result.picture, result.detections
+        text, crops = None, None
         if self.options.text:
-            height, width = picture.size
-            lines = txt_lines(detections, width, height)
-            atomic_write(folder / "labels" / f"{stem}.txt", "".join(line + "\n" for line in lines))
+            height, width = result.picture.size
+            lines = txt_lines(result.detections, width, height)
+            text = folder / f"{self._names.claim(PurePosixPath('labels', stem))}.txt"
+            atomic_write(text, "".join(line + "\n" for line in lines))
         if self.options.crops:
-            save_crops(folder / "crops", str(stem), picture.pixels, detections)
+            crops = tuple(save_crops(folder, stem, result, self._names))
+        return text, crops
 
     def _draw(self, result: Result, stem: PurePosixPath, folder: Path) -> Path:
         """Write the annotated image, or add the frame to the current video."""
@@ -183,13 +194,13 @@ class Saver:
             path = folder / f"{stem}{suffix_for(Path(picture.name).suffix, height, width)}"
             save_image(path, drawn)
             return path
-        path = folder / f"{self._video.stem}.mp4"
+        path = folder / f"{self._video.stem}{'.webm' if self.options.webm else '.mp4'}"
         if self._video.saver is None:
-            from lucidbox.save.video import VideoSaver
+            from lucidbox.save.video import USUAL_FPS, VideoSaver
 
-            rate = getattr(self._videos.get(picture.source), "frames_per_second", None) or UNKNOWN_RATE
-            self._video.saver = self._open.enter_context(VideoSaver(path, rate, (width, height)))
-        self._video.saver.write(drawn)
+            self.has_mp4 = self.has_mp4 or not self.options.webm
+            self._video.saver = self._open.enter_context(VideoSaver(path, USUAL_FPS, (width, height)))
+        self._video.saver.write(drawn, picture.time)
         return path
 
     def _frame_stem(self, picture: Picture, frame: int) -> PurePosixPath:
@@ -204,12 +215,7 @@ class Saver:
 
     def _claim(self, name: str) -> PurePosixPath:
         """A unique stem below the folder, in the subfolder that the image came from."""
-        assert self.folder is not None
-        wanted = PurePosixPath(name)
-        place = self.folder / wanted.parent
-        if place not in self._names:
-            self._names[place] = UniqueNames()
-        return wanted.parent / self._names[place].claim(wanted.stem)
+        return self._names.claim(PurePosixPath(without_extension(name)))
 
 
 def _new_folder(wanted: Path | None) -> Path:

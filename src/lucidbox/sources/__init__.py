@@ -15,7 +15,7 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.sources.files import PICTURE_EXTENSIONS, VIDEO_EXTENSIONS, StillPictures
+from lucidbox.sources.files import StillPictures
 from lucidbox.sources.items import FailedSource, Failure, LazyItem, Picture, Source, SourceKind
 from lucidbox.sources.opening import Sources, open_sources
 
@@ -35,7 +35,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "PICTURE_EXTENSIONS", "VIDEO_EXTENSIONS", "Camera", "Failure", "HubDataset", "SourceKind", "Picture",
+    "Camera", "Failure", "HubDataset", "SourceKind", "Picture",
     "FailedSource", "Source", "Sources", "StandardInput", "StillPictures", "LazyItem", "Url", "Video",
     "open_sources", "files", "hub", "items",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""One picture from the web. Only http and https are spoken, also where a server redirects to something else.
+"""A picture, a video or live video from the web, by http and https alone, also where a server redirects elsewhere.
 
 User and password in an address (``http://user:password@host/``) are sent as Basic authorization (RFC 7617), to
 that server alone and not where it redirects to; they appear in no name, message or file.
@@ -7,31 +7,45 @@ that server alone and not where it redirects to; they appear in no name, message
 import base64
 import queue
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from lucidbox.core.errors import LucidboxError, SourceError
 from lucidbox.core.version import __version__
 from lucidbox.images.reading import MAX_PIXELS, read_image
-from lucidbox.sources.cameras import without_password
-from lucidbox.sources.items import Failure, Picture, SourceKind
+from lucidbox.sources.cameras import Camera, without_password
+from lucidbox.sources.containers import begins_like_video
+from lucidbox.sources.items import FailedSource, Failure, Picture, Source, SourceKind
+from lucidbox.sources.videos import Video
 
 if TYPE_CHECKING:
+    from http.client import HTTPResponse
     from urllib.request import OpenerDirector, Request
+
+
+_Answer = bytes | TemporaryDirectory[str] | Exception | None
+_LIVE = "multipart/x-mixed-replace"
+_LIVE_WITHOUT_LENGTH = frozenset({"video/mp2t", "video/x-flv"})
 
 
 @dataclass(frozen=True)
 class Url:
-    """A picture at an http or https address. Proxies are taken from the environment, as by other tools.
+    """A picture or video at an http or https address. Proxies are taken from the environment, as by other tools.
+
+    A video file is downloaded whole, into a temporary file, before its first frame comes. A stream of JPEGs, as
+    network cameras send it, is live video, as is a transport stream without a stated length.
 
     Attributes:
-        address: where the picture is.
-        max_pixels: larger pictures are refused.
+        address: where it is.
+        max_pixels: larger pictures and frames are refused.
         silence: seconds that the server may be silent.
-        deadline: seconds that everything together may take.
-        max_bytes: longer answers are refused.
+        deadline: seconds that a picture may take; a video, each mebibyte.
+        max_bytes: longer answers are refused, and longer videos than 32 times as much.
+        stride: of a video file, give every n-th frame.
     """
 
     address: str
@@ -39,6 +53,7 @@ class Url:
     silence: float = 10.0
     deadline: float = 60.0
     max_bytes: int = 2**27
+    stride: int = 1
     kind: ClassVar[SourceKind] = "url"
     count: ClassVar[int | None] = 1
     live: ClassVar[bool] = False
@@ -49,39 +64,59 @@ class Url:
         return without_password(self.address)
 
     def __iter__(self) -> Iterator[Picture | Failure]:
-        """The picture, or why there is none."""
-        try:
-            pixels = read_image(self._fetch(), max_pixels=self.max_pixels, name=self.name)
-        except LucidboxError as error:
-            yield Failure(self.name, error)
-            return
-        yield Picture(pixels, self.name, _file_name(self.address))
+        """The picture, or the frames, or why there are none."""
+        yield from self.found()
 
-    def _fetch(self) -> bytes:
-        """The answer's bytes. A thread of its own waits for them: no time-out of a socket bounds the whole.
+    def found(self) -> Source:
+        """What is at the address: asks the server, and downloads a picture or a video file."""
+        try:
+            answer = self._fetch()
+            if answer is None:
+                return Camera(self.address, self.max_pixels)
+            if isinstance(answer, bytes):
+                pixels = read_image(answer, max_pixels=self.max_pixels, name=self.name)
+                return _Single(self.name, Picture(pixels, self.name, _file_name(self.address)))
+        except LucidboxError as error:
+            return FailedSource(self.name, error)
+        file = Path(answer.name, "video")
+        return _Downloaded(answer, Video(file, self.stride, self.max_pixels, _file_name(self.address), self.name))
+
+    def _fetch(self) -> "bytes | TemporaryDirectory[str] | None":
+        """The answer's bytes, or a folder with the video in it, or None for live video.
+
+        A thread of its own waits for them: no time-out of a socket bounds the whole.
 
         Raises:
             SourceError: none came, or too many, or too late.
         """
-        answers: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
-        given_up = threading.Event()
+        answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        download = _Download()
 
         def work() -> None:
             try:
-                answers.put(self._download(given_up))
+                answers.put(self._download(download))
             except Exception as error:  # whatever it is belongs to the thread that waits
                 answers.put(error)
 
         threading.Thread(target=work, daemon=True).start()
         try:
-            answer = answers.get(timeout=self.deadline)
-        except queue.Empty:
-            raise SourceError(f"{self.name}: no complete answer within {self.deadline:g} seconds") from None
+            answer = self._awaited(answers, download)
         finally:
-            given_up.set()
+            download.given_up.set()
         if isinstance(answer, Exception):
             raise self._explained(answer) from answer
         return answer
+
+    def _awaited(self, answers: "queue.SimpleQueue[_Answer]", download: "_Download") -> "_Answer":
+        before = 0
+        while True:
+            try:
+                return answers.get(timeout=self.deadline)
+            except queue.Empty:
+                if not download.is_video or download.length < before + 2**20:
+                    reason = f"no complete answer within {self.deadline:g} seconds"
+                    raise SourceError(f"{self.name}: {reason}") from None
+                before = download.length
 
     def _explained(self, error: Exception) -> Exception:
         """A failed download in words; what is no failed download, unchanged."""
@@ -98,18 +133,47 @@ class Url:
             return SourceError(f"{self.name}: {_first_line(getattr(reason, 'strerror', None) or reason)}")
         return error
 
-    def _download(self, given_up: threading.Event) -> bytes:
-        body = bytearray()
+    def _download(self, download: "_Download") -> "bytes | TemporaryDirectory[str] | None":
         with _opener().open(self._request(), timeout=self.silence) as response:
             stated = int(response.headers.get("Content-Length") or 0)
-            while not given_up.is_set() and (part := response.read(2**16)):
-                body += part
-                if max(len(body), stated) > self.max_bytes:
-                    limit = f"{self.max_bytes:,} bytes"
-                    raise SourceError(f"{self.name}: the answer is longer than {limit}; download it yourself")
-        if len(body) < stated:
-            raise SourceError(f"{self.name}: the connection ended after {len(body)} of {stated} bytes")
-        return bytes(body)
+            kind = response.headers.get_content_type()
+            if kind == _LIVE or (kind in _LIVE_WITHOUT_LENGTH and not stated):
+                return None
+            start = response.read(2**16)
+            if not (kind.startswith("video/") or begins_like_video(start[:400])):
+                body = bytearray()
+                self._receive(response, start, stated, download, body.extend, self.max_bytes)
+                return bytes(body)
+            download.is_video = True
+            folder = TemporaryDirectory(prefix="lucidbox-")
+            try:
+                with Path(folder.name, "video").open("wb") as file:
+                    self._receive(response, start, stated, download, file.write, 32 * self.max_bytes)
+            except BaseException:
+                folder.cleanup()
+                raise
+            return folder
+
+    def _receive(
+        self,
+        response: "HTTPResponse",
+        part: bytes,
+        stated: int,
+        download: "_Download",
+        take: Callable[[bytes], object],
+        most: int,
+    ) -> None:
+        """Hand on an answer's bytes, beginning with ``part``, which has been read."""
+        while part and not download.given_up.is_set():
+            take(part)
+            download.length += len(part)
+            if max(download.length, stated) > most:
+                limit = f"{most:,} bytes"
+                raise SourceError(f"{self.name}: the answer is longer than {limit}; download it yourself")
+            part = response.read(2**16)
+        if download.length < stated:
+            reason = f"the connection ended after {download.length} of {stated} bytes"
+            raise SourceError(f"{self.name}: {reason}")
 
     def _request(self) -> "Request":
         from urllib.request import Request
@@ -127,6 +191,51 @@ class Url:
             pair = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
             request.add_unredirected_header("Authorization", f"Basic {pair}")
         return request
+
+
+@dataclass
+class _Download:
+    """What the thread that downloads and the one that waits tell each other."""
+
+    given_up: threading.Event = field(default_factory=threading.Event)
+    is_video: bool = False
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class _Single:
+    """One item that is there already."""
+
+    name: str
+    item: Picture
+    kind: ClassVar[SourceKind] = "url"
+    count: ClassVar[int | None] = 1
+    live: ClassVar[bool] = False
+
+    def __iter__(self) -> Iterator[Picture | Failure]:
+        yield self.item
+
+
+@dataclass(frozen=True)
+class _Downloaded:
+    """A video in a folder that is removed once it has been read."""
+
+    folder: "TemporaryDirectory[str]"
+    video: Video
+    kind: ClassVar[SourceKind] = "video"
+    live: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        return self.video.name
+
+    @property
+    def count(self) -> int | None:
+        return self.video.count
+
+    def __iter__(self) -> Iterator[Picture | Failure]:
+        with self.folder:
+            yield from self.video
 
 
 def _opener() -> "OpenerDirector":

@@ -10,6 +10,8 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Generic, TypeVar
 
+from lucidbox.sources.items import Failure
+
 _Item = TypeVar("_Item")
 
 _PATIENCE = 2.0
@@ -27,7 +29,7 @@ def ahead(items: Iterable[_Item], room: int) -> Generator[_Item, None, None]:
 def newest(items: Iterable[_Item]) -> Generator[_Item, None, None]:
     """The newest item there is whenever one is asked for; older ones that nobody asked for are dropped.
 
-    The last item, an error of ``items`` and their end are never dropped. Closing is as for :func:`ahead`.
+    Failures, the last item, an error of ``items`` and their end are not dropped. Closing is as for :func:`ahead`.
     """
     return _read(items, _Shelf(1, drops=True))
 
@@ -37,12 +39,13 @@ class _Shelf(Generic[_Item]):
 
     Args:
         room: most items on it.
-        drops: whether a full shelf loses its oldest item to a new one; else the new one waits.
+        drops: whether a full shelf loses its oldest item, no failure, to a new one; else the new one waits.
     """
 
     def __init__(self, room: int, *, drops: bool) -> None:
         self._drops = drops
-        self._items: deque[_Item] = deque(maxlen=room)
+        self._room = room
+        self._items: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._left = False
@@ -67,9 +70,12 @@ class _Shelf(Generic[_Item]):
     def _put(self, item: _Item) -> bool:
         """Put one item; False if nobody takes them any more."""
         with self._changed:
-            while len(self._items) == self._items.maxlen and not self._drops and not self._left:
+            while len(self._items) >= self._room and not self._drops and not self._left:
                 self._changed.wait()
-            self._items.append(item)  # the oldest of a full one falls off
+            others = [old for old in self._items if not isinstance(old, Failure)]
+            if self._drops and len(others) >= self._room and not isinstance(item, Failure):
+                self._items.remove(others[0])
+            self._items.append(item)
             self._changed.notify_all()
             return not self._left
 

@@ -1,7 +1,7 @@
 """What a source yields, and what a source is."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -50,10 +50,14 @@ class Failure:
     Attributes:
         source: as in ``Picture``.
         error: its message is one line that names the source.
+        passing: whether the source goes on all the same, having lost a part.
+        counts: of a video that lost a part, how many ``frames`` were read and ``lost``.
     """
 
     source: str
     error: LucidboxError
+    passing: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 LazyItem = Callable[[], Picture | Failure]
@@ -90,6 +94,13 @@ class Source(Protocol):
     def live(self) -> bool: ...  # noqa: D102
 
     def __iter__(self) -> Iterator[Picture | Failure]: ...
+
+
+@runtime_checkable
+class Findable(Protocol):
+    """A source that only tells what it is when it is asked for: an address may be a picture, a video or live."""
+
+    def found(self) -> Source: ...  # noqa: D102
 
 
 @dataclass(frozen=True)

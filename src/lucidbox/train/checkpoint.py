@@ -5,7 +5,7 @@ JSON in the file's header. Nothing is pickled.
 """
 
 import json
-import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lucidbox.core.errors import DataError, OptionError
-from lucidbox.core.filesystem import atomic_path
+from lucidbox.core.filesystem import atomic_write
 from lucidbox.train.recipe import Recipe
 
 _FORMAT = "lucidbox checkpoint 1"
@@ -99,8 +99,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         OutputError: it cannot be written, as on a full disk.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     document = {
         "recipe": checkpoint.recipe.to_dict(),
@@ -109,13 +108,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "notes": checkpoint.notes,
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    with atomic_path(path) as temporary:
-        mode = temporary.stat().st_mode
-        try:
-            save_file(tensors, str(temporary), metadata={"format": _FORMAT, "state": json.dumps(document)})
-        except SafetensorError as error:  # a full disk, for example
-            raise OSError(_error_number(error), str(error), str(temporary)) from error
-        temporary.chmod(mode)  # the package writes files that only their owner may read
+    # Not save_file: it writes beside the file, under a name that stays where the process is killed.
+    atomic_write(path, save(tensors, metadata={"format": _FORMAT, "state": json.dumps(document)}))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -145,8 +139,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"{path}: {error.strerror or 'no such checkpoint'}") from error
 
 
-def refuse_other(kept: Checkpoint, found: Identity) -> None:
+def refuse_other(kept: Checkpoint, found: Identity, lost: Sequence[str] = ()) -> None:
     """Check that a training is resumed with the network and the data it began with.
+
+    Args:
+        kept: what it began with.
+        found: what is there now.
+        lost: images that cannot be used now, of which the error tells.
 
     Raises:
         OptionError: it is not; names the difference.
@@ -162,7 +161,11 @@ def refuse_other(kept: Checkpoint, found: Identity) -> None:
                 before, now = "other pictures or objects", "as many, but not the same"
             elif part in ("validation", "teacher"):
                 before, now = "other content", "not the same"
-            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}")
+            remedy = "; have it as it was, or train anew with its last.safetensors as --weights"
+            if lost and what.endswith(("data set", "validate on")):
+                more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+                remedy = f"; {lost[0]}{more} cannot be used now: put back what is gone,{remedy.partition(',')[2]}"
+            raise OptionError(f"--resume: the {what} is another: it began with {before}, now {now}{remedy}")
 
 
 def collect(network: nn.Module, average: nn.Module, optimizer: Optimizer, *, pending: bool) -> dict[str, Tensor]:
@@ -203,14 +206,8 @@ def _laid_out_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """A tensor with the parameter's memory layout, if of its shape: fused optimisers rely on that."""
     if tensor.shape == parameter.shape:
         return torch.empty_like(parameter).copy_(tensor)
-    return tensor.to(parameter.device)
+    return tensor.to(parameter.device, copy=True)
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _error_number(error: Exception) -> int:
-    """The system's error number in a message such as "I/O error: No space left on device (os error 28)"."""
-    number = re.search(r"os error (\d+)", str(error))
-    return int(number[1]) if number else 0

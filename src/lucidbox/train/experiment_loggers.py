@@ -2,12 +2,18 @@
 
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import atomic_write, output_error
+
+PATIENCE_SECONDS = 60
+"""Seconds after which a call of MLflow that has not answered is given up."""
 
 
 class TensorBoardLog:
@@ -65,34 +71,59 @@ class MlflowLog:
     def __init__(self, folder: Path, recipe: Mapping[str, Any], keep_until: int | None = None) -> None:
         # Read when mlflow is imported: it reports its use from then on.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+        # By default a server that is dead is asked eight times, for 200 seconds in all, at each call.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         import mlflow
 
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces every table it makes
-        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # it announces every table it makes
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or _database(folder.resolve() / "mlflow.db")
         self._failure = mlflow.MlflowException
         run_file = folder / "mlflow-run.txt"
-        try:
+
+        def begin() -> None:
             self._client: Any = mlflow.MlflowClient(tracking_uri=self._uri)
             self._run = (keep_until is not None and self._resumed(run_file)) or self._new(folder, recipe)
-        except self._failure as error:
-            raise self._output_error(error) from error
+
+        self._ask(begin)
         atomic_write(run_file, f"{self._run}\n")
 
     def add(self, row: Mapping[str, float]) -> None:
         """Write a row; see :class:`lucidbox.train.logs.Log`."""
-        try:
-            for name, value in row.items():
-                if name != "epoch":
-                    self._client.log_metric(self._run, name, float(value), step=int(row["epoch"]))
-        except self._failure as error:
-            raise self._output_error(error) from error
+        from mlflow.entities import Metric
+
+        now, epoch = int(time.time() * 1000), int(row["epoch"])
+        metrics = [Metric(name, float(value), now, epoch) for name, value in row.items() if name != "epoch"]
+        self._ask(lambda: self._client.log_batch(self._run, metrics=metrics))
 
     def close(self) -> None:
         """Mark the run as ended."""
+        self._ask(lambda: self._client.set_terminated(self._run))
+
+    def _ask(self, call: Callable[[], object]) -> None:
+        """Call MLflow, and give up after :data:`PATIENCE_SECONDS`: some of its own attempts go on for minutes.
+
+        Raises:
+            OutputError: it fails, or does not answer in time.
+        """
+        answer: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                call()
+                answer.set_result(None)
+            except BaseException as error:
+                answer.set_exception(error)
+
+        Thread(target=work, daemon=True).start()
         try:
-            self._client.set_terminated(self._run)
-        except self._failure as error:
-            raise self._output_error(error) from error
+            answer.result(PATIENCE_SECONDS)
+        except Exception as error:  # of MLflow, of its database, or of the network
+            silent = isinstance(error, TimeoutError)
+            reason = f"no answer in {PATIENCE_SECONDS} s" if silent else str(error).partition("\n")[0]
+            raise OutputError(
+                f"{self._uri}: MLflow: {reason}; choose another place in MLFLOW_TRACKING_URI"
+            ) from error
 
     def _resumed(self, run_file: Path) -> str:
         if not run_file.exists():
@@ -105,13 +136,27 @@ class MlflowLog:
         return run
 
     def _new(self, folder: Path, recipe: Mapping[str, Any]) -> str:
+        from mlflow.entities import Param
+
         experiment = self._client.get_experiment_by_name("lucidbox")
         number = experiment.experiment_id if experiment else self._client.create_experiment("lucidbox")
         run = self._client.create_run(number, run_name=folder.resolve().name).info.run_id
-        for key, value in recipe.items():
-            self._client.log_param(run, key, value)
+        params = [Param(key, str(value)) for key, value in recipe.items()]
+        self._client.log_batch(run, params=params)
         return str(run)
 
-    def _output_error(self, error: Exception) -> OutputError:
-        reason = str(error).partition("\n")[0]
-        return OutputError(f"{self._uri}: MLflow: {reason}; choose another place in MLFLOW_TRACKING_URI")
+
+def _database(path: Path) -> str:
+    """The address of an SQLite file, in which SQLAlchemy finds it again.
+
+    Raises:
+        OutputError: it would find another file, as versions before 2.1 do where there is a question mark.
+    """
+    from sqlalchemy import URL, make_url
+
+    # With its driver named, since MLflow makes the folder of a plain sqlite: address without unquoting that.
+    wanted = URL.create("sqlite+pysqlite", database=str(path))
+    address = wanted.render_as_string()
+    if make_url(address) != wanted:
+        raise OutputError(f"{path}: MLflow cannot open a file of this name; choose a folder without ? in its path")
+    return address

@@ -2,10 +2,11 @@
 
 import atexit
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import active_children
+from functools import partial
+from multiprocessing import Lock, active_children, current_process, get_start_method
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -21,6 +22,9 @@ from lucidbox.core.errors import DataError, ImageError
 from lucidbox.train.losses import Targets
 from lucidbox.train.sampling_schedule import Prepared, SampleIndex, SamplingSchedule, prepare
 from lucidbox.train.signals import SIGNALS
+
+GUARD = 'the program that trains must start it below `if __name__ == "__main__":`, since workers import it, too'
+"""What to do where Python starts processes by importing the program once more: not on Linux before Python 3.14."""
 
 _NAME = f"{ImageError.__module__}.{ImageError.__qualname__}"
 
@@ -67,7 +71,13 @@ class _Batches(Sampler[list[SampleIndex]]):
 
 
 def load_batches(
-    augmenter: Augmenter, plan: SamplingSchedule, *, first: int = 0, workers: int = 0, pin: bool = False
+    augmenter: Augmenter,
+    plan: SamplingSchedule,
+    *,
+    first: int = 0,
+    workers: int = 0,
+    pin: bool = False,
+    say: Callable[[str], None] = lambda message: None,
 ) -> Iterator[Batch]:
     """This process's part of every batch, to the end of the training.
 
@@ -77,25 +87,49 @@ def load_batches(
         first: batch of the training to begin with, for a resumed one.
         workers: processes that prepare batches ahead; with 0 each batch is prepared when it is needed.
         pin: put batches into page-locked memory, for graphics cards.
+        say: told where workers cannot be started, or cannot hand over batches in shared memory.
 
     Raises:
         ImageError: so many images in a row cannot be read that the disk must be broken.
+        DataError: a worker cannot import the program that trains.
     """
-    options: dict[str, Any] = {"worker_init_fn": _begin_worker, "prefetch_factor": 3} if workers else {}
-    loader = DataLoader(
-        _Samples(augmenter, plan),
-        batch_sampler=_Batches(plan, first),
-        collate_fn=collate,
-        num_workers=workers,
-        pin_memory=pin,
-        **options,
-    )
+    begin = partial(DataLoader, _Samples(augmenter, plan), batch_sampler=_Batches(plan, first), pin_memory=pin)
+    if not workers:
+        return _arriving(iter(begin(collate_fn=collate)), say)
+    # Begun here, not at the first batch: an exception at that time could leave workers behind.
     before = set(active_children())
-    batches = iter(loader)
-    if workers:
-        atexit.register(_end, set(active_children()) - before)
+    options: dict[str, Any] = {"num_workers": workers, "prefetch_factor": 3, "worker_init_fn": _begin_worker}
     try:
-        yield from batches
+        [Lock() for _ in range(8 + 3 * workers)]  # as many as the loader makes, which reports a failure less well
+        batches = iter(begin(collate_fn=_collate_shared, **options))
+    except (EOFError, ConnectionError):  # the server that forks workers has ended while it imported the program
+        raise DataError(f"no process to prepare pictures can be started: {GUARD}") from None
+    except OSError as error:  # no room for its locks in /dev/shm, no more processes allowed
+        _end(set(active_children()) - before)
+        reason = error.strerror or error
+        say(f"no process to prepare pictures can be started ({reason}): they are prepared between steps, slower")
+        return load_batches(augmenter, plan, first=first, pin=pin)
+    atexit.register(_end, set(active_children()) - before)
+    return _arriving(batches, say)
+
+
+def _arriving(batches: Iterator[Any], say: Callable[[str], None]) -> Iterator[Batch]:
+    """Batches as a loader gives them, those that came through a pipe unpacked."""
+    piped = False
+    try:
+        for batch in batches:
+            if not isinstance(batch, Batch):
+                images, *targets, indices, failures = batch
+                batch = Batch(
+                    torch.from_numpy(images), Targets(*map(torch.from_numpy, targets)), indices, failures
+                )
+                if not piped:
+                    say(
+                        f"shared memory (/dev/shm) has no room for batches of {images.nbytes / 1e6:.1f} MB: they"
+                        " come through pipes, slower; docker run --shm-size=1g gives more"
+                    )
+                piped = True
+            yield batch
     except ImageError as error:
         # An error from a worker has the worker's traceback before it.
         raise ImageError(str(error).strip().splitlines()[-1].removeprefix(f"{_NAME}: ")) from None
@@ -107,6 +141,16 @@ def _end(workers: set[BaseProcess]) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would report their end as an error
     for worker in workers:
         worker.kill()
+
+
+def refuse_second_import() -> None:
+    """End this process if it only imports the program that trains, in order to become a worker of that training.
+
+    Raises:
+        SystemExit: with the remedy. No caller in such a program has use for another error.
+    """
+    if getattr(current_process(), "_inheriting", False):  # as multiprocessing itself finds it out
+        raise SystemExit(f"lucidbox: error: {GUARD}")
 
 
 @contextmanager
@@ -121,10 +165,10 @@ def deaths_in_words() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker (pid" not in str(error):
             raise
-        raise DataError(
-            f"a process that prepares pictures died ({str(error).splitlines()[0]}); if memory ran out, use fewer"
-            " workers or a smaller batch"
-        ) from error
+        reason, remedy = str(error).splitlines()[0], "if memory ran out, use fewer workers or a smaller batch"
+        if "killed" not in reason and get_start_method() != "fork":
+            remedy = f"if it never began: {GUARD}"
+        raise DataError(f"a process that prepares pictures died ({reason}); {remedy}") from None
 
 
 def collate(prepared: Sequence[Prepared]) -> Batch:
@@ -141,6 +185,22 @@ def collate(prepared: Sequence[Prepared]) -> Batch:
         indices=tuple(entry.picture for entry in prepared),
         failures=tuple(failure for entry in prepared for failure in entry.failures),
     )
+
+
+def _collate_shared(prepared: Sequence[Prepared]) -> Any:
+    """In a worker: a batch in shared memory, or where that has no room its arrays, which go through a pipe.
+
+    torch would move it there later, in a thread whose error nobody hears: the batch would be waited for for ever.
+    """
+    batch = collate(prepared)
+    tensors = (batch.images, *vars(batch.targets).values())
+    try:
+        for tensor in tensors:
+            if tensor.numel():
+                tensor.share_memory_()
+    except (RuntimeError, OSError):
+        return (*(tensor.numpy() for tensor in tensors), batch.indices, batch.failures)
+    return batch
 
 
 def _begin_worker(worker: int) -> None:

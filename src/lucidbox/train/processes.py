@@ -85,6 +85,14 @@ class Processes:
         counts = self.sum(lengths).tolist()
         return np.concatenate([part[:n].cpu().numpy() for part, n in zip(gathered, counts, strict=True)])
 
+    def gather_texts(self, texts: list[str]) -> list[str]:
+        """The texts of all processes, in the order of ranks, in every one of them."""
+        if self.count == 1:
+            return list(texts)
+        gathered: list[list[str]] = [[] for _ in range(self.count)]
+        distributed.all_gather_object(gathered, texts)
+        return [text for part in gathered for text in part]
+
     def leave(self) -> None:
         """End the communication with the other processes."""
         if self.count > 1:

@@ -1,18 +1,22 @@
 """All settings of a training, in one frozen value that is checked and can be stored."""
 
 import json
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import numpy as np
+
 from lucidbox.core.errors import OptionError
+from lucidbox.model_files.metadata import LARGEST_SIDE, STRIDE
 
 # fmt: off
 _RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 1e6), "size": (32, 16384), "batch": (1, 1e6), "nominal_batch": (1, 1e6),
+    "epochs": (1, 1e6), "size": (STRIDE, LARGEST_SIDE), "batch": (1, 1e6), "nominal_batch": (1, 1e6),
     "learning_rate": (0, 10), "final_rate": (0, 1), "momentum": (0, 0.9999), "weight_decay": (0, 1),
     "warmup_epochs": (0, 1e6), "warmup_momentum": (0, 0.9999), "warmup_bias_rate": (0, 10), "clip": (0, 1e9),
     "box_gain": (0, 1e6), "class_gain": (0, 1e6), "dfl_gain": (0, 1e6), "ema_decay": (0, 1), "ema_ramp": (0, 1e9),
@@ -23,6 +27,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "workers": (0, 256), "cache_gb": (0, 1e6), "seed": (0, 2**63 - 1), "teacher_gain": (0, 1e6),
 }
 # fmt: on
+
+_BEYOND = 1e300  # whole numbers can be longer than floats
 
 
 @dataclass(frozen=True)
@@ -128,13 +134,15 @@ class Recipe:
     teacher_gain: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Convert values that mean one of the right type (3 for 3.0, a list for a tuple), and check all.
 
         Raises:
             OptionError: one is of the wrong type or out of range; names the key.
         """
         for field in fields(self):
-            _check(field.name, field.type, getattr(self, field.name))
+            value = _converted(field.type, getattr(self, field.name))
+            _check(field.name, field.type, value)
+            object.__setattr__(self, field.name, value)
         if self.size % 32:
             raise OptionError(
                 f"recipe: size {self.size} is not a multiple of 32: try {round(self.size / 32) * 32}"
@@ -150,7 +158,6 @@ class Recipe:
         for key in changes:
             if key not in known:
                 raise OptionError(f"recipe: unknown key {key!r}; {_nearest(key, known)}")
-        # TOML and JSON may have whole numbers for floats, and have lists for tuples.
         types = {field.name: field.type for field in fields(self)}
         return replace(self, **{key: _converted(types[key], value) for key, value in changes.items()})
 
@@ -212,13 +219,24 @@ def _check(key: str, kind: Any, value: Any) -> None:
 
 
 def _converted(kind: Any, value: Any) -> Any:
-    if kind is float and type(value) is int:
-        return float(value)
+    """The value as its key's type where it means the same: NumPy's scalars, 3 for 3.0 and 3.0 for 3, paths."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if kind in (int, float) and isinstance(value, int | float) and type(value) is not bool:
+        meant = value == value // 1 if kind is int else abs(value) < _BEYOND
+        return kind(value) if meant else value
+    if kind is str and isinstance(value, os.PathLike):
+        return os.fspath(value)
     if kind == tuple[str, ...]:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
-        return tuple(value) if isinstance(value, list) else value
-    return value
+        return tuple(map(_plain_text, value)) if isinstance(value, Iterable) else value
+    return _plain_text(value)
+
+
+def _plain_text(value: Any) -> Any:
+    """Subclasses of ``str``, as NumPy has them, as what they are."""
+    return str(value) if isinstance(value, str) else value
 
 
 def _nearest(key: str, known: list[str]) -> str:

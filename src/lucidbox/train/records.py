@@ -93,9 +93,20 @@ class Records:
         """Write waiting rows to the disk, before a checkpoint is saved that continues after them."""
         self._losses.flush()
 
-    def close(self) -> None:
-        """Close all logs."""
+    def close(self) -> list[OutputError]:
+        """Close all logs; the errors of those besides the CSV files are returned.
+
+        Raises:
+            OutputError: a CSV file cannot be written.
+        """
+        csv, *others = self._logs
+        failures = []
         with ExitStack() as stack:  # all are closed, also where one fails
-            for log in self._logs:
-                stack.callback(log.close)
+            stack.callback(csv.close)
             stack.callback(self._losses.close)
+            for log in others:
+                try:
+                    log.close()
+                except OutputError as error:
+                    failures.append(error)
+        return failures

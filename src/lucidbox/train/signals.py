@@ -18,11 +18,24 @@ class Interruption:
     """
 
     wanted: bool = False
+    _waiting: bool = False
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.wanted and number == signal.SIGINT:
+        at_once = self._waiting or (self.wanted and number == signal.SIGINT)
+        self.wanted, self._waiting = True, False
+        if at_once:
             raise KeyboardInterrupt
-        self.wanted = True
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """In the block, which only waits, each of the signals raises KeyboardInterrupt at once."""
+        self._waiting = True
+        try:
+            if self.wanted:  # it came just before
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._waiting = False
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The network a training starts with: random, or from weights of the same or of other classes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Start:
     notes: tuple[str, ...] = ()
     known: int | None = None
 
-    def suited(self, recipe: Recipe, pictures: int) -> Recipe:
+    def suited(self, recipe: Recipe, pictures: int, chosen: Collection[str] = ()) -> Recipe:
         """The recipe with what "auto" chooses in short runs from weights that know every class: to be gentle.
 
         Norms keep their statistics: those of batches are noise to layers that were trained long with better ones,
@@ -58,15 +58,23 @@ class Start:
         Args:
             recipe: one that names its optimiser stays as it is.
             pictures: of an epoch.
+            chosen: keys that the user has set; ``freeze_norms`` then stays as it is.
         """
         steps = optimizer_steps(pictures, recipe)
         if recipe.optimizer != "auto" or self.known != self.network.classes or steps >= SHORT_RUN:
             return recipe
-        chosen = choose_optimization(recipe, steps=steps, classes=self.network.classes)
-        rate = min(chosen.learning_rate, GENTLE_RATE)
-        return replace(
-            recipe, optimizer=chosen.name, learning_rate=rate, momentum=chosen.momentum, freeze_norms=True
-        )
+        auto = choose_optimization(recipe, steps=steps, classes=self.network.classes)
+        rate = min(auto.learning_rate, GENTLE_RATE)
+        norms = recipe.freeze_norms or "freeze_norms" not in chosen
+        return replace(recipe, optimizer=auto.name, learning_rate=rate, momentum=auto.momentum, freeze_norms=norms)
+
+
+def not_used(recipe: Recipe, chosen: Collection[str]) -> tuple[str, ...]:
+    """A note where the user has set keys for which "auto" has values of its own."""
+    lost = [key for key in ("learning_rate", "momentum") if key in chosen]
+    if recipe.optimizer != "auto" or not lost:
+        return ()
+    return (f"{' and '.join(lost)} not used: optimizer=auto has its own; for yours, set optimizer=adamw or sgd",)
 
 
 def random_start(architecture: str, names: Sequence[str], seed: int) -> Start:
@@ -81,7 +89,7 @@ def random_start(architecture: str, names: Sequence[str], seed: int) -> Start:
 
 
 def start_from(
-    path: Path,
+    path: str | Path,
     names: Sequence[str],
     seed: int,
     architecture: str | None = None,
@@ -108,6 +116,7 @@ def start_from(
         WeightsError: the file is refused.
         OptionError: it is of another architecture.
     """
+    path = Path(path)
     weights = weights_files.read(path)
     if architecture not in (None, weights.architecture):
         raise OptionError(

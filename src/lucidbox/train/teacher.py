@@ -18,6 +18,8 @@ from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino, shared_core
 from lucidbox.model.decoding import DecodedPredictions, Decoder, anchor_points
 from lucidbox.model.network import BINS, STRIDES, Logits
+from lucidbox.model_files.file_format import beginning
+from lucidbox.model_files.onnx_fields import read_onnx_metadata
 from lucidbox.train.assigner import Assignment
 from lucidbox.train.losses import Gains, Loss, assigned_loss, one_process
 
@@ -191,11 +193,18 @@ def _content(path: Path) -> bytes:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
+        beginning(path)  # of a file, not of a device or a pipe
+    except WeightsError as error:
+        raise OptionError(f"teacher {error}") from error
+    try:
         content = path.read_bytes()
+        read_onnx_metadata(content)  # no loops, no numbers in other files
         onnx.load_model_from_string(content)
     except OSError as error:
         raise OptionError(f"teacher {path}: {error.strerror}") from error
-    except DecodeError:
+    except WeightsError as error:
+        raise WeightsError(f"teacher {path}: {error}") from error
+    except (DecodeError, ValueError, IndexError):
         raise WeightsError(f"teacher {path}: not a whole ONNX file; fetch or copy it again") from None
     return content
 

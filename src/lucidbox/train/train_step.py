@@ -80,7 +80,8 @@ class TrainStep:
         self.recipe, self.processes, self.teacher = recipe, processes, teacher
         self.precision = resolve_precision(recipe.precision, processes.device)
         # Channels last is the order in memory that fast convolution kernels want.
-        self.network = network.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.float().to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._least = least_side(recipe, network, processes)
         freeze(self.network, recipe.freeze)
         self.optimizer, self.optimization = make_optimizer(self.network, recipe, steps=steps)
         processes.agree(self.network.state_dict().values())
@@ -203,7 +204,24 @@ class TrainStep:
             return self.recipe.size
         random = np.random.default_rng((self.recipe.seed, SCALES, number))
         factor = random.uniform(1 - self.recipe.multi_scale, 1 + self.recipe.multi_scale)
-        return max(32, round(self.recipe.size * factor / 32) * 32)
+        return max(self._least, round(self.recipe.size * factor / 32) * 32)
+
+
+def least_side(recipe: Recipe, network: Network, processes: Processes) -> int:
+    """The least side of the network's input with which every norm that learns has two values to compare.
+
+    Raises:
+        OptionError: the recipe's size is below that.
+    """
+    coarsest = max(network.strides)
+    alone = recipe.batch // processes.count == 1 and not recipe.freeze_norms
+    least = 2 * coarsest if alone else coarsest
+    if recipe.size < least:
+        raise OptionError(
+            f"recipe: size {recipe.size} with one picture per process and batch leaves batch norms one value,"
+            f" which has no statistics: use batch {2 * processes.count}, size {least} or freeze_norms=true"
+        )
+    return least
 
 
 def resolve_precision(wanted: str, device: torch.device) -> str:

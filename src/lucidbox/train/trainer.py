@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -18,14 +18,14 @@ from lucidbox.augment.settings import Augmentation
 from lucidbox.core.errors import ImageError, LucidboxError, OptionError, OutputError
 from lucidbox.core.filesystem import cache_folder, sha256_of
 from lucidbox.datasets.training.cache import build_cache
-from lucidbox.datasets.training.data import TrainingData, describe_data, identity
+from lucidbox.datasets.training.data import TrainingData, describe_data, identity, open_data
 from lucidbox.model import Network
 from lucidbox.train import checkpoint as checkpoints
 from lucidbox.train.callbacks import SILENT, Callbacks, Outcome
 from lucidbox.train.charts import training_curves
 from lucidbox.train.checkpoint import Checkpoint, Identity, TrainingProgress
 from lucidbox.train.epoch_timer import EpochTimer
-from lucidbox.train.loader import Batch, deaths_in_words, load_batches
+from lucidbox.train.loader import Batch, deaths_in_words, load_batches, refuse_second_import
 from lucidbox.train.logs import check_logs
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
@@ -57,9 +57,9 @@ class Trainer:
         >>> outcome = trainer.run()
 
     Args:
-        data: what to train on and validate with.
-        network: of as many classes as the data; trained in place.
-        recipe: how to train.
+        data: what to train on and validate with, or the path of a data set.
+        network: of as many classes as the data; trained in place, in float32.
+        recipe: how to train, or the keys that differ from the defaults.
         folder: for the results; new or empty.
         processes: the processes that train together; by default this one alone, on the processor.
         callbacks: methods that are called as the training proceeds.
@@ -73,25 +73,32 @@ class Trainer:
             recipe cannot be followed here.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
-        data: TrainingData,
+        data: TrainingData | str | Path,
         network: Network,
-        recipe: Recipe,
-        folder: Path,
+        recipe: Recipe | Mapping[str, Any],
+        folder: str | Path,
         *,
         processes: Processes = ALONE,
         callbacks: Callbacks = SILENT,
-        logs: tuple[str, ...] = (),
+        logs: Sequence[str] = (),
         licence: str = weights_files.NOT_STATED,
         provenance: str = "random weights",
         remember: dict[str, Any] | None = None,
     ) -> None:
+        data = open_data(data) if isinstance(data, str | Path) else data
+        recipe = Recipe().changed(recipe) if isinstance(recipe, Mapping) else recipe
+        logs = (logs,) if isinstance(logs, str) else tuple(logs)
+        for value, kind in ((data, TrainingData), (network, Network), (recipe, Recipe)):
+            if not isinstance(value, kind):
+                raise OptionError(f"Trainer: {value!r:.60} is a {type(value).__name__}, not a {kind.__name__}")
         if network.classes != len(data.names):
             raise OptionError(f"the network has {network.classes} classes, the data set has {len(data.names)}")
         check_logs(logs)
         self.data, self.recipe, self.processes, self.callbacks = data, recipe, processes, callbacks
-        self.results = Results(folder)
+        self.results = Results(Path(folder))
         self.schedule = SamplingSchedule(
             pictures=len(data.train),
             batch=recipe.batch,
@@ -117,17 +124,21 @@ class Trainer:
         )
         self.progress = TrainingProgress()
         self._resumed = False
+        self._untold: list[str] = []
+        self._validated = False  # the same in all processes: pictures to draw only some of them have
         self._origin = Origin(data.names, recipe.size, licence, provenance)
         self._notes = {"logs": list(logs), "licence": licence, "provenance": provenance, **(remember or {})}
         self._saved = self._began = time.monotonic()
 
+    @torch.inference_mode(False)
     def restore(self, kept: Checkpoint) -> None:
         """Continue from a checkpoint, in its folder.
 
         Raises:
             OptionError: it is of another network, data set or number of processes; names the difference.
         """
-        checkpoints.refuse_other(kept, self.identity)
+        lost = [problem.place for problem in self.data.problems if problem.left_out]
+        checkpoints.refuse_other(kept, self.identity, lost)
         learner = self.train_step
         checkpoints.restore(kept.tensors, learner.network, learner.average.network, learner.optimizer)
         if not self.processes.leads:  # the first process has the sum of all
@@ -138,27 +149,34 @@ class Trainer:
         if kept.notes["scaler"]:
             learner.scaler.load_state_dict(kept.notes["scaler"])
 
+    @torch.inference_mode(False)
+    @torch.enable_grad()
     def run(self) -> Outcome:
         """Train to the end, or until a signal (Ctrl-C, SIGTERM): then all is saved, and can be resumed.
 
         Raises:
             TrainingError: a loss is not finite; the batch is saved, the last checkpoint stays.
-            OutputError: a file cannot be written, as on a full disk; the last checkpoint stays.
+            OutputError: a file cannot be written, as on a full disk; the last checkpoint stays. Or another process
+                trains in the folder.
+            DataError: processes that prepare images cannot be started, or die.
         """
+        refuse_second_import()
         chosen = self.train_step.optimization
         self._say(
             f"{self.identity.architecture} on {self.identity.data_summary}; {chosen.name} at"
             f" {chosen.learning_rate:g}, {self.train_step.precision} on {self.processes.device},"
             f" {self.schedule.batches} batches an epoch"
         )
-        with ExitStack() as stack:
-            stack.callback(self.callbacks.end)
-            self._open(stack)
-            self.samples = self._open_samples()
-            stack.enter_context(deaths_in_words())
-            ending = self._train(stack.enter_context(interruptible()))
-        if ending != "interrupted":
-            self._finish()
+        with ExitStack() as whole:
+            with ExitStack() as stack:
+                stack.callback(self.callbacks.end)
+                self._began = time.monotonic() - self.progress.seconds
+                self._lead(lambda: self._open(whole, stack))
+                self.samples = self._open_samples()
+                stack.enter_context(deaths_in_words())
+                ending = self._train(stack.enter_context(interruptible()))
+            if ending != "interrupted":
+                self._finish()
         return Outcome(
             self.results.folder,
             self.progress.epochs,
@@ -168,21 +186,35 @@ class Trainer:
             self.progress.seconds,
         )
 
-    def _open(self, stack: ExitStack) -> None:
-        """Make or reopen the folder. If the first process fails, all fail, so that none waits for it forever."""
-        self._began = time.monotonic() - self.progress.seconds
+    def _lead(self, act: Callable[[], None]) -> None:
+        """Let the first process act while all wait. If it fails, all fail, so that none waits for it for ever."""
         failure: LucidboxError | None = None
         try:
             if self.processes.leads:
-                if not self._resumed:
-                    self.results.begin(self.recipe)
-                self._records = stack.enter_context(closing(self._open_records()))
-                if not self._resumed:
-                    self._save()  # from now on it can be resumed, whenever it is killed
+                act()
         except LucidboxError as error:
             failure = error
         if self.processes.any(failure is not None):
-            raise failure or TrainingError("the first process cannot begin")
+            raise failure or TrainingError("the first process cannot go on")
+
+    def _open(self, whole: ExitStack, stack: ExitStack) -> None:
+        """Make or reopen the folder, alone in it until the whole training ends."""
+        whole.enter_context(self.results.alone())
+        if not self._resumed:
+            self.results.begin(self.recipe)
+        try:
+            self._records = self._open_records()
+            stack.callback(self._close_records)
+            if not self._resumed:
+                self._save()  # from now on it can be resumed, whenever it is killed
+        except BaseException:
+            if not self._resumed:
+                self.results.remove_start()
+            raise
+
+    def _close_records(self) -> None:
+        for broken in self._records.close():
+            self._say(f"{broken}; its last rows may be missing there")
 
     def _train(self, asked: Interruption) -> str:
         """Train batch after batch; returns how it ended."""
@@ -192,7 +224,7 @@ class Trainer:
         if self.progress.batches == (self.progress.epochs + 1) * self.schedule.batches:
             self._end_epoch(EpochTimer())  # it was stopped during validation
         clock = EpochTimer()
-        for batch in self._batches(self.progress.batches, self.recipe.workers):
+        for batch in self._awaited(self._batches(self.progress.batches, self.recipe.workers), asked):
             clock.arrived()
             self._learn(batch)
             stop = self.processes.any(asked.wanted)
@@ -207,7 +239,22 @@ class Trainer:
             if stop:
                 return "interrupted"
             clock.waits()
-        return "done"
+        return "interrupted" if self.progress.epochs < self.schedule.epochs else "done"
+
+    def _awaited(self, batches: Iterator[Batch], asked: Interruption) -> Iterator[Batch]:
+        """The batches. Alone, this process saves and stops at once when it is told to while it waits for one."""
+        if self.processes.count > 1:  # the others would wait for this one
+            yield from batches
+        while self.processes.count == 1:
+            try:
+                with asked.waiting():
+                    batch = next(batches, None)
+            except KeyboardInterrupt:
+                self._save()
+                return
+            if batch is None:
+                return
+            yield batch
 
     def _batches(self, first: int, workers: int) -> Iterator[Batch]:
         """This process's parts of the batches, from a batch of the training on."""
@@ -215,11 +262,13 @@ class Trainer:
         augmentation = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
         augmenter = Augmenter(self.samples, recipe.size, augmentation)
         on_card = self.processes.device.type == "cuda"
-        return load_batches(augmenter, self.schedule, first=first, workers=workers, pin=on_card)
+        return load_batches(augmenter, self.schedule, first=first, workers=workers, pin=on_card, say=self._say)
 
     def _learn(self, batch: Batch) -> None:
         for failure in batch.failures:
-            self._say(f"{failure}; another picture took its place")
+            self._untold.append(f"{failure}; another picture took its place")
+        if self.processes.count == 1:
+            self._tell()
         number = self.progress.batches
         try:
             losses = self.train_step.learn(batch, number, self._rates(number))
@@ -243,11 +292,9 @@ class Trainer:
         if not self.recipe.cache_gb:
             return samples
         folder, limit = cache_folder() / "pictures", int(self.recipe.cache_gb * 1e9)
-        for leads in (True, False):
-            if self.processes.leads is leads:
-                cached = build_cache(samples, folder, limit)
-            self.processes.any(False)  # all wait here
-        return cached
+        made: list[Samples] = []
+        self._lead(lambda: made.append(build_cache(samples, folder, limit)))
+        return made[0] if made else build_cache(samples, folder, limit)
 
     def _open_records(self) -> Records:
         done = self.progress.batches if self._resumed else None
@@ -256,7 +303,7 @@ class Trainer:
 
     def _finish(self) -> None:
         """Export the model, and draw curves and predictions."""
-        if not self.validator.shown:  # a resumed training that had ended already
+        if not self._validated:  # a resumed training that had ended already
             self.validator(self.train_step.average.network)
         if not self.processes.leads:
             return
@@ -279,6 +326,7 @@ class Trainer:
         self._save()  # so that nothing is lost if validation fails
         due = epoch % self.recipe.validate_every == 0 or epoch == self.schedule.epochs
         summary = self.validator(self.train_step.average.network) if due else None
+        self._validated |= due
         ap, ap50 = (float(summary.stats[0]), float(summary.stats[1])) if summary else (math.nan, math.nan)
         better = summary is not None and ap > self.progress.best_ap
         if better:
@@ -289,8 +337,8 @@ class Trainer:
             total / self.schedule.batches for total in self.progress.epoch_losses
         )
         self.progress.epoch_losses, self.progress.epochs = (0.0, 0.0, 0.0, 0.0), epoch
-        for unread in self.validator.failures:
-            self._say(f"validation goes on without a picture: {unread}")
+        self._untold += [f"validation goes on without a picture: {unread}" for unread in self.validator.failures]
+        self._tell()
         if self.processes.leads:
             rate = self._rates(self.progress.batches - 1).learning_rate
             speed = clock.pictures_per_second(self.recipe.batch)
@@ -368,6 +416,12 @@ class Trainer:
             f" {saved}, with pictures such as {pictures}. The last checkpoint stays: go on from it with"
             " --resume, or train anew with a lower learning_rate"
         )
+
+    def _tell(self) -> None:
+        """Say what is wrong with images, in whichever process they were read."""
+        for message in self.processes.gather_texts(self._untold):
+            self._say(message)
+        self._untold.clear()
 
     def _say(self, message: str) -> None:
         if self.processes.leads:

@@ -43,7 +43,7 @@ class Validator:
         processes: the processes that share the work.
 
     Attributes:
-        shown: detections of the first images in the last validation, by number of the image.
+        shown: this process's detections of the first images in the last validation, by number of the image.
         failures: images that this process could not read in it.
 
     Example:

@@ -15,6 +15,7 @@ from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, ImageError, LucidboxError, OptionError
 from lucidbox.core.text import printable
+from lucidbox.datasets.locate import locate
 from lucidbox.detect.letterbox import batch_shape, fit_validation
 from lucidbox.detect.nms import Limits, select, suppress
 from lucidbox.detect.predictor import Predictor, RawPrediction
@@ -47,7 +48,8 @@ def files_of(truth: Truth, folder: Path) -> dict[int, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of pictures")
     names = dict(zip(truth.image_ids.tolist(), truth.file_names, strict=False))
-    files = {image_id: folder / names.get(image_id, "") for image_id in truth.image_ids.tolist()}
+    found = dict(zip(names, locate(folder, list(names.values())), strict=True))
+    files = {image_id: folder / found.get(image_id, "") for image_id in truth.image_ids.tolist()}
     missing = [image_id for image_id, path in files.items() if not path.is_file()]
     if missing:
         first = printable(names.get(missing[0], "")) or f"picture {missing[0]}, which names no file"

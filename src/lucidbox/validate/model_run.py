@@ -1,14 +1,16 @@
 """A model run over the images of annotations: what it finds, and why it misses what it misses."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import LucidboxError
+from lucidbox.core.errors import DataError, LucidboxError
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.detector import Detector
-from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Truth
+from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Summary, Truth
+from lucidbox.evaluate.analysis.image_sizes import size_doubts
 from lucidbox.evaluate.evaluation import Matching
 from lucidbox.sources import Sources
 from lucidbox.validate import inference
@@ -25,7 +27,6 @@ class ModelRun:
         images: the file of each image by its id, see :func:`lucidbox.validate.inference.files_of`; or a stream.
         batch: images in one inference; a stream is read one by one.
         on_failure: called with the error of each image that cannot be read; its objects count as missed.
-        say: called with a note on images of a stream that are not in the truth, or that did not come.
         progress: sees the images pass.
 
     Example:
@@ -42,17 +43,23 @@ class ModelRun:
         *,
         batch: int = 1,
         on_failure: Callable[[LucidboxError], None] = lambda error: None,
-        say: Callable[[str], None] = lambda note: None,
         progress: Progress = no_progress,
     ) -> None:
         self.predictor = inference.validation_predictor(detector)
         self.truth, self.images, self.batch = truth, images, batch
-        self._on_failure, self._say, self._progress = on_failure, say, progress
-        for note in inference.departures(detector.info):
-            say(f"not as published accuracies are measured: {note}")
+        self._on_failure, self._progress = on_failure, progress
+        self._notes = [
+            f"not as published accuracies are measured: {note}" for note in inference.departures(detector.info)
+        ]
+        self._failures = 0
+        self._opened: dict[int, tuple[int, int]] = {}
 
     def predictions(self) -> Predictions:
-        """All detections of the model."""
+        """All detections of the model.
+
+        Raises:
+            DataError: not one image could be read.
+        """
         (exact,) = self._collect(_exact_detections)
         return exact
 
@@ -66,10 +73,22 @@ class ModelRun:
         # All that the model gives: the evaluation applies its own limits.
         everything = Protocol(max_detections=(inference.LIMITS.max_det,))
         evaluators = [CocoEvaluator(self.truth, everything) for _ in ways]
-        for image_id, raw in self._answers(self._groups(), len(self.truth.image_ids)):
+        count = len(self.truth.image_ids)
+        for image_id, raw in self._answers(self._groups(), count):
+            height, width = raw.image.shape[:2]
+            self._opened[image_id] = width, height
             for evaluator, way in zip(evaluators, ways, strict=True):
                 evaluator.add(image_id, way(self.predictor, raw))
-        return [evaluator.predictions() for evaluator in evaluators]
+        if not self._opened and count:
+            raise DataError(f"{self.truth.source}: none of its {count} images could be read: nothing is evaluated")
+        if self._failures:
+            self._notes.append(f"{self._failures} images could not be read; their objects count as missed")
+        found = [evaluator.predictions() for evaluator in evaluators]
+        return [replace(one, notes=one.notes + tuple(self._notes)) for one in found]
+
+    def size_doubts(self, summary: Summary) -> tuple[str, ...]:
+        """What it means if opened images have not the sizes that the annotations state; nothing if they have."""
+        return size_doubts(summary, self._opened)
 
     def missed(self, matching: Matching) -> list[Missed]:
         """Why each missed object was missed: its images are run again, in the same batches, which move scores.
@@ -93,8 +112,12 @@ class ModelRun:
     def _groups(self) -> Iterator[list[Numbered]]:
         """Images that share one inference."""
         if isinstance(self.images, Sources):
-            return inference.read_stream(self.images, self.truth, self._on_failure, self._say)
-        return inference.read_files(self.images, self.batch, self._on_failure)
+            return inference.read_stream(self.images, self.truth, self._failed, self._notes.append)
+        return inference.read_files(self.images, self.batch, self._failed)
+
+    def _failed(self, error: LucidboxError) -> None:
+        self._on_failure(error)
+        self._failures += 1
 
     def _answers(self, groups: Iterable[list[Numbered]], count: int | None) -> Iterator[tuple[int, RawPrediction]]:
         yield from self._progress(inference.raw_predictions(self.predictor, groups), count)

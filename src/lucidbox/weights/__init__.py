@@ -1,7 +1,8 @@
 """Weights files: published ``.pt``, the notebook series' checkpoints, our safetensors, our ONNX.
 
 Reading never runs code of a file, and torch is imported only when a network is made or its shapes are needed.
-Public modules besides the names below: ``keys`` (names of tensors), ``licence_text``, ``onnx_file``.
+Public modules besides the names below: ``keys`` (names of tensors), ``licence_text``, ``onnx_file``,
+``unwrapping``.
 
 Example:
     >>> weights = read(Path("yolo11n.pt"))
@@ -19,5 +20,5 @@ from lucidbox.weights.store import write
 
 __all__ = [
     "Description", "NOT_STATED", "Weights", "describe", "from_network", "halved", "keys", "licence_text",
-    "network", "onnx_file", "read", "read_names", "renamed", "to_metadata", "write", "contents",
+    "network", "onnx_file", "read", "read_names", "renamed", "to_metadata", "write", "contents", "unwrapping",
 ]  # fmt: skip

@@ -4,11 +4,8 @@ import json
 from pathlib import Path
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.metadata import LONGEST_NAME, MOST_NAMES
 from lucidbox.weights.licence_text import one_line
-
-MOST_NAMES = 100_000
-_LONGEST_NAME = 200
-"""Characters in a class name: it is drawn beside a box."""
 
 
 def checked_names(names: object) -> tuple[str, ...]:
@@ -26,8 +23,8 @@ def checked_names(names: object) -> tuple[str, ...]:
         names = [by_id[str(number)] for number in range(len(names))]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise WeightsError("class names must be a list of texts, or class ids with texts")
-    if any(len(name) > _LONGEST_NAME for name in names):
-        raise WeightsError(f"a class name has more than {_LONGEST_NAME} characters")
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise WeightsError(f"a class name has more than {LONGEST_NAME} characters")
     lines = tuple(one_line(name) for name in names)
     if not all(lines):
         raise WeightsError(f"class {lines.index('')} has an empty name")

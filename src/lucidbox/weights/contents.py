@@ -9,15 +9,11 @@ import numpy as np
 from lucidbox.core.array_types import Shaped
 from lucidbox.core.errors import WeightsError
 from lucidbox.core.version import __version__
-from lucidbox.model_files.metadata import DEFAULT_CONF, conf_of
+from lucidbox.model_files.metadata import DEFAULT_CONF, LARGEST_SIDE, STRIDE, conf_of
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.licence_text import NOT_STATED, one_line
 
 DEFAULT_SIZE = 640
-_STRIDE = 32
-"""Input pixels per cell of the coarsest level, the same in every architecture of ours."""
-
-LARGEST_SIZE = 8192
 
 LARGEST_OPTION = 4096
 """Largest number of base channels, and largest width of a class branch, that a file may state."""
@@ -67,6 +63,7 @@ class WeightsSource:
         licence: as in :class:`Weights`.
         provenance: as in :class:`Weights`.
         size: as in :class:`Weights`.
+        network: what the file says the network is, where that is no YOLO11: "a YOLOv8n (yolov8n.yaml)".
     """
 
     tensors: Tensors
@@ -74,6 +71,7 @@ class WeightsSource:
     licence: str
     provenance: str
     size: int = DEFAULT_SIZE
+    network: str = ""
 
 
 def to_metadata(weights: Weights) -> dict[str, str]:
@@ -82,7 +80,7 @@ def to_metadata(weights: Weights) -> dict[str, str]:
         "architecture": weights.architecture,
         "options": json.dumps(weights.options, sort_keys=True),
         "names": json.dumps(weights.names, ensure_ascii=False),
-        "stride": str(_STRIDE),
+        "stride": str(STRIDE),
         "size": str(weights.size),
         "conf": str(weights.conf),
         "licence": weights.licence,
@@ -115,7 +113,7 @@ def from_metadata(metadata: Mapping[str, str], tensors: Tensors) -> Weights:
         raise WeightsError(f"its metadata lack {error.args[0]!r}; convert it again from its source") from None
     except (ValueError, RecursionError):
         raise WeightsError("its metadata are malformed; convert it again from its source") from None
-    if stated != (str(weights.size), str(_STRIDE)):
+    if stated != (str(weights.size), str(STRIDE)):
         raise WeightsError(
             f"its metadata state size {stated[0]} and stride {stated[1]}; no network of ours has these"
         )
@@ -133,5 +131,5 @@ def _options(text: str) -> dict[str, int]:
 
 def usable_size(size: object) -> int:
     """The image size that a file states, or the default if no network of ours can take it."""
-    fits = type(size) is int and _STRIDE <= size <= LARGEST_SIZE and size % _STRIDE == 0
+    fits = type(size) is int and STRIDE <= size <= LARGEST_SIDE and size % STRIDE == 0
     return int(size) if fits else DEFAULT_SIZE  # type: ignore[call-overload]

@@ -59,8 +59,10 @@ _HEAD = (
 _PREDICTIONS = (("box_branches.#.predict", "cv2.#.2"), ("class_branches.#.predict", "cv3.#.2"))
 
 _ROWS = dict.fromkeys((0, 1, 3, 5, 7, 17, 20), _UNIT) | {9: _SPPF, 10: _C2PSA, 23: _HEAD}
+# The convolution's bias takes the norm's place in a network whose norms are folded.
 _UNIT_TENSORS = (
-    "conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked",
+    "conv.weight", "conv.bias",
+    "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var", "bn.num_batches_tracked",
 )  # fmt: skip
 _PREDICTION_TENSORS = ("weight", "bias")
 

@@ -16,6 +16,8 @@ _UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 
 def one_line(text: str) -> str:
     """A text without line breaks, control characters and surplus spaces."""
+    if text.isprintable():  # most are, and there may be 100,000 of them
+        return " ".join(text.split())
     printable = (" " if unicodedata.category(character) in _UNPRINTABLE else character for character in text)
     return " ".join("".join(printable).split())
 

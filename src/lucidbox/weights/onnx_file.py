@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.onnx_fields import checked_onnx
 from lucidbox.weights.contents import Tensors, Weights, from_metadata
 from lucidbox.weights.recognise import NetworkKind, checked, empty_network, kind_of
-
-FIRST = "backbone.stem.conv.weight"
-"""The convolution that takes the image, in every architecture of ours."""
+from lucidbox.weights.unwrapping import STEM, with_norms
 
 PIXEL_SCALE = 255
 
@@ -29,13 +28,12 @@ def read_onnx(content: bytes) -> Weights:
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+    # Before the package makes objects of everything in it.
+    metadata = checked_onnx(content)
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError:
-        raise WeightsError(
-            "not a weights file: neither a checkpoint from torch's save, nor safetensors, nor a whole ONNX file"
-        ) from None
-    metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
+        raise WeightsError("damaged: not a whole ONNX file; fetch or copy it again") from None
     if "lucidbox_version" not in metadata:
         raise WeightsError("an ONNX file that lucidbox did not write; give the checkpoint it was exported from")
     if metadata.get("precision") == "int8":
@@ -47,18 +45,16 @@ def read_onnx(content: bytes) -> Weights:
 
 def _initializers(constants: Iterable[Any]) -> Tensors:
     """The graph's constants by our names: without the names of wrapping modules, which the exporter prepends."""
-    from onnx import TensorProto, numpy_helper
+    from onnx import numpy_helper
 
     arrays: Tensors = {}
     for constant in constants:
         name = _text(constant.name)
-        if constant.data_location == TensorProto.EXTERNAL:
-            raise WeightsError(f"tensor {name} lies in another file, which lucidbox never makes")
         try:
             arrays[name] = numpy_helper.to_array(constant)
         except (ValueError, TypeError, KeyError) as error:
             raise WeightsError(f"tensor {name} is damaged ({error})") from None
-    prefix = next((name.removesuffix(FIRST) for name in arrays if name.endswith(FIRST)), "")
+    prefix = next((name.removesuffix(STEM) for name in arrays if name.endswith(STEM)), "")
     return {name.removeprefix(prefix): array for name, array in arrays.items()}
 
 
@@ -71,31 +67,14 @@ def _text(value: str | bytes) -> str:
 
 def _unfolded(folded: Tensors, kind: NetworkKind) -> Tensors:
     """Tensors of the network as it was before folding. Missing tensors are found by the check that follows."""
-    from torch import nn
-
     network = empty_network(kind)
-    norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    folded = with_norms(folded, network)
     tensors = {name: folded[name] for name in network.state_dict() if name in folded}
-    if FIRST in tensors:
+    if STEM in tensors:
         with np.errstate(over="ignore", invalid="ignore"):  # the check that follows names what is not finite
-            tensors[FIRST] = (tensors[FIRST].astype(np.float64) * PIXEL_SCALE).astype(np.float32)
-    for name, norm in norms.items():
-        bias = folded.get(name.removesuffix("bn") + "conv.bias")
-        if bias is not None:
-            tensors |= {f"{name}.{part}": array for part, array in _plain_norm(bias, norm.eps).items()}
+            tensors[STEM] = (tensors[STEM].astype(np.float64) * PIXEL_SCALE).astype(np.float32)
     # Our decoder computes these numbers, so no graph contains them; the notebook's checkpoints do.
     for name in network.state_dict():
         if name.endswith(".dfl.project"):
             tensors[name] = np.arange(network.bins, dtype=np.float32)
     return tensors
-
-
-def _plain_norm(bias: Any, eps: float) -> Tensors:
-    """A batch norm that only adds a bias: (x - 0) / √(1 - eps + eps) · 1 + bias."""
-    return {
-        "weight": np.ones_like(bias),
-        "bias": bias,
-        "running_mean": np.zeros_like(bias),
-        "running_var": np.full_like(bias, 1 - eps),
-        "num_batches_tracked": np.array(0, np.int64),
-    }

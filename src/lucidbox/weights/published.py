@@ -8,6 +8,7 @@ import numpy as np
 from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.contents import Tensors, WeightsSource, usable_size
+from lucidbox.weights.families import READ, stated_network
 from lucidbox.weights.licence_text import licence_of, stated
 from lucidbox.weights.safe_pickle import Record
 
@@ -24,6 +25,9 @@ small file would name millions."""
 _LONGEST_NAME = 100
 """Most characters in one module's or tensor's own name."""
 
+MOST_WRAPPERS = 4
+"""Most modules around a network that hold nothing but it."""
+
 _STRIDES = [8, 16, 32]
 
 GROUPS = ("_parameters", "_buffers", "_modules")
@@ -32,14 +36,23 @@ GROUPS = ("_parameters", "_buffers", "_modules")
 
 def module_of(checkpoint: Any) -> Record | None:
     """The pickled network of a checkpoint, if there is one: the averaged one rather than the model itself."""
-    if isinstance(checkpoint, Record):
-        return checkpoint
-    if isinstance(checkpoint, dict):
-        for key in ("ema", "model"):
-            module = checkpoint.get(key)
-            if isinstance(module, Record):
-                return module
-    return None
+    places = [checkpoint.get(key) for key in ("ema", "model")] if isinstance(checkpoint, dict) else [checkpoint]
+    return next((_inside_wrappers(place) for place in places if isinstance(place, Record)), None)
+
+
+def _inside_wrappers(module: Record) -> Record:
+    """The network in modules that hold nothing but it, such as torch's DataParallel; else the module."""
+    inner: Any = module
+    for _ in range(MOST_WRAPPERS):
+        if not isinstance(inner, Record) or not isinstance(inner.state, dict):
+            return module
+        if "stride" in inner.state or "yaml" in inner.state:
+            return inner
+        parts = inner.state.get("_modules")
+        if not isinstance(parts, dict) or len(parts) != 1:
+            return module
+        (inner,) = parts.values()
+    return module
 
 
 def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSource:
@@ -55,21 +68,25 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSourc
     """
     attributes = _attributes(module, module.name)
     about = checkpoint if isinstance(checkpoint, dict) else {}
+    class_name = module.name.rpartition(".")[2]
+    network = stated_network(class_name, attributes)
     task = attributes.get("task", "detect")
     if not isinstance(task, str) or task != "detect":
         what = repr(task[:40]) if isinstance(task, str) else f"of type {_kind(task)}"
-        raise WeightsError(f"a network for the task {what}; lucidbox reads detectors")
+        raise WeightsError(f"{network or 'a network'} for the task {what}; lucidbox reads detectors")
     strides = attributes.get("stride")
     if isinstance(strides, np.ndarray) and (strides.size != len(_STRIDES) or strides.ravel().tolist() != _STRIDES):
-        raise WeightsError(f"a network of strides {strides.flat[:8].tolist()}; YOLO11's are {_STRIDES}")
+        known = f"{strides.flat[:8].tolist()}; YOLO11's are {_STRIDES}"
+        raise WeightsError(f"{network}; {READ}" if network else f"a network of strides {known}")
     names, arguments = attributes.get("names"), about.get("train_args")
-    details = [module.name.rpartition(".")[2], *stated(about, version="version {}", date="{}")]
+    details = [class_name, *stated(about, version="version {}", date="{}")]
     return WeightsSource(
         tensors=state_dict(module),
         names=None if names is None else checked_names(names),
         licence=licence_of(about, attributes),
         provenance=f"published checkpoint {file_name} ({', '.join(details)})",
         size=usable_size(arguments.get("imgsz") if isinstance(arguments, dict) else None),
+        network=network,
     )
 
 

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.file_format import beginning
+from lucidbox.model_files.other_kinds import refuse_other_kind
 from lucidbox.weights.contents import Weights
 from lucidbox.weights.licence_text import one_line
 from lucidbox.weights.notebook import read_state_dict
@@ -19,8 +21,8 @@ from lucidbox.weights.store import read_safetensors
 _FORMS = "a published YOLO11 .pt, a notebook checkpoint, safetensors, or an ONNX file that lucidbox wrote"
 """What can be read, in words for messages."""
 
-LARGEST_HEADER = 100_000_000
-"""Most bytes of a safetensors header, by its specification. Text read as a length gives far more."""
+LARGEST_HEADER = 4_000_000
+"""Most bytes of a safetensors header; a YOLO11x's has 150,000. Text read as a length gives far more."""
 
 INSTRUCTIONS_TRIED = 1000
 """Number of instructions that are decoded to decide whether a file is an old pickle."""
@@ -39,6 +41,7 @@ def read(path: str | Path) -> Weights:
         WeightsError: the file is missing, damaged or refused, or its tensors are not those of a network of ours.
     """
     path = Path(path)
+    refuse_other_kind(path, beginning(path))
     try:
         content = path.read_bytes()
     except OSError as error:

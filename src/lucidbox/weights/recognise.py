@@ -9,9 +9,11 @@ import numpy as np
 
 from lucidbox.core.array_types import Shaped
 from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.model_files.metadata import MOST_NAMES
 from lucidbox.weights import keys
-from lucidbox.weights.class_names import MOST_NAMES
 from lucidbox.weights.contents import LARGEST_OPTION, Tensors, Weights, WeightsSource
+from lucidbox.weights.families import READ, family_of
+from lucidbox.weights.unwrapping import STEM, unwrapped, with_norms
 
 if TYPE_CHECKING:
     from lucidbox.model import Network
@@ -19,8 +21,14 @@ if TYPE_CHECKING:
 MOST_NAMED = 3
 """Most tensors named in one message."""
 
+_RGB = 3
+_KERNEL_AXES = 4
+
 DISTRIBUTION_SHAPE = (1, 16, 1, 1)
 """Shape of the published fixed numbers."""
+
+MOST_TENSORS = 20_000
+"""Most tensors of a file. YOLO11x has 1,000."""
 
 MOST_BINS = 1024
 """Most fixed numbers that are compared; a network of ours has 16."""
@@ -53,7 +61,28 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
         WeightsError: they are of no network of ours, tensors are missing, left over or of wrong shape, numbers
             are not finite, or there are more or fewer class names than classes.
     """
-    is_published = any(name.startswith("model.") for name in source.tensors)
+    check_count(len(source.tensors))
+    given = unwrapped(source.tensors)
+    is_published = any(name.startswith("model.") for name in given)
+    try:
+        return _recognised(replace(source, tensors=given), source_sha256, is_published)
+    except WeightsError:
+        if other := source.network or (family_of(given) if is_published else ""):
+            raise WeightsError(f"{other}; {READ}") from None
+        raise
+
+
+def check_count(count: int) -> None:
+    """Refuse more tensors than any network has.
+
+    Raises:
+        WeightsError: there are more.
+    """
+    if count > MOST_TENSORS:
+        raise WeightsError(f"{count} tensors; at most {MOST_TENSORS} are read")
+
+
+def _recognised(source: WeightsSource, source_sha256: str, is_published: bool) -> Weights:
     tensors = _from_published(source.tensors) if is_published else source.tensors
     is_notebook = any(name.startswith("backbone.stage1.") for name in tensors)
     kind = _notebook(tensors) if is_notebook else _yolo11(tensors)
@@ -62,6 +91,8 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
     for option, value in kind.options:
         if value > LARGEST_OPTION:
             raise WeightsError(f"a network with {option} {value}; at most {LARGEST_OPTION} is read")
+    if any(name.endswith(".conv.bias") for name in tensors):
+        tensors = with_norms(tensors, empty_network(kind))
     placeholders = tuple(f"class_{number}" for number in range(kind.classes))
     return checked(
         Weights(
@@ -168,7 +199,6 @@ def _from_published(tensors: Tensors) -> Tensors:
     return {keys.from_published(name): array for name, array in tensors.items() if name != keys.DISTRIBUTION_KEY}
 
 
-_STEM = "backbone.stem.conv.weight"
 _CLASS_WIDTH = "head.class_branches.0.first.pointwise.conv.weight"
 
 
@@ -179,7 +209,7 @@ def _yolo11(tensors: Tensors) -> NetworkKind:
     """
     from lucidbox.model.yolo11 import SIZES, default_class_width
 
-    channels = _first_axis(tensors, _STEM)
+    channels = _stem_channels(tensors)
     depth = 1 + any(name.startswith("backbone.mix_p2.repeats.1.") for name in tensors)
     classes = _first_axis(tensors, "head.class_branches.0.predict.weight")
     fitting = [name for name, size in SIZES.items() if size.channels(64) == channels]
@@ -200,7 +230,21 @@ def _notebook(tensors: Tensors) -> NetworkKind:
                 raise WeightsError(f"tensor {name} has shape {list(array.shape)}, which no network has")
             keys.check_distribution(name, array.ravel().tolist())
     classes = _first_axis(tensors, "head_p3.cls_branch.2.weight")
-    return NetworkKind("notebook", classes, (("base_channels", _first_axis(tensors, _STEM)),))
+    return NetworkKind("notebook", classes, (("base_channels", _stem_channels(tensors)),))
+
+
+def _stem_channels(tensors: Tensors) -> int:
+    """Channels that the first convolution makes of an RGB image.
+
+    Raises:
+        WeightsError: it takes images of other kinds.
+    """
+    channels = _first_axis(tensors, STEM)
+    shape = tensors[STEM].shape
+    if len(shape) == _KERNEL_AXES and shape[1] != _RGB:
+        what = "grey images" if shape[1] == 1 else f"images of {shape[1]} channels"
+        raise WeightsError(f"a network for {what}; lucidbox reads networks for RGB, of {_RGB} channels")
+    return channels
 
 
 def _first_axis(tensors: Tensors, name: str) -> int:

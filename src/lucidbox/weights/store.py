@@ -11,7 +11,7 @@ from lucidbox.core.errors import WeightsError
 from lucidbox.core.filesystem import atomic_write
 from lucidbox.weights.contents import Weights, WeightsSource, from_metadata, to_metadata
 from lucidbox.weights.licence_text import licence_of
-from lucidbox.weights.recognise import checked, kind_of, recognise
+from lucidbox.weights.recognise import check_count, checked, kind_of, recognise
 from lucidbox.weights.safe_pickle import bfloat16_to_float32
 
 _FORMAT = "lucidbox"
@@ -61,6 +61,7 @@ def read_safetensors(content: bytes, sha256: str, file_name: str) -> Weights:
         parts = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
         raise WeightsError(f"truncated or damaged safetensors ({error}); fetch or copy the file again") from None
+    check_count(len(parts))
     tensors = {name: _array(name, part) for name, part in parts}
     metadata = _header(content).get("__metadata__") or {}
     if metadata.get("format") != _FORMAT:

@@ -213,7 +213,7 @@ def test_a_cache_that_cannot_be_removed_is_left(samples, folder, tmp_path, monke
 def test_what_a_killed_maker_left_is_removed(samples, folder):
     folder.mkdir()
     (folder / ".lucidbox-0123456789ab.bin").write_bytes(b"half a cache")
-    (folder / ".lucidbox-0123456789ab.txt").write_text("somebody else's")
+    (folder / ".lucidbox-notes.of.theirs.txt").write_text("somebody else's")
     build_cache(samples, folder, 10**6)
     assert {path.suffix for path in folder.iterdir()} == {".bin", ".json", ".txt"}
     assert len(list(folder.glob("*.bin"))) == 1
@@ -233,19 +233,6 @@ def test_a_cache_that_another_process_just_made_is_taken(samples, folder, made, 
     monkeypatch.setattr(cache, "alone_in", after_another)
     assert_equal(build_cache(samples, folder, 10**6), samples)
     assert len(made) == COUNT
-
-
-def test_one_process_at_a_time(tmp_path):
-    fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    with cache_files.alone_in(tmp_path) as alone:
-        assert alone
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(descriptor)
-    with cache_files.alone_in(tmp_path / "nowhere") as alone:
-        assert not alone
 
 
 def test_a_cache_that_goes_meanwhile_does_not_end_a_training(samples, folder):

@@ -347,7 +347,7 @@ def test_classes_of_val_that_train_does_not_know(tmp_path):
 
 def test_two_classes_of_one_name_cannot_be_matched(tmp_path):
     twins = [{"id": 1, "name": "car"}, {"id": 3, "name": "car"}]
-    val = {"annotations": [annotation(1)], "categories": twins}
+    val = {"annotations": [annotation(1), annotation(2, category=3)], "categories": twins}
     with pytest.raises(DataError, match="several classes are called 'car'"):
         open_data(coco_pair(tmp_path, val=val))
 

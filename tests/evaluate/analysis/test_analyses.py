@@ -7,7 +7,7 @@ import pytest
 from test_equality import crowded_problem
 
 from lucidbox.core.errors import OptionError
-from lucidbox.evaluate import Predictions, Protocol, Truth, evaluate
+from lucidbox.evaluate import Predictions, Protocol, Truth, evaluate, load_predictions, load_truth
 from lucidbox.evaluate.analysis.confusion import confusion
 from lucidbox.evaluate.analysis.errors import explain_errors
 from lucidbox.evaluate.analysis.intervals import _draws, _resampling_inputs, bootstrap, compare_paired, resampled
@@ -66,13 +66,70 @@ def test_an_error_at_a_truth_that_was_found_is_only_taken_away():
     assert report.costs[0].cost == pytest.approx(0.5)
 
 
-def test_a_class_whose_last_truth_is_not_asked_for_stays_in_the_mean_with_0():
-    # Class a: one truth of two found. Class b: its only truth missed.
+def test_a_class_of_which_nothing_is_left_leaves_the_mean():
+    # Class a: one truth of two found. Class b: its only truth missed, and nothing detected.
     truths, found = [(0, HERE), (0, THERE), (1, FAR)], [(0, HERE, 0.9)]
     report = explain_errors(evaluate(*one_picture(truths, found)).matching)
     assert pytest.approx(51 / 101 / 2) == report.AP50
     assert report.costs[-1].count == 2
+    assert report.costs[-1].cost == pytest.approx(1 - 51 / 101 / 2)
+    # A wrong detection keeps it there, with 0.
+    report = explain_errors(evaluate(*one_picture(truths, [*found, (1, HERE, 0.8)])).matching)
     assert report.costs[-1].cost == pytest.approx((1 - 51 / 101) / 2)
+
+
+def test_a_found_and_a_missed_class_by_hand():
+    truths, found = [(0, HERE), (1, THERE)], [(0, HERE, 0.9)]
+    report = explain_errors(evaluate(*one_picture(truths, found)).matching)
+    assert report.AP50 == pytest.approx(0.5) == report.costs[-1].cost == report.totals[1].cost
+
+
+def mixed(seed):
+    """Objects and detections of every kind of error in six images: (image, class, box, crowd), (…, score)."""
+    random = np.random.default_rng(seed)
+    truths, found = [], []
+    for image in range(1, 7):
+        for _ in range(random.integers(0, 8)):
+            box = random.integers(5, 60, 4)
+            label = int(random.integers(1, 5))
+            truths.append((image, label, box.tolist(), int(seed % 2 and random.random() < 0.2)))
+            for _ in range(random.integers(0, 4)):
+                moved = box + random.integers(-12, 13, 4)
+                moved[2:] = np.abs(moved[2:]) + 1
+                other = int(random.integers(1, 6)) if random.random() < 0.3 else label
+                found.append((image, other, moved.tolist(), int(random.integers(0, 20)) / 20))
+    return truths, found
+
+
+KINDS = ("localisation", "classification", "duplicate", "background", "both", "missed")
+TIDECV = [
+    (0, [30, 0, 4, 4, 5, 6], [40.3838, 0.0, 0.0, 0.4279, 0.6661, 0.3319, 15.8834, 11.5441]),
+    (1, [15, 8, 0, 2, 6, 4], [22.3923, 16.425, 0.0, 0.0, 3.5266, 1.8175, 12.0226, 10.5481]),
+    (2, [16, 4, 2, 3, 11, 9], [31.6034, 2.0792, 0.0, 0.0, 1.4851, 3.2107, 7.4257, 30.7166]),
+    (3, [15, 1, 2, 3, 6, 6], [32.0953, 0.0, 0.0, 0.0, 0.0, 4.4067, 7.3676, 31.3437]),
+]
+
+
+@pytest.mark.parametrize(("seed", "counts", "costs"), TIDECV)
+def test_error_types_are_those_of_the_authors_tool(seed, counts, costs):
+    """Numbers of tidecv 1.0.1, with crowds in every second problem; its order of the types."""
+    truths, found = mixed(seed)
+    images, labels, boxes, crowds = map(list, zip(*truths, strict=True))
+    names = dict.fromkeys(range(1, 6), "")
+    truth = Truth.from_arrays(images, labels, boxes, crowds=crowds, pictures=list(range(1, 7)), categories=names)
+    report = explain_errors(
+        evaluate(truth, Predictions.from_arrays(*map(list, zip(*found, strict=True)))).matching
+    )
+    assert tuple(one.kind for one in report.costs) == KINDS
+    assert [one.count for one in report.costs] == counts
+    assert [one.cost * 100 for one in (*report.costs, *report.totals)] == pytest.approx(costs, abs=1e-4)
+
+
+def test_only_the_best_detections_of_an_image_have_types():
+    """The authors' tool looks at 100 of an image; a limit of classes alone would leave 101."""
+    found = [(0, FAR, 0.9 - k / 1000) for k in range(60)] + [(1, FAR, 0.5 - k / 1000) for k in range(60)]
+    report = explain_errors(evaluate(*one_picture([(0, HERE)], [*found, (0, HERE, 0.1)])).matching)
+    assert [one.count for one in report.costs] == [0, 0, 0, 100, 0, 1]
 
 
 def test_error_types_add_up_and_base_is_AP50():
@@ -80,7 +137,7 @@ def test_error_types_add_up_and_base_is_AP50():
     report = explain_errors(summary.matching)
     assert pytest.approx(summary.stats[1], abs=1e-12) == report.AP50
     assert sum(one.count for one in report.costs[:-1]) == report.totals[0].count
-    assert all(one.cost >= 0 for one in (*report.costs, *report.totals))
+    assert all(one.cost >= 0 for one in report.costs)
 
 
 def test_error_types_need_classes_and_the_threshold():
@@ -198,6 +255,17 @@ def test_the_exact_area_and_trapezoids_by_hand():
     assert numbers["exact area under the curve"] == pytest.approx(0.5)
     assert numbers["11 recall points"] == pytest.approx(6 / 11)
     assert numbers["trapezoids over 101 interpolated points"] == pytest.approx(0.5, abs=0.006)
+    assert numbers["trapezoids, sloping to 0 at recall 1"] == pytest.approx(0.75, abs=0.006)
+
+
+def test_the_older_trapezoids_rise_with_the_confidence_threshold(shared):
+    """The 150 images at 0.25 and more: COCO's AP falls, as does the newer rule; the older one rises."""
+    truth = load_truth(shared("data/coco-val-150/instances.json"))
+    found = load_predictions(shared("golden/val/predictions-batch1.json"), truth)
+    numbers = {one.name: one.numbers[0] * 100 for one in metric_variants(truth, found[found.scores >= 0.25])}
+    assert numbers["COCO's protocol, as pycocotools"] == pytest.approx(35.79, abs=0.005)
+    assert numbers["trapezoids over 101 interpolated points"] == pytest.approx(35.43, abs=0.005)
+    assert numbers["trapezoids, sloping to 0 at recall 1"] == pytest.approx(46.17, abs=0.005)
 
 
 def test_pycocotools_loses_the_annotation_of_id_0():

@@ -42,13 +42,12 @@ def test_whole_file_has_no_problem_and_is_read(tmp_path):
 
 BAD_ANNOTATIONS = {
     "no bbox": ({"bbox": ...}, ProblemKind.MISSING_FIELD, "bbox: is missing"),
-    "no id": ({"id": ...}, ProblemKind.MISSING_FIELD, "id: is missing"),
-    "text as image_id": ({"image_id": "1"}, ProblemKind.WRONG_TYPE, 'image_id: must be a whole number, got "1"'),
+    "text as image_id": ({"image_id": "5"}, ProblemKind.UNKNOWN_ID, "image_id: 5 is no usable picture"),
     "true as image_id": ({"image_id": True}, ProblemKind.WRONG_TYPE, "image_id: must be a whole number, got true"),
     "fraction as category_id": (
-        {"category_id": 1.0},
+        {"category_id": 1.5},
         ProblemKind.WRONG_TYPE,
-        "category_id: must be a whole number, got 1.0",
+        "category_id: must be a whole number, got 1.5",
     ),
     # Parsers disagree on whether this is a whole number too large or a fraction.
     "huge id": ({"image_id": 10**20}, ProblemKind.WRONG_TYPE, "image_id: "),

@@ -117,7 +117,7 @@ def test_any_numbers(tmp_path, monkeypatch, entries, separators, size):
     assert_same(read_results(file), text)
 
 
-@pytest.mark.parametrize(("field", "value"), [("image_id", 1.0), ("category_id", 2.5), ("image_id", "7")])
+@pytest.mark.parametrize(("field", "value"), [("image_id", 1.5), ("category_id", 2.5), ("image_id", None)])
 def test_a_wrong_value_among_uniform_entries_is_named_by_its_number(tmp_path, monkeypatch, field, value):
     monkeypatch.setattr(json_text, "PIECE", 1500)
     file = tmp_path / "results.json"

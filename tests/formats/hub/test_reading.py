@@ -433,7 +433,7 @@ def test_boxes_outside_are_reported(tmp_path):
         ({"bytes": b"not a picture", "path": None}, ProblemKind.UNREADABLE_PICTURE, "not a picture"),
         ({"bytes": b"", "path": None}, ProblemKind.UNREADABLE_PICTURE, "is empty"),
         (
-            {"bytes": b"P6 64 48 255 " + bytes(64 * 48 * 3), "path": None},
+            {"bytes": b"8BPS" + bytes(64 * 48 * 3), "path": None},
             ProblemKind.UNREADABLE_PICTURE,
             "not a picture",
         ),

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lucidbox.core.errors import DataError
 from lucidbox.datasets import ProblemKind, read_dataset, scan
+from lucidbox.formats.yolo.label_files import label_path
 from lucidbox.formats.yolo.labels import LabelReader
-from lucidbox.formats.yolo.reading import label_path
 
 
 def test_boxes_become_pixels_of_each_picture(tmp_path):

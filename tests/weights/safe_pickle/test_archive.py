@@ -177,3 +177,18 @@ def test_what_zip_readers_raise_over_damage_is_a_refusal(error, monkeypatch):
     monkeypatch.setattr(zipfile.ZipFile, "open", fail)
     with pytest.raises(WeightsError, match="truncated or damaged"):
         read_archive(SMALL)
+
+
+def listed(count, extra=b""):
+    """A zip whose list of entries names one entry ``count`` times, each with an extra field."""
+    head = zipfile.ZipInfo("a/data.pkl")
+    record = b"PK\x01\x02" + bytes(24) + (10).to_bytes(2, "little") + len(extra).to_bytes(2, "little") + bytes(14)
+    return b"PK\x03\x04" + (record + head.filename.encode() + extra) * count
+
+
+def test_lists_of_very_many_entries_or_of_long_extra_fields_are_not_read(monkeypatch):
+    """zipfile's time grows with the number of entries, and with the square of an extra field's length."""
+    monkeypatch.setattr(zipfile, "ZipFile", None)  # it would be a TypeError
+    for content in (listed(20_001), listed(10, b"\1\0\0\0" * 10_000)):
+        with pytest.raises(WeightsError, match="more than 20000 entries, or of long extra fields"):
+            read_archive(content)

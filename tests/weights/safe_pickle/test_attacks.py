@@ -18,6 +18,7 @@ from lucidbox.weights.reading import read_content
 from lucidbox.weights.safe_pickle import instructions
 from lucidbox.weights.safe_pickle.checkpoint import read_checkpoint
 from lucidbox.weights.safe_pickle.reader import read_pickle
+from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, storage
 
 NAMES = list(forge.attacks("marker"))
 SMALL = forge.saved({"model": {"weight": forge.torch.arange(6.0)}, "epoch": 3})
@@ -173,9 +174,9 @@ def test_a_checkpoint_with_changed_bytes_is_read_or_refused(data):
 
 def test_sets_made_of_one_list_again_and_again_are_refused():
     """Each call copies the list: 500 KB could ask for terabytes. It is stopped after a few copies."""
-    listed = b"](" + b"K\x01" * 10_000 + b"eq\x01"
+    listed = b"](" + b"K\x01" * 1_000 + b"eq\x01"
     code = b"(" + named("builtins", "set") + b"q\x00" + listed + b"h\x00h\x01\x85R" * 11 + b"t."
-    with pytest.raises(WeightsError, match="sets of more than 100000 items in all"):
+    with pytest.raises(WeightsError, match="sets of more than 10000 items in all"):
         read_pickle(code, _no_storages)
     assert len(read_pickle(code.replace(b"h\x00h\x01\x85R", b"", 1), _no_storages)) == 12
 
@@ -186,3 +187,47 @@ def test_long_names_are_refused(module, name):
     for code in (named(module, name), forge.stack_named(module, name)):
         with pytest.raises(WeightsError, match="more than 200 characters"):
             read_pickle(code + b".", _no_storages)
+
+
+def shared_tuple(items):
+    """Code that puts a tuple of many items into place 1 of the memo, and nothing else stays on the stack."""
+    return b"(" + items + b"tq\x01"
+
+
+MANY = 20_000
+STORAGE = b"NQ"  # whatever the persistent id, there is one storage
+TENSOR = named("torch._utils", "_rebuild_tensor_v2") + b"q\x00"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        # One tuple as the arguments of every call, or as the shape of every tensor: looked through each time.
+        (b"(" + TENSOR + shared_tuple(b"N" * MANY) + b"h\x00h\x01R" * MANY + b"t.", "with 20000 arguments"),
+        (
+            b"("
+            + TENSOR
+            + shared_tuple(b"K\x01" * MANY)
+            + called(b"h\x00", STORAGE, b"K\x00", b"h\x01", b"h\x01"),
+            "a tensor has 20000 dimensions",
+        ),
+        # Numbers that are keys: they can be chosen so that each is compared with all before it.
+        (b"}(" + b"".join(b"J" + n.to_bytes(4, "little") + b"N" for n in range(60_000)) + b"u.", "50000 numbers"),
+        (b"\x8f(" + b"".join(b"J" + n.to_bytes(4, "little") for n in range(60_000)) + b"\x90.", "50000 numbers"),
+        # Two equal long texts as one key, compared letter by letter each time.
+        (b"}" + text("x" * 2000) + b"Ns.", "more than 1000 characters"),
+        (b"}" + b"B" + (2000).to_bytes(4, "little") + b"x" * 2000 + b"Ns.", "more than 1000 characters"),
+    ],
+)
+def test_work_that_grows_with_the_square_of_the_file_is_refused(code, message):
+    with pytest.raises(WeightsError, match=message):
+        read_pickle(code, lambda _: storage(STORAGE_KINDS["torch.HalfStorage"], b"\0\0", 1, False))
+
+
+def test_tuples_that_hold_one_another_twice_are_never_unfolded():
+    """Forty such tuples hold 2^40 values if each is looked through."""
+    code = b"(N" + b"t" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(40))
+    value = read_pickle(code + b".", lambda _: None)
+    assert value[0] is value[1]
+    with pytest.raises(WeightsError, match="is of type tuple"):
+        read_pickle(b"}" + code + b"Ns.", lambda _: None)

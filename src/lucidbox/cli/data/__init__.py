@@ -1,25 +1,25 @@
 """``lucidbox data``: check, count, split, convert and show data sets."""
 
 import argparse
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say, say_error, say_note
+from lucidbox.cli.console import progress, say, say_error, say_note, tell, write_json
 from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
-    from lucidbox.datasets import Reading, Split, Statistics
+    from lucidbox.datasets import DataSet, Problem, Reading, Split, Statistics
 
 _FORMATS = """\
 data sets (DATA):
-  a COCO JSON (its pictures are looked for beside it, or named by --images), a YOLO data.yaml, a TOML with
-  [train] and [val], each annotations = "instances.json" and images = "folder"; or a folder with one of these
+  a COCO JSON (its pictures are looked for beside it, or named by --images), a YOLO data.yaml (or classes.txt,
+  obj.data), a TOML with [train] and [val], each annotations = "instances.json" and images = "folder"; or a folder
+  with one of these
 """
 
 EXAMPLES = """\
@@ -31,7 +31,8 @@ examples:
   lucidbox data show data.toml --save sheet.png
 
 exit codes:
-  0 done; 1 check found problems, or convert left something out; 2 wrong usage or bad input
+  0 done; 1 check found problems, convert left something out, or a file that is named is missing; 2 wrong usage or
+  bad input
 """
 
 
@@ -63,14 +64,14 @@ def _register_check(verbs: Any) -> None:
         "check",
         "list every problem; change nothing",
         "List every problem of annotations and pictures, one a line: place, field, what is wrong.\n"
-        "Exit code 1 if there are any.",
+        "Of many of one kind the first 10 are printed, and the others counted. Exit code 1 if there are any.",
         "  lucidbox data check instances.json --images photos\n"
         "  lucidbox data check yolo/ --limit 20\n"
         "  lucidbox data check data.yaml --json > report.json\n",
         _check,
     )
     add_flag(check, "--quick", "read only the first bytes of pictures: damage stays unseen")
-    add_number(check, "--limit", "print at most N problems; all are counted")
+    add_number(check, "--limit", "print the first N problems, of whatever kind; all are counted")
     add_options(check, "--json")
 
 
@@ -104,6 +105,7 @@ def _register_split(verbs: Any) -> None:
     )
     add_option(split, "--part", help="which part to split, where DATA has several")
     add_option(split, "--seed", default=0, help="another one gives another split (0)")
+    add_options(split, "--json")
 
 
 def _register_convert(verbs: Any) -> None:
@@ -111,7 +113,8 @@ def _register_convert(verbs: Any) -> None:
         verbs,
         "convert",
         "COCO JSON to YOLO text and back",
-        "Write a data set in the other format. What it cannot hold (crowds, areas of masks) is counted.",
+        "Write a data set in the other format, read it back and compare. What the format cannot hold (crowds,\n"
+        "areas of masks) is counted.",
         "  lucidbox data convert instances.json yolo --images photos --to yolo\n"
         "  lucidbox data convert yolo/data.yaml coco --to coco\n",
         _convert,
@@ -122,38 +125,40 @@ def _register_convert(verbs: Any) -> None:
         "--pictures", choices=("link", "copy"), default="link", help="how pictures get into a YOLO folder (link)"
     )
     add_option(convert, "--part", help="name of the part that a single COCO JSON becomes (train)")
+    add_options(convert, "--json")
 
 
 def _check(arguments: argparse.Namespace) -> int:
     """Print every problem; 1 if there are any."""
-    from lucidbox.datasets import check
+    from lucidbox.datasets import check, count_by_kind, shown
 
     if arguments.limit is not None and arguments.limit < 0:
         raise OptionError(f"--limit {arguments.limit}: must be 0 or more")
     report = check(arguments.data, arguments.images, decode=not arguments.quick, progress=progress())
-    shown = report.problems if arguments.limit is None else report.problems[: arguments.limit]
+    listed = report.problems[: arguments.limit]
     if arguments.json:
         document = {
             "data": str(arguments.data),
             "parts": [dict(zip(("name", "pictures", "objects"), part, strict=True)) for part in report.parts],
             "counts": report.counts,
-            "problems": [asdict(problem) for problem in shown],
+            "left_out": count_by_kind(problem for problem in report.problems if problem.left_out),
+            "problems": [asdict(problem) for problem in listed],
             "notes": report.notes,
         }
-        print(json.dumps(document, ensure_ascii=False))
+        write_json(document)
         return int(bool(report.problems))
-    for problem in shown:
-        print(printable(str(problem)))
-    if len(shown) < len(report.problems):
-        print(f"… and {len(report.problems) - len(shown)} more")
+    for line in shown(report.problems) if arguments.limit is None else map(str, listed):
+        tell(printable(line))
+    if len(listed) < len(report.problems):
+        tell(f"… and {len(report.problems) - len(listed)} more")
     for note in report.notes:
         say_note(note)
     for name, pictures, objects in report.parts:
-        print(f"{name}: {pictures} pictures, {objects} usable objects")
+        tell(f"{name}: {pictures} pictures, {objects} usable objects")
     total = len(report.problems)
-    print(f"{total or 'no'} problem{'' if total == 1 else 's'}")
+    tell(f"{total or 'no'} problem{'' if total == 1 else 's'}")
     if report.counts:
-        print(_counts((count, kind) for kind, count in report.counts.items()))
+        tell(_counts((count, kind) for kind, count in report.counts.items()))
     return int(bool(report.problems))
 
 
@@ -164,12 +169,12 @@ def _stats(arguments: argparse.Namespace) -> int:
     reading = read_dataset(arguments.data, arguments.images, progress())
     counted = [statistics(part) for part in reading.parts]
     _say_left_out(reading, arguments)
-    document = {"data": str(arguments.data), "parts": [asdict(part) for part in counted]}
+    document = _document(reading, arguments) | {"parts": [asdict(part) for part in counted]}
     if arguments.json:
-        print(json.dumps(document, ensure_ascii=False))
+        write_json(document)
     else:
-        print("\n\n".join(_describe(part) for part in counted))
-    return 0
+        tell("\n\n".join(_describe(part) for part in counted))
+    return int(_lacks_files(reading))
 
 
 def _describe(counted: "Statistics") -> str:
@@ -241,9 +246,12 @@ def _split(arguments: argparse.Namespace) -> int:
     left_out = _say_left_out(done.reading, arguments)
     if left_out and done.reading.form == "yolo":
         say_note("label files stay as they are, unusable lines included")
-    print(_split_table(done))
-    print(printable(f"wrote {done.file}"))
-    return 0
+    if arguments.json:
+        write_json(_document(done.reading, arguments, done.file, done.parts))
+    else:
+        tell(_split_table(done))
+        tell(printable(f"wrote {done.file}"))
+    return int(_lacks_files(done.reading))
 
 
 def _split_table(done: "Split") -> str:
@@ -270,7 +278,7 @@ def _split_table(done: "Split") -> str:
 
 def _convert(arguments: argparse.Namespace) -> int:
     """Write the data set in the other format; 1 if something was left out."""
-    from lucidbox.datasets import convert
+    from lucidbox.datasets import convert, shown
 
     done = convert(
         arguments.data,
@@ -282,13 +290,48 @@ def _convert(arguments: argparse.Namespace) -> int:
         progress=progress(),
     )
     left_out = _say_left_out(done.reading, arguments)
-    for path in done.missing:
-        say_error(f"{path}: no such picture; left out")
+    for line in shown(done.problems):
+        say_error(line)
+    if arguments.json:
+        document = _document(done.reading, arguments, done.file, done.parts, done.problems)
+        write_json(document | {"losses": dict(done.losses)})
+        return int(bool(left_out or done.problems))
     if done.losses:
-        print(f"not held by the form {arguments.to}:")
-        print(_counts((count, what) for what, count in done.losses))
-    print(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
-    return int(bool(left_out or done.missing))
+        tell(f"not held by the form {arguments.to}:")
+        tell(_counts((count, what) for what, count in done.losses))
+    tell(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
+    return int(bool(left_out or done.problems))
+
+
+def _document(
+    reading: "Reading",
+    arguments: argparse.Namespace,
+    file: Path | None = None,
+    parts: "Sequence[DataSet]" = (),
+    problems: "Sequence[Problem]" = (),
+) -> dict[str, Any]:
+    """What was read and written, what was left out and why, for ``--json``."""
+    from lucidbox.datasets import count_by_kind
+
+    def counts(parts: "Sequence[DataSet]") -> list[dict[str, Any]]:
+        return [{"name": part.name, "pictures": len(part), "objects": len(part.classes)} for part in parts]
+
+    left_out = [problem for problem in (*reading.problems, *problems) if problem.left_out]
+    written = {} if file is None else {"read": counts(reading.parts), "file": str(file), "parts": counts(parts)}
+    return {
+        "data": str(arguments.data),
+        **written,
+        "left_out": count_by_kind(left_out),
+        "problems": [asdict(problem) for problem in (*reading.problems, *problems)],
+        "notes": reading.notes,
+    }
+
+
+def _lacks_files(reading: "Reading") -> bool:
+    """Whether a folder, list or file that the data set names is not there."""
+    from lucidbox.datasets import MISSING
+
+    return any(problem.left_out and problem.kind in MISSING for problem in reading.problems)
 
 
 def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:

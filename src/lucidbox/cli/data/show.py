@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import say
+from lucidbox.cli.console import say, tell
 from lucidbox.cli.options import add_number, add_option, add_verb
 from lucidbox.cli.train.data_and_recipe import (
     add_data_options,
@@ -65,10 +65,12 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw the sheet; 0."""
     from lucidbox.augment import contact_sheet
+    from lucidbox.core.filesystem import check_writable
     from lucidbox.save.encode import save_image
 
     recipe = chosen_recipe(arguments, ("size", "seed"))
     _check(arguments, recipe)
+    check_writable(arguments.save)
     data = open_training_data(arguments.data, arguments.classes, arguments.boxes)
     prepare = _unchanged if arguments.part == "val" else _trained_on
     shown = list(islice(prepare(data, recipe, arguments.epoch), arguments.count))
@@ -76,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"{failure}; another picture took its place")
     save_image(arguments.save, contact_sheet([one.sample for one in shown], data.names, arguments.columns))
     objects = sum(len(one.sample.classes) for one in shown)
-    print(printable(f"wrote {arguments.save}: {len(shown)} pictures, {objects} objects"))
+    tell(printable(f"wrote {arguments.save}: {len(shown)} pictures, {objects} objects"))
     return 0
 
 

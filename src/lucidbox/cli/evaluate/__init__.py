@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import Failures, progress, say, say_note
+from lucidbox.cli.console import Failures, progress, say, say_note, tell, write_json
 from lucidbox.cli.options import add_flag, add_option, add_options, add_verb, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.evaluate import load_predictions
 
     check_combination(arguments)
+    _check_outputs(arguments)
     truth, root = read_annotations(arguments.annotations, arguments.part)
     protocol = protocol_of(arguments, truth)
     if arguments.compare:
@@ -136,6 +137,21 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _evaluate(arguments, truth, predictions, protocol, model, shifted)
     return 1 if failures.count else 0
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Try all files that are to be written before anything is computed.
+
+    Raises:
+        OutputError: one of them cannot be written.
+    """
+    from lucidbox.core.filesystem import check_writable
+
+    for path in (arguments.json if arguments.json != "-" else None, arguments.save_predictions):
+        if path:
+            check_writable(path)
+    if arguments.plots:
+        check_writable(Path(arguments.plots) / "classes.png")
 
 
 def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None, failures: Failures) -> "ModelRun":
@@ -163,7 +179,6 @@ def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None,
         open_sources(folder) if streamed else files,
         batch=arguments.batch or 1,
         on_failure=failures,
-        say=say_note,
         progress=progress(),
     )
 
@@ -184,7 +199,11 @@ def _evaluate(
     if arguments.per_class:
         sections.append(class_table(summary.per_class, summary.best))
     _add_analyses(arguments, summary, model, shifted, document, sections)
-    _say_notes(summary.notes)
+    if model and (doubts := model.size_doubts(summary)):
+        # The sizes say which scale it is that predictions seem to have.
+        document["notes"] = [note for note in summary.notes if note not in summary.doubts] + [*doubts]
+    _say_notes(document["notes"])
+    _show(sections, document, arguments.json)  # before all else: no file that fails may cost the numbers
     if arguments.plots:
         from lucidbox.evaluate.analysis.plots import save_plots
 
@@ -192,7 +211,6 @@ def _evaluate(
             say(f"wrote {path}")
     if arguments.save_predictions:
         save_predictions(arguments.save_predictions, summary.matching.predictions)
-    _show(sections, document, arguments.json)
 
 
 def _add_analyses(
@@ -247,29 +265,28 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
     from lucidbox.core.filesystem import atomic_write
 
     if destination == "-":
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        write_json(document, 1)
         return
+    tell("\n\n".join(sections))
     if destination:
         atomic_write(destination, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    print("\n\n".join(sections))
 
 
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
     from lucidbox.cli.evaluate.report import comparison_table
-    from lucidbox.evaluate import load_predictions
+    from lucidbox.evaluate import evaluate, load_predictions
     from lucidbox.evaluate.analysis.intervals import compare_paired
-    from lucidbox.evaluate.evaluation import match_all
 
-    _say_notes(truth.notes)
-    matchings = []
+    notes, matchings = list(truth.notes), []
     for path in arguments.compare:
-        predictions = load_predictions(path, truth, subset=arguments.subset)
-        _say_notes(predictions.notes)
-        matchings.append(match_all(truth, predictions, protocol))
+        summary = evaluate(truth, load_predictions(path, truth, subset=arguments.subset), protocol)
+        notes += [*summary.matching.predictions.notes, *summary.doubts]
+        matchings.append(summary.matching)
+    _say_notes(notes)
     resamples = 1000 if arguments.bootstrap is None else arguments.bootstrap
     result = compare_paired(matchings[0], matchings[1], resamples, arguments.seed)
     comparison = comparison_table(result, resamples, len(truth.image_ids))
-    document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result)}
+    document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result), "notes": notes}
     _show([comparison], document, arguments.json)
     return WORSE if result.verdict == "worse" else 0
 
@@ -279,6 +296,7 @@ def _notebook_rule(
 ) -> None:
     from lucidbox.evaluate.analysis.notebook_variant import evaluate_notebook_rule
 
-    _say_notes(truth.notes + predictions.notes)
-    numbers = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes).to_dict()
+    result = evaluate_notebook_rule(truth, predictions, protocol.iou_thresholds, protocol.classes)
+    _say_notes(result.notes)
+    numbers = result.to_dict()
     _show([table([Column(width=14, align="<"), Column(text="{:.4f}")], numbers.items())], numbers, arguments.json)

@@ -7,7 +7,6 @@ from typing import Any
 from lucidbox.cli.options import comma_separated
 from lucidbox.core.class_names import class_ids
 from lucidbox.core.errors import OptionError
-from lucidbox.core.text import printable
 from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth
 from lucidbox.evaluate.analysis.intervals import check_resampling
 
@@ -65,7 +64,7 @@ def protocol_of(arguments: argparse.Namespace, truth: Truth) -> Protocol:
     if arguments.areas is not None:
         changes["areas"] = tuple(_area(text) for text in arguments.areas.split(","))
     if arguments.classes is not None:
-        changes["classes"] = tuple(_category(text.strip(), truth) for text in arguments.classes.split(","))
+        changes["classes"] = _categories(arguments.classes, truth)
     protocol = replace(COCO, class_agnostic=arguments.class_agnostic, **changes)
     for name in ("errors", "missed"):
         if _given(arguments, name) and 0.5 not in protocol.iou_thresholds:
@@ -86,15 +85,10 @@ def _area(text: str) -> AreaRange:
         raise OptionError(f"--areas {text}: expected NAME:LOW:HIGH, as in small:0:1024") from None
 
 
-def _category(text: str, truth: Truth) -> int:
+def _categories(text: str, truth: Truth) -> tuple[int, ...]:
+    """Ids of the categories that are wanted, each once."""
     ids = truth.category_ids.tolist()
-    if truth.category_names.count(text) > 1:
-        raise OptionError(f"--classes {text}: {truth.source} has several categories of that name; give the id")
-    if text not in truth.category_names and text.isdecimal():
-        if int(text) in ids:
-            return int(text)
-        raise OptionError(f"--classes {text}: {truth.source} has no category of that id")
     try:
-        return int(ids[class_ids([text], truth.category_names)[0]])
+        return tuple(dict.fromkeys(ids[index] for index in class_ids(text, truth.category_names, ids)))
     except OptionError as error:
-        raise OptionError(printable(str(error).replace("the model", truth.source))) from None
+        raise OptionError(f"--classes: {str(error).replace('the model', truth.source)}") from None

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from lucidbox.cli.console import progress, say
+from lucidbox.cli.console import progress, say, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
 from lucidbox.core.errors import OptionError
 
@@ -115,7 +115,7 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
         kind = arguments.class_name or "object"
         say(f"{arguments.picture}: no {kind} above {limit:g}; lower --conf, or ask --at")
         if arguments.json:
-            print("[]")
+            write_json([])
         return 1
     stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
     with output_folder(arguments) as folder:
@@ -133,8 +133,8 @@ def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
     from lucidbox.core.class_names import class_ids
 
     if arguments.class_name:
-        (class_id,) = class_ids([arguments.class_name], found.names)
-        return [row for row in range(len(found)) if found.classes[row] == class_id]
+        wanted = class_ids([arguments.class_name], found.names)
+        return [row for row in range(len(found)) if found.classes[row] in wanted]
     if arguments.all:
         return list(range(len(found)))
     number = 1 if arguments.box is None else arguments.box
@@ -161,7 +161,10 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
 
     options = _options(arguments)
     place = _numbers(arguments.at)
-    (class_id,) = class_ids([arguments.class_name], detector.names)
+    class_id, *others = class_ids([arguments.class_name], detector.names)
+    if others:
+        ids = ", ".join(map(str, [class_id, *others]))
+        raise OptionError(f"--at: several classes are called {arguments.class_name}; give one of their ids: {ids}")
     raw = detector.predictor.infer([read_image(arguments.picture)])[0].copy()
     near = near_anchors(raw, detector.names, place, class_id, detector.limits)
     say_near(arguments, near, detector.names[class_id])

@@ -1,11 +1,10 @@
 """``lucidbox explain --measure``: a table of how far each method can be trusted on a data set."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from lucidbox.cli.console import Failures, progress
+from lucidbox.cli.console import Failures, progress, tell, write_json
 from lucidbox.cli.explain.report import masking_of
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
@@ -32,7 +31,10 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
         detector, network, groups, methods, layer=arguments.layer, masking=masking, progress=progress()
     )
     document = [one.to_dict() for one in measured]
-    print(json.dumps(document, indent=1) if arguments.json else method_table(measured))
+    if arguments.json:
+        write_json(document, 1)
+    else:
+        tell(method_table(measured))
     return 1 if failures.count else 0
 
 

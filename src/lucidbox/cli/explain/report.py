@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lucidbox.cli.console import tell, write_json
 from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.core.text import printable
@@ -32,11 +33,11 @@ def masking_of(arguments: argparse.Namespace) -> Masking:
 def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> None:
     """A line for each of the nearest anchors."""
     out = sys.stderr if arguments.json else sys.stdout
-    print(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}", file=out)
+    tell(printable(f"{arguments.picture}: the anchors nearest to a {name} at {arguments.at}"), out)
     for one in near:
         box = ",".join(f"{side:.0f}" for side in one.box)
         by = "" if one.suppressor is None else f": box {','.join(f'{side:.0f}' for side in one.suppressor)}"
-        print(f"  score {spelled(one.score)}  IoU {one.iou:.2f}  box {box}  {one.fate}{by}", file=out)
+        tell(f"  score {spelled(one.score)}  IoU {one.iou:.2f}  box {box}  {one.fate}{by}", out)
 
 
 @contextmanager
@@ -62,8 +63,14 @@ def save_explanation(
     explanations: Sequence[Explanation],
     near: Sequence[Near] = (),
 ) -> None:
-    """Write each explanation's panel and its map as array and as image; print its captions."""
-    out, records = sys.stderr if arguments.json else sys.stdout, []
+    """Print each explanation's captions; then write its panel, and its map as array and as image."""
+    out = sys.stderr if arguments.json else sys.stdout
+    close = {"near": [one.to_dict() for one in near]} if near else {}
+    records = [explanation.to_dict() | close for explanation in explanations]
+    for explanation in explanations:
+        tell("\n  ".join(map(printable, explanation.captions())), out)
+    if arguments.json:
+        write_json(records, 1)
     for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
         save_image(folder / f"{stem}-panel.png", explanation.draw())
         save_image(folder / f"{stem}-overlay.png", overlay(explanation.raw.image, explanation.heatmap))
@@ -73,9 +80,5 @@ def save_explanation(
         array = io.BytesIO()
         np.save(array, explanation.heatmap)
         atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
-        print("\n  ".join(explanation.captions()), file=out)
-        records.append(explanation.to_dict() | ({"near": [one.to_dict() for one in near]} if near else {}))
     atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
-    if arguments.json:
-        print(json.dumps(records, indent=1, ensure_ascii=False))
-    print(printable(f"saved in {folder}"), file=out)
+    tell(printable(f"saved in {folder}"), out)

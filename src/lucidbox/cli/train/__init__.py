@@ -1,22 +1,24 @@
 """``lucidbox train``: from a data set to weights that predict uses."""
 
 import argparse
-import json
 import shlex
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.console import tell, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_verb
 from lucidbox.cli.train.data_and_recipe import (
     add_data_options,
     add_recipe_options,
+    chosen_keys,
     chosen_recipe,
     open_training_data,
     recipe_changes,
 )
 from lucidbox.core.errors import LucidboxError, OptionError
+from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
     from lucidbox.train.callbacks import Outcome
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.train.recipe import Recipe
 
     if arguments.keys:
-        print(Recipe().to_toml(), end="")
+        tell(Recipe().to_toml().rstrip("\n"))
         return 0
     try:
         import torch
@@ -94,8 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         torch.set_num_threads(arguments.threads)
     processes = join(arguments.device)
     try:
-        trainer = _continued(arguments, processes) if arguments.resume else _new(arguments, processes)
-        outcome = trainer.run()
+        outcome = _continued(arguments, processes).run() if arguments.resume else _new(arguments, processes)
     finally:
         processes.leave()
     if processes.leads:
@@ -105,14 +106,14 @@ def run(arguments: argparse.Namespace) -> int:
     return INTERRUPTED if outcome.ending == "interrupted" else 0
 
 
-def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
-    """A trainer that starts from random or given weights."""
-    from lucidbox.train.start import DEFAULT, random_start, start_from
+def _new(arguments: argparse.Namespace, processes: "Processes") -> "Outcome":
+    """A training that starts from random or given weights."""
+    from lucidbox.train.start import DEFAULT, not_used, random_start, start_from
     from lucidbox.train.trainer import Trainer
 
     if arguments.data is None:
         raise OptionError("name a data set: lucidbox train data.yaml, or go on with --resume DIR")
-    recipe = chosen_recipe(arguments, KEYS)
+    recipe, keys = chosen_recipe(arguments, KEYS), chosen_keys(arguments, KEYS)
     data = open_training_data(arguments.data, arguments.classes, arguments.boxes, quiet=not processes.leads)
     if arguments.weights:
         start = start_from(
@@ -121,20 +122,21 @@ def _new(arguments: argparse.Namespace, processes: "Processes") -> "Trainer":
     else:
         start = random_start(arguments.model or DEFAULT, data.names, recipe.seed)
     callbacks = _callbacks(arguments, processes)
-    for note in start.notes:
+    suited = start.suited(recipe, len(data.train), keys)
+    for note in (*start.notes, *not_used(recipe, keys)):
         callbacks.say(note)
     remember = {"data": _place(arguments.data), "classes": arguments.classes, "boxes": arguments.boxes}
     folder = _folder(arguments.out, processes)
     try:
         return Trainer(
-            data, start.network, start.suited(recipe, len(data.train)), folder,
+            data, start.network, suited, folder,
             processes=processes, callbacks=callbacks, logs=tuple(arguments.log),
             licence=arguments.licence or start.licence, provenance=start.provenance, remember=remember,
-        )  # fmt: skip
+        ).run()  # fmt: skip
     except LucidboxError:
         if not arguments.out:
             with suppress(OSError):
-                folder.rmdir()  # nothing is in it yet
+                folder.rmdir()  # if nothing is in it yet
         raise
 
 
@@ -164,9 +166,9 @@ def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Traine
     from lucidbox.train.results import CHECKPOINT
     from lucidbox.train.trainer import Trainer
 
-    folder = Path(arguments.resume)
+    folder = _begun(Path(arguments.resume), CHECKPOINT)
     saved = load_checkpoint(folder / CHECKPOINT)
-    _refuse_changes(arguments, saved)
+    _refuse_changes(arguments, saved, folder)
     changes = recipe_changes(arguments, KEYS)
     recipe = saved.recipe.changed({key: changes[key] for key in changes if key == "workers"})
     place = _place(arguments.data) if arguments.data else saved.notes.get("data")
@@ -185,6 +187,21 @@ def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Traine
     return trainer
 
 
+def _begun(named: Path, checkpoint: str) -> Path:
+    """The folder of the training that ``--resume`` names, which may name a file in it.
+
+    Raises:
+        OptionError: there is no checkpoint.
+    """
+    folder = named if named.is_dir() else named.parent
+    if (folder / checkpoint).is_file():
+        return folder
+    if named.is_file():
+        raise OptionError(f"--resume {named}: no {checkpoint} beside it; train anew: train DATA --weights {named}")
+    remedy = f"begin anew: train DATA --out {named}" if named.is_dir() else "name the folder of a training"
+    raise OptionError(f"--resume: there is no {named / checkpoint}; {remedy}")
+
+
 def _boxes(arguments: argparse.Namespace, saved: "Checkpoint") -> str:
     """The format of the boxes that the training began with.
 
@@ -197,12 +214,14 @@ def _boxes(arguments: argparse.Namespace, saved: "Checkpoint") -> str:
     return before
 
 
-def _refuse_changes(arguments: argparse.Namespace, saved: "Checkpoint") -> None:
+def _refuse_changes(arguments: argparse.Namespace, saved: "Checkpoint", folder: Path) -> None:
     """Refuse to change a resumed training; only the number of workers and the device may differ.
 
     Raises:
         OptionError: a change is asked for; names it.
     """
+    from lucidbox.train.results import LAST
+
     if arguments.model and arguments.model != saved.identity.architecture:
         raise OptionError(
             f"--model {arguments.model}: the training in {arguments.resume} is of {saved.identity.architecture}"
@@ -217,7 +236,7 @@ def _refuse_changes(arguments: argparse.Namespace, saved: "Checkpoint") -> None:
         if key != "workers" and value != before[key]:
             raise OptionError(
                 f"{key}={value}: the training in {arguments.resume} has {before[key]}, and goes on as it"
-                f" began; for another recipe train anew with --weights {arguments.resume}/last.safetensors"
+                f" began; for another recipe train anew with --weights {folder / LAST}"
             )
 
 
@@ -235,12 +254,13 @@ def _print_outcome(outcome: "Outcome", arguments: argparse.Namespace) -> None:
         "interrupted": f"stopped and saved; go on with: {resume}",
     }
     if arguments.json:
-        print(json.dumps({**asdict(outcome), "folder": str(outcome.folder)}))
+        write_json({**asdict(outcome), "folder": str(outcome.folder)})
         return
     best = (
         f"best AP {outcome.best_ap:.4f} in epoch {outcome.best_epoch}" if outcome.best_epoch else "never validated"
     )
-    print(f"{endings[outcome.ending]}; {outcome.epochs} epochs in {outcome.seconds / 60:.1f} minutes, {best}")
+    minutes = f"{outcome.seconds / 60:.1f} minutes"
+    tell(printable(f"{endings[outcome.ending]}; {outcome.epochs} epochs in {minutes}, {best}"))
     if outcome.best_epoch and outcome.ending != "interrupted":
         weights = shlex.quote(str(outcome.folder / "best.onnx"))
-        print(f"use it: lucidbox predict PICTURE --weights {weights}")
+        tell(printable(f"use it: lucidbox predict PICTURE --weights {weights}"))

@@ -1,13 +1,11 @@
 """What a training shows on a terminal."""
 
-import json
 import math
-import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from functools import partial
 
-from lucidbox.cli.console import ProgressBar, write_line
-from lucidbox.core.text import printable
+from lucidbox.cli.console import ProgressBar, say, tell, write_json
 from lucidbox.train.callbacks import Callbacks
 from lucidbox.train.records import EpochRow
 from lucidbox.train.train_step import Losses
@@ -29,7 +27,7 @@ class ConsoleCallbacks(Callbacks):
     def say(self, message: str) -> None:
         """Print a line on standard error, above the bar."""
         if not self.quiet:
-            self._print(printable(f"lucidbox: {message}"), sys.stderr)
+            self._print(partial(say, message))
 
     def batch(self, done: int, total: int, losses: Losses) -> None:
         """Advance the bar."""
@@ -53,19 +51,19 @@ class ConsoleCallbacks(Callbacks):
             return
         numbers = {key: None if math.isnan(value) else value for key, value in asdict(row).items()}
         if self.json_lines:
-            self._print(json.dumps(numbers), sys.stdout)
+            self._print(partial(write_json, numbers))
             return
         measured = "" if math.isnan(row.ap) else f"AP {row.ap:.4f}  AP50 {row.ap50:.4f}  "
         self._ap = measured.strip()
         teacher = f"teacher {row.teacher:.3f}  " if row.teacher else ""
-        self._print(
+        line = (
             f"epoch {row.epoch}: {measured}box {row.boxes:.3f}  class {row.classes:.3f}  "
-            f"dfl {row.distributions:.3f}  {teacher}{row.pictures_per_second:.0f} pictures/s  {row.seconds:.0f} s",
-            sys.stdout,
+            f"dfl {row.distributions:.3f}  {teacher}{row.pictures_per_second:.0f} pictures/s  {row.seconds:.0f} s"
         )
+        self._print(partial(tell, line))
 
-    def _print(self, line: str, stream: Any) -> None:
+    def _print(self, write: Callable[[], None]) -> None:
         try:
-            write_line(line, stream)
+            write()
         except OSError:  # the reader has gone, a log's disk is full: days of training do not end for that
             self.quiet = True

@@ -1,6 +1,8 @@
 """What ``train`` and ``data show`` share: the options for data and recipe, and opening both. Needs no torch."""
 
 import argparse
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import say, say_note
@@ -56,6 +58,12 @@ def chosen_recipe(arguments: argparse.Namespace, options: tuple[str, ...]) -> "R
     return recipe.changed(recipe_changes(arguments, options))
 
 
+def chosen_keys(arguments: argparse.Namespace, options: tuple[str, ...]) -> frozenset[str]:
+    """The recipe's keys that the user has set, to whatever value, by options or in a recipe file."""
+    document = tomllib.loads(Path(arguments.recipe).read_text(encoding="utf-8")) if arguments.recipe else {}
+    return frozenset((*document, *recipe_changes(arguments, options)))
+
+
 def open_training_data(path: str, classes: str | None, boxes: str, *, quiet: bool = False) -> "TrainingData":
     """Open the data set; unless ``quiet``, say what is wrong with it: the first problems, and all of them counted.
 
@@ -65,7 +73,7 @@ def open_training_data(path: str, classes: str | None, boxes: str, *, quiet: boo
     from lucidbox.datasets import count_by_kind
     from lucidbox.datasets.training import open_data
 
-    data = open_data(path, classes=classes.split(",") if classes else None, boxes=boxes)
+    data = open_data(path, classes=classes or None, boxes=boxes)
     if quiet:
         return data
     for problem in data.problems[:SHOWN_PROBLEMS]:

@@ -18,12 +18,12 @@ from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import Int64, UInt8
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import output_error
+from lucidbox.core.locking import alone_in
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.datasets.training.cache_files import (
     CACHE_FORMAT,
     UNREADABLE,
     CacheFiles,
-    alone_in,
     make_room,
     remove_pending,
 )

@@ -7,8 +7,7 @@ the checksum of each. The JSON is written last: without it the pixels count as n
 import json
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from errno import EINVAL, EOPNOTSUPP
 from pathlib import Path
@@ -142,32 +141,6 @@ def _reserve(stream: BinaryIO, length: int) -> None:
         if error.errno not in (EINVAL, EOPNOTSUPP):  # file systems that cannot promise space
             raise
     stream.truncate(length)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[bool]:
-    """Wait until no other process is in this block with this folder.
-
-    Yields:
-        Whether that is sure: some systems and file systems have no such locks.
-    """
-    try:
-        import fcntl
-
-        # The folder itself: a file to lock would have to stay there for good.
-        descriptor = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        yield False
-        return
-    try:
-        locked = True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            locked = False
-        yield locked
-    finally:
-        os.close(descriptor)
 
 
 def remove_pending(folder: Path) -> None:

@@ -1,12 +1,11 @@
 """One list of classes for both splits of a data set."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lucidbox.core.array_types import Int
-from lucidbox.core.class_names import class_ids
+from lucidbox.core.class_names import Classes, class_ids
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.text import shortened
 from lucidbox.formats.dataset import DataSet
@@ -21,7 +20,7 @@ class Agreed:
     notes: tuple[str, ...]
 
 
-def agree(train: DataSet, val: DataSet, wanted: Sequence[str | int] | None = None) -> Agreed:
+def agree(train: DataSet, val: DataSet, wanted: Classes | None = None) -> Agreed:
     """Give both splits the train split's classes, or some of them.
 
     Splits may list their classes in another order, or lack some: they are matched by name.
@@ -29,7 +28,7 @@ def agree(train: DataSet, val: DataSet, wanted: Sequence[str | int] | None = Non
     Args:
         train: whose classes count.
         val: the other split.
-        wanted: names or ids of classes of ``train``, in the order they shall have; all if None. Objects of
+        wanted: classes of ``train``, in the order they shall have; see :func:`class_ids`; all if None. Objects of
             others are left out of both splits.
 
     Raises:
@@ -48,7 +47,7 @@ def agree(train: DataSet, val: DataSet, wanted: Sequence[str | int] | None = Non
     return Agreed(*parts, _notes(train, val, parts, other))
 
 
-def _chosen(train: DataSet, wanted: Sequence[str | int]) -> Int[np.ndarray, " m"]:
+def _chosen(train: DataSet, wanted: Classes) -> Int[np.ndarray, " m"]:
     try:
         chosen = class_ids(wanted, train.names)
     except OptionError as error:
@@ -56,7 +55,12 @@ def _chosen(train: DataSet, wanted: Sequence[str | int]) -> Int[np.ndarray, " m"
     twice = [train.names[index] for index in chosen if chosen.count(index) > 1]
     if twice or not chosen:
         reason = f"{twice[0]} is named twice" if twice else "no class is named"
-        raise OptionError(f"--classes {','.join(map(str, wanted))}: {reason}")
+        named = (
+            wanted
+            if isinstance(wanted, str)
+            else ",".join(map(str, [wanted] if isinstance(wanted, (int, np.integer)) else wanted))
+        )
+        raise OptionError(f"--classes {named}: {reason}")
     return np.array(chosen, np.int64)
 
 

@@ -9,13 +9,13 @@ No torch. Files are read and never changed.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
+from lucidbox.core.class_names import Classes
 from lucidbox.core.errors import OptionError
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.core.text import shortened
@@ -68,7 +68,7 @@ class TrainingData:
 def open_data(
     path: str | Path,
     *,
-    classes: Sequence[str | int] | None = None,
+    classes: Classes | None = None,
     boxes: str = "auto",
     progress: Progress = no_progress,
 ) -> TrainingData:

@@ -1,42 +1,45 @@
 """Where average precision is lost: the six error types of TIDE.
 
 Bolya, Foley, Hays, Hoffman: "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020,
-arXiv:2008.08115, sections 3.1 and 3.2; written from the paper. Every wrong detection has one type, the first
-that fits, by its best IoU with the truths of its image:
+arXiv:2008.08115, sections 3.1 and 3.2. Every wrong detection has one type, the first that fits, by its best IoU
+with the truths of its image:
 
-- background: below 0.1 with every truth
 - localisation: 0.1 to 0.5 with a truth of its own class
 - classification: at least 0.5 with a truth of another class
 - duplicate: at least 0.5 with a truth of its own class that a detection of higher score was matched with
-- both: 0.1 to 0.5 with a truth of another class only
+- background: at most 0.1 with every truth
+- both: above 0.1 with a truth of another class only
 
 A truth is *missed* if no detection was matched with it and no localisation or classification error has it as its
-target. The cost of a type is how much AP at IoU 0.5 rises when that type alone is corrected: classification and
-localisation errors get the class and place of their target (only the one of highest score; the others are
-removed, and all are if the target was found anyway), other wrong detections are removed, and missed truths are
-not counted. The mean is always over the classes that have truths to begin with: a class whose last truth is not
-counted has AP 0, as in the authors' tool (tidecv 1.0.1).
+target. The cost of a type is how much AP at IoU 0.5 rises when that type alone is corrected: of all localisation
+and classification errors at a truth that was not found the one of highest score gets its class and place, the
+others are removed, as are all other wrong detections; missed truths are not counted.
 
-One deliberate difference: detections on a crowd are no errors and crowds are no targets, as in COCO's protocol;
-the authors' tool gives such detections types and corrects them.
+The numbers are those of the authors' tool (tidecv 1.0.1), which decides what the paper leaves open: only the best
+detections of an image over all classes are looked at, as many as the largest limit; detections on crowds, which
+change no AP, have types and are corrected, too; the mean is over all classes that have a truth that counts or a
+detection that counts, so that a class without either leaves it; no cost is below 0.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.core.array_types import Bool, Int
+from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.errors import OptionError
-from lucidbox.evaluate.curves import envelope, hits_needed
+from lucidbox.evaluate.curves import curves_of, envelope, hits_needed
 from lucidbox.evaluate.evaluation import Matching
-from lucidbox.evaluate.operating import Outcomes, found_objects, outcomes_at
+from lucidbox.evaluate.operating import Outcomes, matched_pairs, outcomes_at
 from lucidbox.evaluate.overlaps import Boxes, Pairs, list_pairs
 from lucidbox.evaluate.ranking import stable_order
+from lucidbox.evaluate.summary import mean_of_measured
 
 FOREGROUND, BACKGROUND = 0.5, 0.1
 TYPES = ("localisation", "classification", "duplicate", "background", "both")
 """Types of wrong detections, by the codes 0 to 4; missed truths are the sixth type."""
 _LOCALISATION, _CLASSIFICATION, _DUPLICATE, _BACKGROUND, _BOTH = range(5)
+_POINTS = tuple(point / 100 for point in range(101))
+"""Recalls at which the authors' tool reads precision off: some differ from COCO's in the last bit."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ class ErrorReport:
     """AP at IoU 0.5 and what each type of error takes from it.
 
     Attributes:
-        AP50: for all sizes, at the largest detection limit.
+        AP50: COCO's, for all sizes, at the largest detection limit.
         costs: the six types of the paper.
-        totals: all wrong detections at once, all unfound truths at once.
+        totals: all wrong detections put last, all unfound truths not counted.
 
     Example:
         >>> report = explain_errors(evaluate(truth, predictions).matching)
@@ -91,49 +94,79 @@ def explain_errors(matching: Matching) -> ErrorReport:
     if FOREGROUND not in matching.protocol.iou_thresholds or matching.protocol.class_agnostic:
         raise OptionError("error types need IoU threshold 0.5 among the thresholds, and classes told apart")
     threshold = matching.protocol.iou_thresholds.index(FOREGROUND)
-    outcomes = outcomes_at(matching, threshold)
-    found = found_objects(matching, threshold)
-    wrong = classify(matching, outcomes)
-    base = _mean_ap(matching, outcomes)
+    outcomes, found, kept = _within_images(matching, threshold)
+    wrong = classify(matching, kept & ~outcomes.true)
+    scored = _Scored(matching, outcomes)
+    best = _best_errors(matching, wrong, found)
     costs = []
     for code, kind in enumerate(TYPES):
         rows = np.flatnonzero(wrong.types == code)
-        costs.append(ErrorCost(kind, len(rows), _corrected_ap(matching, outcomes, rows, wrong, found) - base))
+        mended = wrong.positions[rows], np.where(best[rows], wrong.targets[rows], -1)
+        costs.append(ErrorCost(kind, len(rows), max(scored.mended(*mended) - scored.base, 0.0)))
     targeted = np.zeros(len(found), bool)
     targeted[wrong.targets[wrong.targets >= 0]] = True
     unfound = ~matching.objects.ignored[0] & ~found
     missed = unfound & ~targeted
-    costs.append(ErrorCost("missed", int(missed.sum()), _mean_ap(matching, outcomes, without=missed) - base))
-    right_only = Outcomes(outcomes.true, outcomes.true)
+    costs.append(ErrorCost("missed", int(missed.sum()), max(scored.without(missed) - scored.base, 0.0)))
     totals = (
-        ErrorCost("all wrong detections", len(wrong.types), _mean_ap(matching, right_only) - base),
-        ErrorCost("all unfound truths", int(unfound.sum()), _mean_ap(matching, outcomes, without=unfound) - base),
+        ErrorCost("all wrong detections", len(wrong.types), scored.right_first() - scored.base),
+        ErrorCost("all unfound truths", int(unfound.sum()), scored.without(unfound) - scored.base),
     )
-    return ErrorReport(base, tuple(costs), totals)
+    coco = mean_of_measured(curves_of(matching).precision[threshold, :, :, 0, -1])
+    return ErrorReport(coco, tuple(costs), totals)
 
 
-def classify(matching: Matching, outcomes: Outcomes) -> Wrong:
-    """Give every wrong detection its type and its target."""
-    positions = np.flatnonzero(outcomes.counted & ~outcomes.true)
+def _within_images(
+    matching: Matching, threshold: int
+) -> tuple[Outcomes, Bool[np.ndarray, " t"], Bool[np.ndarray, " n"]]:
+    """Outcomes, found objects and kept detections where an image has as many detections as the largest limit."""
+    ranking = matching.ranking
+    order = np.lexsort((ranking.detections, -ranking.scores, ranking.images))
+    images = ranking.images[order]
+    kept = np.zeros(len(order), bool)
+    kept[order] = np.arange(len(order)) - np.searchsorted(images, images) < matching.protocol.max_detections[-1]
+    outcomes, pairs = outcomes_at(matching, threshold), matching.candidates.pairs
+    # What is left out is worse than all that is kept, and so changes no match of it.
+    matched = matched_pairs(matching, threshold)
+    found = np.zeros(len(matching.objects.rows), bool)
+    found[pairs.truths[matched[kept[pairs.detections[matched]]]]] = True
+    return Outcomes(outcomes.true & kept, outcomes.counted & kept), found, kept
+
+
+def classify(matching: Matching, chosen: Bool[np.ndarray, " n"]) -> Wrong:
+    """Give every chosen detection of the ranking, none of which is right, its type and its target."""
+    positions = np.flatnonzero(chosen)
     order = stable_order(matching.ranking.images[positions])
     positions = positions[order]
     pairs = _pairs_of_images(matching, positions)
     classes = _class_of(matching, positions)
     own = matching.objects.classes[pairs.truths] == classes[pairs.detections]
-    own_best, own_truth = _best(pairs, own, len(positions))
-    other_best, other_truth = _best(pairs, ~own, len(positions))
+    rows = matching.objects.rows
+    own_best, own_truth = _best(pairs, own, len(positions), rows)
+    other_best, other_truth = _best(pairs, ~own, len(positions), rows)
     types = np.select(
         [
-            np.maximum(own_best, other_best) < BACKGROUND,
-            (own_best >= BACKGROUND) & (own_best < FOREGROUND),
+            (own_best >= BACKGROUND) & (own_best <= FOREGROUND),
             other_best >= FOREGROUND,
             own_best >= FOREGROUND,
+            other_best <= BACKGROUND,
         ],
-        [_BACKGROUND, _LOCALISATION, _CLASSIFICATION, _DUPLICATE],
+        [_LOCALISATION, _CLASSIFICATION, _DUPLICATE, _BACKGROUND],
         _BOTH,
     )
     targets = np.select([types == _LOCALISATION, types == _CLASSIFICATION], [own_truth, other_truth], -1)
     return Wrong(positions, types, targets)
+
+
+def _best_errors(matching: Matching, wrong: Wrong, found: Bool[np.ndarray, " t"]) -> Bool[np.ndarray, " w"]:
+    """Which errors become the match of their target: of each truth that was not found the best of all types."""
+    ranking = matching.ranking
+    aimed = np.flatnonzero((wrong.targets >= 0) & ~np.append(found, True)[wrong.targets])
+    places = wrong.positions[aimed]
+    order = aimed[np.lexsort((ranking.detections[places], -ranking.scores[places]))]
+    best = np.zeros(len(wrong.types), bool)
+    best[order[np.unique(wrong.targets[order], return_index=True)[1]]] = True
+    return best
 
 
 def _class_of(matching: Matching, positions: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -152,63 +185,82 @@ def _pairs_of_images(matching: Matching, positions: Int[np.ndarray, " w"]) -> Pa
     return Pairs(pairs.detections, rows[pairs.truths], pairs.ious)
 
 
-def _best(pairs: Pairs, chosen: Bool[np.ndarray, " p"], count: int) -> tuple[np.ndarray, np.ndarray]:
+def _best(
+    pairs: Pairs, chosen: Bool[np.ndarray, " p"], count: int, rows: Int[np.ndarray, " t"]
+) -> tuple[np.ndarray, np.ndarray]:
     """Best IoU of each detection among the chosen pairs and its truth; 0 and -1 where there is none."""
     detections, truths, ious = pairs.detections[chosen], pairs.truths[chosen], pairs.ious[chosen]
-    order = np.lexsort((ious, detections))
+    order = np.lexsort((-rows[truths], ious, detections))
     best, truth = np.zeros(count), np.full(count, -1)
-    # Of repeated indices NumPy keeps the last assignment, here the highest IoU.
+    # Of repeated indices NumPy keeps the last assignment, here the highest IoU, of equal ones the first truth.
     best[detections[order]], truth[detections[order]] = ious[order], truths[order]
     return best, truth
 
 
-def _corrected_ap(
-    matching: Matching,
-    outcomes: Outcomes,
-    rows: Int[np.ndarray, " m"],
-    wrong: Wrong,
-    found: Bool[np.ndarray, " t"],
-) -> float:
-    """AP50 after these rows of the wrong detections are corrected."""
-    true, counted = outcomes.true.copy(), outcomes.counted.copy()
-    positions, targets = wrong.positions[rows], wrong.targets[rows]
-    counted[positions] = False
-    aimed = np.flatnonzero((targets >= 0) & ~np.isin(targets, np.flatnonzero(found)))
-    # The error of highest score becomes the match of its target.
-    order = aimed[np.lexsort((positions[aimed], -matching.ranking.scores[positions[aimed]]))]
-    best = order[np.unique(targets[order], return_index=True)[1]]
-    counted[positions[best]] = true[positions[best]] = True
-    classes = _class_of(matching, np.arange(len(counted)))
-    classes[positions[best]] = matching.objects.classes[targets[best]]
-    return _mean_ap(matching, Outcomes(true, counted), classes)
+class _Scored:
+    """Scores the detections of a matching with something corrected.
 
-
-def _mean_ap(
-    matching: Matching,
-    outcomes: Outcomes,
-    classes: Int[np.ndarray, " n"] | None = None,
-    without: Bool[np.ndarray, " t"] | None = None,
-) -> float:
-    """AP50 over the classes that have truths; -1 if none has.
-
-    Args:
-        matching: the matches.
-        outcomes: which detections count, and which are right.
-        classes: class of each ranked detection; None for its own.
-        without: objects that are not counted.
+    Attributes:
+        base: AP50 with nothing corrected.
     """
-    rows = np.flatnonzero(outcomes.counted)
-    own = _class_of(matching, rows) if classes is None else classes[rows]
-    order = np.lexsort((-matching.ranking.scores[rows], own))
-    hits = np.flatnonzero(outcomes.true[rows[order]])
-    positives = measured = matching.positives[0]
-    if without is not None:
-        positives = measured - np.bincount(matching.objects.classes[without], minlength=len(measured))
-    borders = np.searchsorted(own[order], np.arange(len(measured) + 1))
-    starts = np.searchsorted(hits, borders)
-    sizes = np.diff(starts)
-    numbers = np.arange(1, len(hits) + 1) - np.repeat(starts[:-1], sizes)
-    precision = numbers / (hits - np.repeat(borders[:-1], sizes) + 1 + np.spacing(1))
-    best, _ = envelope(starts, precision, np.maximum(hits_needed(positives, matching.protocol.recall_points), 1))
-    values = np.where(positives > 0, np.ascontiguousarray(best).mean(axis=1), 0.0)[measured > 0]
-    return float(np.mean(values)) if len(values) else -1.0
+
+    def __init__(self, matching: Matching, outcomes: Outcomes) -> None:
+        self._matching, self._outcomes = matching, outcomes
+        self._classes = _class_of(matching, np.arange(len(outcomes.true)))
+        self._positives: Int[np.ndarray, " c"] = matching.positives[0]
+        self.base = self._mean_ap(outcomes, self._classes, matching.ranking.scores, self._positives, moved=False)
+
+    def mended(self, positions: Int[np.ndarray, " m"], targets: Int[np.ndarray, " m"]) -> float:
+        """AP50 with these wrong detections removed, but those with a target, which get its class and place."""
+        true, counted = self._outcomes.true.copy(), self._outcomes.counted.copy()
+        classes = self._classes.copy()
+        counted[positions] = False
+        aimed = positions[targets >= 0]
+        counted[aimed] = true[aimed] = True
+        classes[aimed] = self._matching.objects.classes[targets[targets >= 0]]
+        return self._mean_ap(Outcomes(true, counted), classes, self._matching.ranking.scores, self._positives)
+
+    def without(self, objects: Bool[np.ndarray, " t"]) -> float:
+        """AP50 where these objects are not counted."""
+        classes = self._matching.objects.classes[objects]
+        positives = self._positives - np.bincount(classes, minlength=len(self._positives))
+        return self._mean_ap(self._outcomes, self._classes, self._matching.ranking.scores, positives)
+
+    def right_first(self) -> float:
+        """AP50 where all right detections have the highest score."""
+        return self._mean_ap(
+            self._outcomes, self._classes, self._outcomes.true.astype(np.float64), self._positives
+        )
+
+    def _mean_ap(
+        self,
+        outcomes: Outcomes,
+        classes: Int[np.ndarray, " n"],
+        scores: Float[np.ndarray, " n"],
+        positives: Int[np.ndarray, " c"],
+        *,
+        moved: bool = True,
+    ) -> float:
+        """AP50 over the classes that have anything; -1 if none has.
+
+        Args:
+            outcomes: which detections count, and which are right.
+            classes: class of each ranked detection.
+            scores: score of each.
+            positives: truths that count, of each class.
+            moved: of equal scores put those first that were wrong, as the authors' tool does where it corrects.
+        """
+        rows = np.flatnonzero(outcomes.counted)
+        last = self._outcomes.true[rows] & moved
+        ranking = self._matching.ranking
+        places = ranking.detections[rows], ranking.images[rows]
+        order = rows[np.lexsort((*places, last, -scores[rows], classes[rows]))]
+        borders = np.searchsorted(classes[order], np.arange(len(positives) + 1))
+        hits = np.flatnonzero(outcomes.true[order])
+        starts = np.searchsorted(hits, borders)
+        numbers = np.arange(1, len(hits) + 1) - np.repeat(starts[:-1], np.diff(starts))
+        precision = numbers / (hits - np.repeat(borders[:-1], np.diff(starts)) + 1)
+        best, _ = envelope(starts, precision, np.maximum(hits_needed(positives, _POINTS), 1))
+        values = np.where(positives > 0, np.ascontiguousarray(best).mean(axis=1), 0.0)
+        values = values[(positives > 0) | (np.diff(borders) > 0)]
+        return float(np.mean(values)) if len(values) else -1.0

@@ -26,10 +26,12 @@ class NotebookResult:
     Attributes:
         by_threshold: IoU threshold to mAP.
         mean: over all thresholds.
+        notes: what was left out, and what makes the numbers doubtful, in sentences.
     """
 
     by_threshold: dict[float, float]
     mean: float
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, float]:
         """The notebook's own keys: ``AP@0.50`` and so on, then three means, 0 where a threshold is absent."""
@@ -57,9 +59,9 @@ def evaluate_notebook_rule(
         DataError: a detection is on an image or of a category that the truth does not have.
     """
     rules = replace(NOTEBOOK_RULE, iou_thresholds=iou_thresholds, classes=classes)
-    curves = evaluate(without_crowd_flags(truth), predictions, rules).curves
-    means = [max(mean_of_measured(precision), 0.0) for precision in curves.precision]
-    return NotebookResult(dict(zip(iou_thresholds, means, strict=True)), float(np.mean(means)))
+    summary = evaluate(without_crowd_flags(truth), predictions, rules)
+    means = [max(mean_of_measured(precision), 0.0) for precision in summary.curves.precision]
+    return NotebookResult(dict(zip(iou_thresholds, means, strict=True)), float(np.mean(means)), summary.notes)
 
 
 def without_crowd_flags(truth: Truth) -> Truth:

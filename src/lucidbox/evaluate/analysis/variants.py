@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,13 +167,19 @@ def _envelope(sweep: Sweep) -> Float[np.ndarray, " s"]:
     return np.maximum.accumulate(sweep.precision[::-1])[::-1]
 
 
-def _trapezoid_of_101(sweep: Sweep) -> float:
-    """Envelope interpolated linearly at 101 recalls, from precision 1 to 0, and integrated by trapezoids."""
+def _trapezoid_of_101(sweep: Sweep, *, drops: bool) -> float:
+    """Envelope interpolated linearly at 101 recalls, from precision 1 to 0, and integrated by trapezoids.
+
+    Args:
+        sweep: of one class.
+        drops: to 0 at the last recall that is reached; else precision falls evenly from there to recall 1, so that
+            what was never detected counts, the more the earlier the detections end.
+    """
     if not len(sweep.scores):
         return 0.0
-    last = float(sweep.recall[-1])
-    recall = np.concatenate([[0.0], sweep.recall, [last, 1.0]])
-    precision = np.concatenate([[1.0], _envelope(sweep), [0.0, 0.0]])
+    end = [float(sweep.recall[-1]), 1.0] if drops else [1.0]
+    recall = np.concatenate([[0.0], sweep.recall, end])
+    precision = np.concatenate([[1.0], _envelope(sweep), np.zeros(len(end))])
     points = np.linspace(0, 1, 101)
     values = np.interp(points, recall, precision)
     return float(np.sum((values[1:] + values[:-1]) / 2 * np.diff(points)))
@@ -194,7 +201,10 @@ _VARIANTS: tuple[tuple[str, str, _Score], ...] = (
     ("11 recall points", "Pascal VOC 2007", _under(
         recall_points=tuple(np.linspace(0, 1, 11).tolist()))),
     ("exact area under the curve", "Pascal VOC 2010", _area_under(_exact_area)),
-    ("trapezoids over 101 interpolated points", "YOLO validation scripts", _area_under(_trapezoid_of_101)),
+    ("trapezoids over 101 interpolated points", "YOLO validation scripts, 2026-04 and later", _area_under(
+        partial(_trapezoid_of_101, drops=True))),
+    ("trapezoids, sloping to 0 at recall 1", "YOLO validation scripts before 2026-04", _area_under(
+        partial(_trapezoid_of_101, drops=False))),
     ("sizes by box area, not mask area", "box-only labels", _under(_box_areas)),
     ("widths and heights one pixel larger", "inclusive pixel corners", _under(
         lambda truth: replace(truth, boxes_xywh=_inclusive(truth.boxes_xywh)),

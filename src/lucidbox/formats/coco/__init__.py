@@ -1,5 +1,5 @@
 """COCO's JSON."""
 
 __all__ = [
-    "annotations", "columns", "results",
+    "annotations", "columns", "results", "substitutes",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from lucidbox.core.columns import lookup
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.columns import CocoAnnotations, read_lists
 from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
+from lucidbox.formats.coco.substitutes import named_by_url
 from lucidbox.formats.dataset import DataSet, Scan, empty_dataset
 from lucidbox.formats.problems import Problem, ProblemKind
 
@@ -27,21 +28,23 @@ _READ = {
 
 @dataclass(frozen=True, eq=False)
 class Categories:
-    """Usable categories by ascending id; ``listed`` is False where the file lacks the list."""
+    """Usable categories by ascending id; ``listed`` is False where the file lacks the list, ``rows`` are in it."""
 
     ids: Int[np.ndarray, " c"]
     names: tuple[str, ...]
     listed: bool = True
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Usable images, with sizes of 0, 0 where not stated; ``listed`` is False where the file lacks the list."""
+    """Usable images, with sizes of 0, 0 where not stated; ``listed`` and ``rows`` as of categories."""
 
     ids: Int[np.ndarray, " i"]
     file_names: tuple[str, ...]
     sizes: Int[np.ndarray, "i 2"]
     listed: bool = True
+    rows: tuple[int, ...] = ()
 
 
 def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
@@ -60,21 +63,30 @@ def scan_coco(file: Path, root: Path | None, name: str) -> Scan:
     except DataError as error:
         problem = Problem(ProblemKind.STRUCTURE, str(file), "", str(error).removeprefix(f"{file}: "))
         return Scan(empty_dataset(name, str(file), root), (problem,))
-    categories, images = _usable_categories(lists.categories), _usable_images(lists.images)
-    scan = scan_annotations(name, str(file), root, images, categories, CocoAnnotations.of(lists.annotations))
+    images, annotations = usable_images(lists.images), CocoAnnotations.of(lists.annotations)
+    categories = usable_categories(lists.categories, annotations)
+    scan = scan_annotations(name, str(file), root, images, categories, annotations)
     unread = tuple(
         (f"{key}.{field}", count)
         for records, (key, fields) in zip(lists, _READ.items(), strict=True)
         for field, count in sorted(records.other_fields(fields).items())
     )
-    problems = tuple(problem for records in lists for problem in records.problems)
-    return replace(scan, dataset=replace(scan.dataset, unread_fields=unread), problems=problems)
+    problems = [problem for records in lists for problem in records.problems]
+    if annotations.only_crowds:
+        problems.append(
+            Problem(ProblemKind.CROWD, str(file), "annotations", annotations.only_crowds, left_out=False)
+        )
+    if lists.images.present and not len(images.ids) and not problems:
+        problems.append(Problem(ProblemKind.FOLDER, str(file), "images", "has no pictures"))
+    notes = (*lists.images.notes, *lists.categories.notes, *scan.notes)
+    dataset = replace(scan.dataset, unread_fields=unread)
+    return Scan(dataset, tuple(problems), notes)
 
 
 def scan_annotations(
     name: str, source: str, root: Path | None, images: Images, categories: Categories, annotations: CocoAnnotations
 ) -> Scan:
-    """A split with all usable annotations, the problems of the others, and which absent fields were replaced.
+    """A split with all usable annotations, the problems of the others, and what was replaced.
 
     Args:
         name: of the split.
@@ -108,30 +120,59 @@ def scan_annotations(
 
 
 def _notes(annotations: CocoAnnotations, dataset: DataSet) -> tuple[str, ...]:
-    taken = {"area": "width times height is taken", "iscrowd": "they are taken for single objects"}
-    notes = [
-        f"{dataset.source}: {count} of {len(annotations.records)} annotations have no {field}; {taken[field]}"
-        for field, count in annotations.absent()
-    ]
+    notes = annotations.records.notes
     if (dataset.annotation_ids == 0).any():
         zero = "an annotation has the id 0, which pycocotools takes for 'no match'; start at 1"
-        notes.append(f"{dataset.source}: {zero}")
-    return tuple(notes)
+        return (*notes, f"{dataset.source}: {zero}")
+    return notes
 
 
-def _usable_categories(records: CocoRecords) -> Categories:
-    ids, good = records.whole_numbers("id")
+def usable_categories(records: CocoRecords, annotations: CocoAnnotations) -> Categories:
+    """The categories with an id of their own and a name.
+
+    Of several with one name, those without annotations go: one popular exporter adds such a one to every file.
+    """
+    ids, good = records.ids("id")
     names, named = records.texts("name")
     good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
+    if len(set(names)) < len(names):
+        good &= ~_unused_namesakes(records, ids, names, good, annotations.category_ids.values)
     records.unique(names, good, "name", ProblemKind.CLASS_NAMES, left_out=False)
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(ids[rows], kind="stable")]
-    return Categories(ids[rows], tuple(names[row] for row in rows.tolist()), records.present)
+    listed = tuple(rows.tolist())
+    return Categories(ids[rows], tuple(names[row] for row in listed), records.present, listed)
 
 
-def _usable_images(records: CocoRecords) -> Images:
-    ids, good = records.whole_numbers("id")
-    names, named = records.texts("file_name")
+def _unused_namesakes(
+    records: CocoRecords,
+    ids: Int[np.ndarray, " n"],
+    names: list[str],
+    good: Bool[np.ndarray, " n"],
+    used: Int[np.ndarray, " m"],
+) -> Bool[np.ndarray, " n"]:
+    """Which good categories have another's name and no annotations, where the other is to be preferred; counted.
+
+    The other is one with annotations, else one whose ``supercategory`` is not "none". ``used`` are the ids that
+    annotations have.
+    """
+    busy = good & np.isin(ids, used)
+    grouped = np.array([entry.get("supercategory") != "none" for entry in records.entries], bool)
+    worth = (good * (1 + grouped + 2 * busy)).tolist()
+    best: dict[str, int] = {}
+    for name, value in zip(names, worth, strict=True):
+        best[name] = max(value, best.get(name, 0))
+    idle: Bool[np.ndarray, " n"] = good & ~busy
+    idle &= np.array([value < best[name] for name, value in zip(names, worth, strict=True)], bool)
+    if idle.any():
+        records.note("have the name of another and no annotations; the other is taken", int(idle.sum()))
+    return idle
+
+
+def usable_images(records: CocoRecords) -> Images:
+    """The images with an id of their own and a file's name."""
+    ids, good = records.ids("id")
+    names, named = records.texts("file_name", named_by_url)
     good = records.unique(ids, good & named, "id", ProblemKind.DUPLICATE_ID)
     records.unique(names, good, "file_name", ProblemKind.SAME_PICTURE, left_out=False)
     sides = []
@@ -143,7 +184,8 @@ def _usable_images(records: CocoRecords) -> Images:
     sizes = np.stack(sides, axis=1)
     sizes[(sizes <= 0).any(axis=1)] = 0
     rows = np.flatnonzero(good)
-    return Images(ids[rows], tuple(names[row] for row in rows.tolist()), sizes[rows], records.present)
+    listed = tuple(rows.tolist())
+    return Images(ids[rows], tuple(names[row] for row in listed), sizes[rows], records.present, listed)
 
 
 def _references(
@@ -171,8 +213,12 @@ def _references(
 def _report_sizes(
     records: CocoRecords, boxes: Float[np.ndarray, "n 4"], good: Bool[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
-    """Which boxes have a positive width and height."""
+    """Which boxes have a positive width and height; those below a pixel are reported."""
     positive: Bool[np.ndarray, " n"] = boxes[:, 2:].min(axis=1) > 0
+    for row in np.flatnonzero(good & positive & (boxes[:, 2:].prod(axis=1) < 1)).tolist():
+        message = describe_tiny(*boxes[row, 2:].tolist())
+        message += "; are these shares of 1? COCO's boxes are in pixels" * bool(boxes[row].max() <= 1)
+        records.report(row, ProblemKind.TINY_BOX, "bbox", message, left_out=False)
     for row in np.flatnonzero(good & ~positive).tolist():
         width, height = boxes[row, 2:].tolist()
         what = "a negative size" if min(width, height) < 0 else "no area"
@@ -198,6 +244,11 @@ def _report_outside(
         records.report(row, ProblemKind.OUTSIDE, "bbox", message, left_out=bool(wholly[row]))
     some: Bool[np.ndarray, " n"] = ~(good & wholly)
     return some
+
+
+def describe_tiny(width: float, height: float) -> str:
+    """A box below a pixel, in words."""
+    return f"is below a pixel: width {width:.4g}, height {height:.4g}"
 
 
 def describe_outside(beyond: Float[np.ndarray, " 4"], wholly: bool, width: int, height: int) -> str:

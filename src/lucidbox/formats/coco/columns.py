@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from lucidbox.core.array_types import Bool
 from lucidbox.core.errors import DataError
 from lucidbox.formats.coco.records import CheckedColumn, CocoRecords
+from lucidbox.formats.coco.substitutes import box_of_outline
 from lucidbox.formats.json_text import collector_off, describe_value, parse_json, read_bytes
 
 
@@ -18,6 +19,18 @@ class CocoLists(NamedTuple):
     images: CocoRecords
     annotations: CocoRecords
     categories: CocoRecords
+
+    @classmethod
+    def of(cls, document: Any, source: str) -> "CocoLists":
+        """The lists of a parsed file; ``source`` is what messages call it.
+
+        Raises:
+            DataError: not an object.
+        """
+        if not isinstance(document, dict):
+            kind = describe_value(document)
+            raise DataError(f"{source}: expected an object with images, annotations, categories, got {kind}")
+        return cls(*(CocoRecords.of(document, name, source) for name in cls._fields))
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +43,7 @@ class CocoAnnotations:
         boxes: four numbers, in COCO's files left, top, width, height in pixels.
         areas: square pixels; -1 where not stated.
         crowds: whether a box stands for many objects; False where not stated.
-        has_area: where the area is stated; ``has_crowd`` likewise.
+        has_area: where the area is stated.
     """
 
     records: CocoRecords
@@ -41,27 +54,28 @@ class CocoAnnotations:
     areas: CheckedColumn
     crowds: CheckedColumn
     has_area: Bool[np.ndarray, " n"]
-    has_crowd: Bool[np.ndarray, " n"]
 
     @classmethod
     def of(cls, records: CocoRecords) -> "CocoAnnotations":
         """The columns of these entries."""
         return cls(
             records,
-            records.whole_numbers("id"),
-            records.whole_numbers("image_id"),
-            records.whole_numbers("category_id"),
-            records.boxes("bbox"),
-            records.numbers("area", -1.0),
+            records.ids("id", numbered=True),
+            records.ids("image_id"),
+            records.ids("category_id"),
+            records.boxes("bbox", box_of_outline),
+            records.numbers("area", -1.0, "width times height is taken"),
             records.flags("iscrowd"),
             records.stated("area"),
-            records.stated("iscrowd"),
         )
 
-    def absent(self) -> list[tuple[str, int]]:
-        """Which optional fields are not everywhere, and how many annotations lack them."""
-        stated = (("area", self.has_area), ("iscrowd", self.has_crowd))
-        return [(field, int((~there).sum())) for field, there in stated if not there.all()]
+    @property
+    def only_crowds(self) -> str:
+        """What to say where every annotation is a crowd; empty where not so."""
+        count = len(self.records)
+        if not count or not self.crowds.values.all():
+            return ""
+        return f"all {count} annotations have iscrowd 1, so none counts as an object; single objects have 0"
 
 
 def read_lists(file: str | Path) -> CocoLists:
@@ -73,7 +87,4 @@ def read_lists(file: str | Path) -> CocoLists:
     source = str(file)
     with collector_off():
         document = parse_json(read_bytes(file), source)
-    if not isinstance(document, dict):
-        kind = describe_value(document)
-        raise DataError(f"{source}: expected an object with images, annotations, categories, got {kind}")
-    return CocoLists(*(CocoRecords.of(document, name, source) for name in CocoLists._fields))
+    return CocoLists.of(document, source)

@@ -1,6 +1,7 @@
 """The entries of a list in a COCO file as columns. What is wrong with an entry is noted, and reading goes on.
 
-Whole columns are read at once. Entries are looked at one by one only where a column is not as it should be.
+Whole columns are read at once. Entries are looked at one by one only where a column is not as it should be. What
+can be meant in one way only (1.0 as an id, null for what is absent) is taken so, and counted.
 """
 
 from array import array
@@ -14,6 +15,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int, Num, Shaped
 from lucidbox.core.errors import DataError
+from lucidbox.formats.coco.substitutes import Substitute, id_substitute, whole_fraction
 from lucidbox.formats.json_text import describe_value
 from lucidbox.formats.problems import Problem, ProblemKind
 
@@ -45,11 +47,13 @@ class CocoRecords:
         present: whether the file has this list at all.
 
     Example:
-        >>> records = CocoRecords([{"id": 3}, {"id": "4"}], "x.json: images")
-        >>> records.whole_numbers("id").values.tolist()
-        [3, 0]
+        >>> records = CocoRecords([{"id": 3}, {"id": "4"}, {"id": 0.5}], "x.json: images")
+        >>> records.ids("id").values.tolist()
+        [3, 4, 0]
         >>> print(records.problems[0])
-        x.json: images[1] (id "4"): id: must be a whole number, got "4"
+        x.json: images[2] (id 0.5): id: must be a whole number, got 0.5
+        >>> print(*records.notes)
+        x.json: 1 of 3 images have id as text; the number in it is taken
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class CocoRecords:
         self.present = True
         self.entries: Sequence[dict[str, Any]] = listed
         self._found: list[tuple[int, Problem]] = []
+        self._taken: Counter[str] = Counter()
         self._numbers: Sequence[int] = range(first, first + len(listed))
         self._place = place
         if set(map(type, listed)) - {dict}:
@@ -91,6 +96,16 @@ class CocoRecords:
     def problems(self) -> list[Problem]:
         """What was noted so far, in the order of entries."""
         return [problem for _, problem in sorted(self._found, key=itemgetter(0))]
+
+    def rows(self, chosen: Iterable[int]) -> list[dict[str, Any]]:
+        """Some of the entries."""
+        return [self.entries[row] for row in chosen]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was absent or written in an unusual way, what is taken for it, and how often, in sentences."""
+        source, _, noun = self.where.rpartition(": ")
+        return tuple(f"{source}: {count} of {len(self)} {noun} {what}" for what, count in self._taken.items())
 
     def refuse_problems(self) -> None:
         """Raise a DataError that names file, entry and field of the first problem; none: nothing."""
@@ -127,8 +142,34 @@ class CocoRecords:
             self.report(row, kind, field, message.replace("{}", shown), left_out=left_out)
 
     def whole_numbers(self, field: str, *, left_out: bool = True) -> CheckedColumn:
-        """A field of 64-bit whole numbers."""
-        values, good = self._typed(field, _WHOLE, "a whole number", 0, left_out=left_out)
+        """A field of 64-bit whole numbers, which may be written as fractions: 1.0."""
+        return self._whole(field, whole_fraction(field), left_out=left_out)
+
+    def ids(self, field: str, *, numbered: bool = False) -> CheckedColumn:
+        """A field of whole numbers, which may be written as fractions or texts.
+
+        Texts that are no numerals become numbers that depend on the text alone, so they match across files.
+
+        Args:
+            field: that holds the id.
+            numbered: give entries without one the least positive numbers that no other has.
+        """
+        column = self._whole(field, id_substitute(field), optional=numbered)
+        if numbered and self._taken[absent := f"have no {field}; they are numbered"]:
+            free = ~self.stated(field)
+            numbers = column.values.copy()
+            unused = np.setdiff1d(np.arange(1, len(self) + 1), numbers[~free])
+            numbers[free] = unused[: self._taken[absent]]
+            return CheckedColumn(numbers, column.good)
+        return column
+
+    def _whole(
+        self, field: str, substitute: Substitute, *, left_out: bool = True, optional: bool = False
+    ) -> CheckedColumn:
+        default = "they are numbered" if optional else None
+        values, good = self._typed(
+            field, _WHOLE, "a whole number", 0, substitute, default=default, left_out=left_out
+        )
         try:
             return CheckedColumn(np.frombuffer(array("q", values), np.int64), good)
         except OverflowError:
@@ -139,31 +180,33 @@ class CocoRecords:
                     self.report(row, ProblemKind.WRONG_TYPE, field, message, left_out=left_out)
         return CheckedColumn(np.array(values, np.int64), good)
 
-    def texts(self, field: str) -> tuple[list[str], Bool[np.ndarray, " n"]]:
+    def texts(self, field: str, substitute: Substitute | None = None) -> tuple[list[str], Bool[np.ndarray, " n"]]:
         """A field of non-empty text, and which rows have one; "" elsewhere."""
-        values, good = self._typed(field, frozenset({str}), "text", "")
+        values, good = self._typed(field, frozenset({str}), "text", "", substitute)
         for row in [row for row, value in enumerate(values) if not value and good[row]]:
             good[row] = False
             self.report(row, ProblemKind.MISSING_FIELD, field, "is empty")
         return values, good
 
-    def numbers(self, field: str, default: float | None = None) -> CheckedColumn:
-        """A field of finite numbers; with a ``default``, it may be absent, and wrong numbers do no harm."""
-        optional, filler = default is not None, default or 0.0
-        values, good = self._typed(field, _NUMBER, "a number", filler, optional=optional, left_out=not optional)
+    def numbers(self, field: str, filler: float = 0.0, default: str | None = None) -> CheckedColumn:
+        """A field of finite numbers; with a ``default``, in words, it may be absent, and wrong ones do no harm."""
+        optional = default is not None
+        values, good = self._typed(field, _NUMBER, "a number", filler, default=default, left_out=not optional)
         return self._finite(_doubles(values), good, filler, field, "a finite number", left_out=not optional)
 
     def flags(self, field: str) -> CheckedColumn:
         """A field that is 0 or 1, or absent, which means 0."""
-        values, good = self._typed(field, _FLAG, "0 or 1", 0, optional=True)
+        default = "they are taken for single objects"
+        values, good = self._typed(field, _FLAG, "0 or 1", 0, whole_fraction(field), default=default)
         for row in [row for row, value in enumerate(values) if value not in (0, 1)]:
             good[row] = False
             self.report(row, ProblemKind.CROWD, field, f"must be 0 or 1, got {describe_value(values[row])}")
         return CheckedColumn(np.array([value == 1 for value in values], bool), good)
 
-    def boxes(self, field: str) -> CheckedColumn:
+    def boxes(self, field: str, substitute: Substitute | None = None) -> CheckedColumn:
         """A field of four finite numbers."""
-        values, good = self._typed(field, frozenset({list}), _FOUR_NUMBERS.removeprefix("must be "), [0, 0, 0, 0])
+        wanted = _FOUR_NUMBERS.removeprefix("must be ")
+        values, good = self._typed(field, frozenset({list}), wanted, [0, 0, 0, 0], substitute)
         if not (set(map(len, values)) <= {4} and set(map(type, chain.from_iterable(values))) <= _NUMBER):
             for row, box in enumerate(values):
                 if len(box) != 4 or not set(map(type, box)) <= _NUMBER:
@@ -195,9 +238,13 @@ class CocoRecords:
                 self.report(row, kind, field, message, left_out=left_out)
         return fresh
 
+    def note(self, what: str, count: int) -> None:
+        """Count what is taken for something else, in the words that end a note."""
+        self._taken[what] += count
+
     def stated(self, field: str) -> Bool[np.ndarray, " n"]:
-        """Which entries have a field."""
-        return np.array([field in entry for entry in self.entries], bool)
+        """Which entries have a field with something in it."""
+        return np.array([entry.get(field) is not None for entry in self.entries], bool)
 
     def other_fields(self, known: Iterable[str]) -> dict[str, int]:
         """Fields beyond the known ones, and how many entries have each with something in it."""
@@ -213,11 +260,15 @@ class CocoRecords:
         types: frozenset[type],
         wanted: str,
         filler: Any,
+        substitute: Substitute | None = None,
         *,
-        optional: bool = False,
+        default: str | None = None,
         left_out: bool = True,
     ) -> tuple[list[Any], Bool[np.ndarray, " n"]]:
-        """A field's values, the filler where they are absent or of another type, and which rows are right."""
+        """A field's values, the filler where they are absent or of another type, and which rows are right.
+
+        With a ``default``, the field may be absent or null: what is then taken, as the end of a note.
+        """
         try:
             values = list(map(itemgetter(field), self.entries))
         except KeyError:
@@ -229,7 +280,12 @@ class CocoRecords:
             if type(value) in types:
                 continue
             values[row] = filler
-            if value is _ABSENT and optional:
+            if default is not None and (value is _ABSENT or value is None):
+                self._taken[f"have no {field}; {default}"] += 1
+                continue
+            if substitute is not None and (taken := substitute(self.entries[row], value)) is not None:
+                values[row], reason = taken
+                self._taken[reason] += 1
                 continue
             good[row] = False
             if value is _ABSENT:

@@ -15,7 +15,7 @@ from lucidbox.core.filesystem import atomic_write
 from lucidbox.core.parallel import cores, in_threads
 from lucidbox.formats.coco.records import CocoRecords
 from lucidbox.formats.json_text import collector_off, cut_list, parse_list, read_bytes
-from lucidbox.formats.uniform_json import SPARE_BYTES, EntryTemplate, NotUniformError
+from lucidbox.formats.uniform_json import SPARE_BYTES, EntryTemplate, NotUniformError, NumberColumn
 
 _FIELDS = ("image_id", "category_id", "bbox", "score")
 _THREADS = 2
@@ -125,11 +125,21 @@ def _from_text(content: bytes, template: EntryTemplate, piece: slice) -> CocoRes
         text = np.frombuffer(content[start:stop] + bytes(SPARE_BYTES), np.uint8)
     columns = template.read(text)
     fields = template.fields
-    images, categories = columns[fields["image_id"]], columns[fields["category_id"]]
-    if images.dtype != np.int64 or categories.dtype != np.int64:
-        raise NotUniformError
+    images, categories = _whole(columns[fields["image_id"]]), _whole(columns[fields["category_id"]])
     boxes = np.stack([columns[index] for index in fields["bbox"]], axis=1).astype(np.float64, copy=False)
     return CocoResults(images, categories, boxes, columns[fields["score"]].astype(np.float64, copy=False))
+
+
+def _whole(ids: NumberColumn) -> Int[np.ndarray, " n"]:
+    """Ids, of which some may be written as fractions: 1.0.
+
+    Raises:
+        NotUniformError: one of them is no whole number.
+    """
+    whole = ids.astype(np.int64, copy=False)
+    if whole is not ids and (whole != ids).any():
+        raise NotUniformError
+    return whole
 
 
 def _from_entries(entries: list[Any], source: str, first: int) -> CocoResults:
@@ -140,7 +150,7 @@ def _from_entries(entries: list[Any], source: str, first: int) -> CocoResults:
     """
     records = CocoRecords(entries, source, first=first)
     columns = (
-        records.whole_numbers("image_id"), records.whole_numbers("category_id"), records.boxes("bbox"),
+        records.ids("image_id"), records.ids("category_id"), records.boxes("bbox"),
         records.numbers("score"),
     )  # fmt: skip
     records.refuse_problems()

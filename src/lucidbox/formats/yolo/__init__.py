@@ -1,5 +1,5 @@
 """YOLO's text files and data.yaml."""
 
 __all__ = [
-    "description", "reading",
+    "description", "label_files", "reading", "without_yaml",
 ]  # fmt: skip

@@ -1,15 +1,19 @@
 """Reading ``data.yaml``, the file that describes a YOLO data set. Nothing it names is downloaded or run."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lucidbox.core.errors import DataError
+from lucidbox.core.file_names import PICTURE_EXTENSIONS
+from lucidbox.formats.dataset import PARTS, parts_called
 from lucidbox.formats.problems import Problem, ProblemKind
+from lucidbox.formats.yolo.paths import Places
+from lucidbox.formats.yolo.without_yaml import described, is_described_so
 
-PARTS = ("train", "val", "test")
 _ROW_KEYS = ("kpt_shape", "flip_idx", "category_ids")
 NOT_PARTS = frozenset({"path", "names", "nc", "download", "roboflow", "channels", *_ROW_KEYS})
 """Keys with another meaning, which cannot be names of splits."""
@@ -17,10 +21,11 @@ NOT_PARTS = frozenset({"path", "names", "nc", "download", "roboflow", "channels"
 
 @dataclass(frozen=True)
 class YoloPart:
-    """One split: its name, and the folders of images and lists of images it consists of."""
+    """One split: its name, the folders and lists of images it consists of, and where paths in lists may begin."""
 
     name: str
     entries: tuple[Path, ...]
+    places: Places
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class YoloDescription:
         keypoints: numbers a row has after the box in a pose data set; 0 in others.
         row_keys: the keys that define the rows of label files, and their values.
         problems: what is wrong with it.
+        notes: how it is understood where that is not plain, in sentences.
     """
 
     file: Path
@@ -44,25 +50,28 @@ class YoloDescription:
     keypoints: int
     row_keys: tuple[tuple[str, Any], ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_description(file: Path) -> YoloDescription:
-    """Read a ``data.yaml``: paths, class names, and what is wrong with them.
+    """Read a ``data.yaml``, or a file that stands for it: paths, class names, and what is wrong with them.
 
-    A relative ``path`` is relative to the file; splits are relative to ``path``.
+    A relative ``path`` is relative to the file; splits are relative to ``path``. Where nothing is there, other
+    places are looked at, see :meth:`Places.find`.
 
     Raises:
         DataError: not YAML, or not a mapping, or no split or class is named at all.
     """
-    document = _parse(file)
+    document = described(file) if is_described_so(file) else _parse(file)
     problems: list[Problem] = []
+    notes: list[str] = []
+    places = _places(document, file, problems, notes)
+    keys = _part_keys(document, str(file), places, problems, notes)
     names = _names(document, str(file), problems)
-    root = _root(document, file, problems)
-    listed = [key for key, value in document.items() if _is_list_file(value) and key not in NOT_PARTS]
-    keys = [key for key in PARTS if document.get(key)] + [key for key in listed if key not in PARTS]
-    if not keys:
-        raise DataError(f"{file}: names no part; write train: and val: with folders of pictures")
-    parts = tuple(YoloPart(str(key), _entries(document[key], root, f"{file}", str(key), problems)) for key in keys)
+    parts = tuple(
+        YoloPart(name, _entries(document[key], places, f"{file}", str(key), problems), places)
+        for name, key in keys.items()
+    )
     ids = document.get("category_ids")
     if ids is not None and not (_whole(ids) and len(ids) == len(set(ids)) == len(names)):
         what = f"must be {len(names)} different whole numbers, one a class; they are not used"
@@ -71,7 +80,9 @@ def read_description(file: Path) -> YoloDescription:
     shape = document.get("kpt_shape")
     keypoints = math.prod(shape) if shape and _whole(shape) else 0
     row_keys = tuple((key, document[key]) for key in _ROW_KEYS if key in document)
-    return YoloDescription(file, parts, names, ids and tuple(ids), keypoints, row_keys, tuple(problems))
+    return YoloDescription(
+        file, parts, names, ids and tuple(ids), keypoints, row_keys, tuple(problems), tuple(notes)
+    )
 
 
 def _whole(value: Any) -> bool:
@@ -111,34 +122,87 @@ def _parse(file: Path) -> dict[Any, Any]:
     return document
 
 
-def _root(document: Mapping[Any, Any], file: Path, problems: list[Problem]) -> Path:
-    stated = document.get("path")
+def _places(document: Mapping[Any, Any], file: Path, problems: list[Problem], notes: list[str]) -> Places:
+    home, stated = file.parent, document.get("path")
+    # What CVAT writes begins with data/, which its export does not have.
+    prefixes = ("data",) * is_described_so(file)
     if stated is None:
-        return file.parent
-    root = file.parent / Path(str(stated)).expanduser()
-    if root.is_dir():
-        return root
+        return Places.of(home, home, *prefixes)
+    text = str(stated)
+    own = Path(text.replace("\\", "/")).name
+    root = Places.of(home, home).find(text)
+    if root is None and own == Path(os.path.abspath(home)).name:  # noqa: PTH100  # links stay
+        root = home
+    if root is not None and root.is_dir():
+        if root != home / Path(text).expanduser():
+            notes.append(f"{file}: path: {text} is taken for {root}")
+        return Places.of(root, home, own)
     # Folders get moved, and some tools read a relative path against a folder of their own.
-    message = f"{stated}: no such folder below {file.parent}; remove path: to mean the folder of this file"
+    message = f"{stated}: no such folder below {home}; remove path: to mean the folder of this file"
     problems.append(Problem(ProblemKind.FOLDER, str(file), "path", message, left_out=False))
-    return file.parent
+    return Places.of(home, home, own)
 
 
-def _entries(value: Any, root: Path, source: str, key: str, problems: list[Problem]) -> tuple[Path, ...]:
+def _part_keys(
+    document: Mapping[Any, Any], source: str, places: Places, problems: list[Problem], notes: list[str]
+) -> dict[str, Any]:
+    """The key of each split, by the split's name; keys that name folders and are no splits are told.
+
+    Raises:
+        DataError: there is no split.
+    """
+    given = {str(key): key for key, value in document.items() if value and str(key) not in NOT_PARTS}
+    keys: dict[str, Any] = {}
+    for part in PARTS:
+        for name in parts_called(part, list(given))[:1]:
+            keys[part] = given.pop(name)
+            if name != part:
+                notes.append(f"{source}: {name}: is taken for {part}:")
+    others = {name: key for name, key in given.items() if _is_list_file(document[key])}
+    used = [path for key in keys.values() for path in _found(document[key], places)]
+    unread = [
+        name
+        for name, key in given.items()
+        if name not in others and any(_is_unread(path, used, places) for path in _found(document[key], places))
+    ]
+    for name in unread:
+        message = "names pictures, but is no part (train, val, test), so they are not read; rename it"
+        problems.append(Problem(ProblemKind.FOLDER, source, name, message))
+    if not keys | others:
+        remedy = "write train: and val: with folders of pictures"
+        found = f"; {', '.join(unread)} name{'s' * (len(unread) == 1)} folders" if unread else ""
+        raise DataError(f"{source}: names no part; {remedy}{found}")
+    return keys | others
+
+
+def _found(value: Any, places: Places) -> list[Path]:
+    """What a value names, as absolute paths; texts that name nothing are passed over."""
+    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str) and text]
+    paths = [path for path in map(places.find, texts) if path is not None]
+    return [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  # links stay
+
+
+def _is_unread(folder: Path, used: list[Path], places: Places) -> bool:
+    """Whether a folder has pictures and is not one that a split, or the data set itself, is in."""
+    inside = [*used, *(Path(os.path.abspath(place)) for place in (places.root, places.home))]  # noqa: PTH100
+    if not folder.is_dir() or any(folder in path.parents for path in inside) or folder in inside[len(used) :]:
+        return False
+    suffixes = (Path(name).suffix.lower() for _, _, names in os.walk(folder) for name in names)
+    return any(suffix in PICTURE_EXTENSIONS for suffix in suffixes)
+
+
+def _entries(value: Any, places: Places, source: str, key: str, problems: list[Problem]) -> tuple[Path, ...]:
     """The folders and lists of a split that exist."""
     found = []
     for entry in value if isinstance(value, list) else [value]:
         if not isinstance(entry, str) or not entry:
             message = f"must be a folder or a list of pictures, got {entry!r}"
             problems.append(Problem(ProblemKind.WRONG_TYPE, source, key, message))
-            continue
-        # One popular exporter writes ../train/images for what lies at train/images.
-        candidates = [root / entry] + [root / entry.removeprefix("../")] * entry.startswith("../")
-        existing = [path for path in candidates if path.exists()]
-        if existing:
-            found.append(existing[0])
+        elif (path := places.find(entry)) is not None:
+            found.append(path)
         else:
-            problems.append(Problem(ProblemKind.FOLDER, source, key, f"{candidates[0]}: no such folder or list"))
+            first = next(places.candidates(entry))
+            problems.append(Problem(ProblemKind.FOLDER, source, key, f"{first}: no such folder or list"))
     return tuple(found)
 
 
@@ -165,6 +229,8 @@ def _names(document: Mapping[Any, Any], source: str, problems: list[Problem]) ->
 
 
 def _in_order(names: Mapping[Any, Any], source: str, odd: Any) -> list[Any]:
+    # JSON and some YAML writers put quotes around every key.
+    names = {int(key) if isinstance(key, str) and key.isdecimal() else key: name for key, name in names.items()}
     if not all(type(key) is int and 0 <= key < 1 << 20 for key in names):
         raise DataError(f"{source}: names: its keys must be class ids, whole numbers from 0")
     absent = [number for number in range(max(names, default=-1) + 1) if number not in names]

@@ -1,6 +1,7 @@
 """The text of a YOLO label file: ``class cx cy w h`` a line, divided by the image's width and height."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,10 @@ from lucidbox.formats.problems import Problem, ProblemKind
 _FIELDS = ("cx", "cy", "w", "h")
 _BOX_COLUMNS = 5
 _FEWEST_DECIMALS = 4
+_CLIPPED = 0.01
+"""How far beyond 0 to 1 a number is clipped, as rounding and careless tools leave them; others are refused."""
+_FULL = 0.3
+"""Least share of a box that its keypoints reach over, by which they are told from an outline's corners."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +43,12 @@ class LabelReader:
     Attributes:
         classes: how many classes there are.
         keypoints: how many numbers a pose data set has after each box; 0 in others.
+        stated: whether the data set says so itself; else rows of boxes alone may be among the others.
     """
 
     classes: int
     keypoints: int = 0
+    stated: bool = True
 
     def read(self, text: str, width: int, height: int, file: str = "labels") -> LabelFile:
         """Objects of one file, and what is wrong with its lines.
@@ -71,7 +78,7 @@ class LabelReader:
                 problems.append(Problem(ProblemKind.DUPLICATE_OBJECT, place, "", f"the same as line {first}"))
         rows = [_box_of(list(values), self.keypoints) for values in found]
         table = np.array(rows, np.float64).reshape(-1, _BOX_COLUMNS)
-        return LabelFile(table[:, 0].astype(np.int64), table[:, 1:], tuple(problems), polygons)
+        return LabelFile(table[:, 0].astype(np.int64), table[:, 1:].clip(0, 1), tuple(problems), polygons)
 
     def _values(self, tokens: list[str], place: str, problems: list[Problem]) -> list[float] | None:
         """The line's numbers, if they are finite, of the right count, and of a known class."""
@@ -91,7 +98,8 @@ class LabelReader:
         if self.keypoints:
             wanted = _BOX_COLUMNS + self.keypoints
             reason = f"{count} columns; with this kpt_shape there must be {wanted}"
-            return None if count == wanted else Problem(ProblemKind.COLUMNS, place, "", reason)
+            right = count == wanted or (count == _BOX_COLUMNS and not self.stated)
+            return None if right else Problem(ProblemKind.COLUMNS, place, "", reason)
         if count == _BOX_COLUMNS or (count > _BOX_COLUMNS + 1 and count % 2):
             return None
         reason = f"{count} columns; a box has 5 (class cx cy w h), an outline 7, 9, 11 …"
@@ -105,6 +113,50 @@ class LabelReader:
         if not 0 <= number < self.classes:
             return Problem(ProblemKind.CLASS_RANGE, place, "class", f"{token} is not in 0 to {self.classes - 1}")
         return None
+
+
+def keypoints_after_boxes(texts: Iterable[str]) -> int:
+    """How many numbers follow the box in label files of poses; 0 for boxes, outlines and what is unclear.
+
+    Rows with poses all have as many columns; visibilities are 0, 1 or 2, and without them all points are in the
+    box that the first numbers give, and spread in it. Read as outlines, such rows would become wrong boxes.
+    """
+    rows: list[list[float]] = []
+    for text in texts:
+        for line in filter(str.strip, text.splitlines()):
+            tokens = line.split()
+            if len(tokens) == _BOX_COLUMNS:
+                continue
+            if (
+                len(tokens) < _BOX_COLUMNS + 2
+                or (rows and len(tokens) != len(rows[0]))
+                or not all(map(_is_number, tokens))
+            ):
+                return 0
+            rows.append([float(token) for token in tokens])
+    if not rows:
+        return 0
+    table = np.array(rows)
+    points = table[:, _BOX_COLUMNS:]
+    flagged = points.shape[1] % 3 == 0 and bool(np.isin(points[:, 2::3], (0, 1, 2)).all())
+    return points.shape[1] if flagged or (points.shape[1] % 2 == 0 and _all_inside(table, points)) else 0
+
+
+def _all_inside(table: Float[np.ndarray, "n c"], points: Float[np.ndarray, "n k"]) -> bool:
+    """Whether all points are in the boxes of the first columns, which lie in the image, and fill them well."""
+    x, y = points[:, ::2], points[:, 1::2]
+    centre, half = table[:, 1:3], table[:, 3:5] / 2
+    slack = _CLIPPED
+    inside = (np.abs(x - centre[:, :1]) <= half[:, :1] + slack) & (
+        np.abs(y - centre[:, 1:]) <= half[:, 1:] + slack
+    )
+    whole = ((centre - half >= -slack) & (centre + half <= 1 + slack)).all()
+    absent = (x == 0) & (y == 0)
+    if not (whole and (inside | absent).all()):
+        return False
+    sides = np.maximum(2 * half, 1e-9)
+    filled = np.stack([np.ptp(x, axis=1), np.ptp(y, axis=1)], axis=1) / sides
+    return bool(np.median(filled.max(axis=1)) >= _FULL)
 
 
 def _not_numbers(tokens: list[str], place: str) -> Problem:
@@ -163,7 +215,7 @@ def _usable(
         )
         return False
     for field, value in zip(_FIELDS, entry[1:], strict=True):
-        if not 0 <= value <= 1:
+        if not -_CLIPPED <= value <= 1 + _CLIPPED:
             hint = "; are these pixels? They must be divided by the picture's size" if value > 2 else ""
             problems.append(Problem(ProblemKind.NOT_A_SHARE, place, field, f"{value:g} is not in 0..1{hint}"))
             return False

@@ -1,36 +1,27 @@
 """Where a YOLO data set's images and label files are."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lucidbox.core.errors import SourceError
+from lucidbox.core.file_names import PICTURE_EXTENSIONS
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.description import YoloPart
-from lucidbox.sources.files import PICTURE_EXTENSIONS, find_in_folder
+from lucidbox.formats.yolo.label_files import LabelFiles, files_in, label_folders
+from lucidbox.formats.yolo.paths import Places
+from lucidbox.sources.files import find_in_folder
 
 # What labelling tools leave among labels.
-_NO_LABELS = frozenset({"classes.txt", "labels.txt", "train.txt", "val.txt", "test.txt"})
-
-
-def label_path(picture: Path) -> Path:
-    """Where the labels of an image are.
-
-    The last folder called ``images`` becomes ``labels``, the suffix ``.txt``. Where no folder is called so, the
-    labels are beside the image.
-    """
-    parts = list(picture.parts)
-    folders = [index for index, part in enumerate(parts[:-1]) if part == "images"]
-    if folders:
-        parts[folders[-1]] = "labels"
-    return Path(*parts).with_suffix(".txt")
+_NO_LABELS = frozenset({"classes.txt", "labels.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})
+_PLACES_SHOWN = 3
 
 
 def pictures_of(part: YoloPart, source: str, problems: list[Problem]) -> list[Path]:
     """Absolute paths of a split's images, each once."""
     found: dict[Path, str] = {}
     for entry in part.entries:
-        places = _in_folder(entry, problems) if entry.is_dir() else _in_list(entry, problems)
+        places = _in_folder(entry, problems) if entry.is_dir() else _in_list(entry, part.places, problems)
         for path, place in places:
             if found.setdefault(path, place) != place:
                 message = f"{path.name} was named by {found[path]} already"
@@ -42,7 +33,7 @@ def pictures_of(part: YoloPart, source: str, problems: list[Problem]) -> list[Pa
 
 def _in_folder(folder: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
     try:
-        found = find_in_folder(folder, recursive=True)
+        found = find_in_folder(folder, recursive=True, links=True)
     except SourceError as error:
         problems.append(Problem(ProblemKind.FOLDER, str(folder), "", str(error).removeprefix(f"{folder}: ")))
         return []
@@ -50,21 +41,27 @@ def _in_folder(folder: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
     return [(_absolute(path), str(path)) for path in found.pictures]
 
 
-def _in_list(file: Path, problems: list[Problem]) -> list[tuple[Path, str]]:
-    """Images that a text file names, one a line, absolute or relative to the file."""
+def _in_list(file: Path, roots: Places, problems: list[Problem]) -> list[tuple[Path, str]]:
+    """Images that a text file names, one a line: absolute, or relative to the file or to the data set."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+        if "\0" in text:
+            raise ValueError("it is no text")
+    except (OSError, ValueError) as error:
         problems.append(
             Problem(ProblemKind.FOLDER, str(file), "", f"cannot be read as a list of pictures: {error}")
         )
         return []
-    named = [(f"{file}:{number}", line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-    places = [(_absolute(file.parent / line), place) for place, line in named]
-    for path, place in places:
-        if not path.is_file():
-            problems.append(Problem(ProblemKind.MISSING_PICTURE, place, "", f"{path}: no such file"))
-    return [(path, place) for path, place in places if path.is_file()]
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):  # names may hold what else Python takes for a line's end
+        name, place = line.strip(), f"{file}:{number}"
+        path = roots.find(name, file.parent) if name else None
+        if path is not None and path.is_file():
+            found.append((_absolute(path), place))
+        elif name:
+            message = f"{_absolute(file.parent / name)}: no such file"
+            problems.append(Problem(ProblemKind.MISSING_PICTURE, place, "", message))
+    return found
 
 
 def _absolute(path: Path) -> Path:
@@ -72,32 +69,38 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
-def orphan_labels(part: YoloPart, pictures: Iterable[Path]) -> list[Problem]:
-    """Label files without an image, in the folders that belong to the split's images."""
-    folders = {_absolute(path.parent) for path in pictures}
+def orphan_labels(part: YoloPart, labels_of: Mapping[Path, Path | None], labels: LabelFiles) -> list[Problem]:
+    """Label files without an image, in the folders that belong to the split's images.
+
+    Args:
+        part: the split.
+        labels_of: its images and the label file of each.
+        labels: where label files are.
+    """
+    folders = {path.parent for path in labels_of}
     for entry in part.entries:
         if entry.is_dir():
             # Both kinds of folders absolute, or one folder would count as two.
-            base, labels = _absolute(entry), _labels_of(entry)
-            folders |= {base / place.relative_to(labels) for place in _walk(labels)}
-    problems = []
+            base = _absolute(entry)
+            home = next(filter(Path.is_dir, label_folders(base)))
+            folders |= {base / Path(place).relative_to(home) for place, _, _ in os.walk(home)}
+    used, problems = frozenset(labels_of.values()), []
     for folder in sorted(folders):
-        stems = {name.stem for name in _files(folder) if name.suffix.lower() in PICTURE_EXTENSIONS}
-        for file in _files(_labels_of(folder)):
-            if file.suffix == ".txt" and file.stem not in stems and file.name not in _NO_LABELS:
+        files = [file for place in labels.folders(folder)[:1] for file in labels.listed(place).values()]
+        names = map(os.path.splitext, files_in(folder)) if files else ()
+        stems = {stem for stem, suffix in names if suffix.lower() in PICTURE_EXTENSIONS}
+        for file in files:
+            if file.stem not in stems and file not in used and file.name not in _NO_LABELS:
                 message = f"there is no picture of this name in {folder}"
                 problems.append(Problem(ProblemKind.ORPHAN_LABEL, str(file), "", message))
     return problems
 
 
-def _labels_of(folder: Path) -> Path:
-    """The folder of the labels of a folder's images."""
-    return label_path(_absolute(folder) / "picture.jpg").parent
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    return (Path(place) for place, _, _ in os.walk(folder))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+def no_labels(part: YoloPart, pictures: Iterable[Path], source: str) -> Problem:
+    """The problem of a split of which no image has a label file."""
+    pictures = list(pictures)
+    places = dict.fromkeys(place for path in pictures for place in label_folders(path.parent))
+    # Spellings of the same place say nothing more.
+    looked = [str(place) for place in places if place.name not in ("Labels", "LABELS")][:_PLACES_SHOWN]
+    message = f"none of its {len(pictures)} pictures has a label file; looked in {', '.join(looked)}"
+    return Problem(ProblemKind.NO_LABELS, source, part.name, message)

@@ -5,9 +5,10 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from lucidbox.core.errors import WeightsError
-from lucidbox.model_files.file_format import Format, parsed_ir
+from lucidbox.model_files.file_format import Format, read_metadata
 from lucidbox.model_files.layouts.layout import Kind
 from lucidbox.model_files.layouts.metadata import LARGEST, Stated, stated_by
 from lucidbox.model_files.layouts.recognise import Recognised, input_sides, recognise
@@ -33,7 +34,8 @@ def foreign_info(
     Raises:
         OSError: the file cannot be read.
         ValueError, IndexError, KeyError: it is damaged.
-        WeightsError: it is no detector, or what it is cannot be decided; says how to decide.
+        WeightsError: it is no detector, or what it is cannot be decided; says how to decide. It does
+            not name the file.
     """
     signature, stated = signature_of(path, file_format)
     sidecar = sidecar_of(path)
@@ -41,11 +43,8 @@ def foreign_info(
         layout, described = read_sidecar(sidecar)
         found = Recognised(layout, names or described, (f"described in {sidecar}",))
     else:
-        try:
-            found = recognise(signature, stated, kind=kind, names=names)
-        except WeightsError as error:
-            raise WeightsError(f"{path}: {error}") from error
-    _check_ports(path, signature, found)
+        found = recognise(signature, stated, kind=kind, names=names)
+    _check_ports(signature, found)
     return _info(signature, stated, found)
 
 
@@ -56,10 +55,11 @@ def signature_of(path: Path, file_format: Format) -> tuple[Signature, Stated]:
         OSError, ValueError, IndexError, KeyError: as :func:`foreign_info`.
     """
     if file_format == "onnx":
-        signature = onnx_signature(path)
-        return signature, stated_by(signature.metadata)
+        metadata = read_metadata(path, file_format)
+        return onnx_signature(path, metadata), stated_by(metadata)
     if file_format == "openvino":
-        signature = ir_signature(parsed_ir(path))
+        read_metadata(path, file_format)  # refuses documents that are made to fill the memory
+        signature = ir_signature(ElementTree.fromstring(path.read_bytes()))  # noqa: S314 - see above
         return signature, stated_by({**signature.metadata, **_yaml_beside(path)})
     stated = stated_by(_torchscript_metadata(path))
     height, width = stated.size or (None, None)
@@ -100,7 +100,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _check_ports(path: Path, signature: Signature, found: Recognised) -> None:
+def _check_ports(signature: Signature, found: Recognised) -> None:
     """Refuse a layout that names inputs or outputs which the graph does not have."""
     layout = found.layout
     for what, ports, wanted in (
@@ -110,10 +110,10 @@ def _check_ports(path: Path, signature: Signature, found: Recognised) -> None:
         present = [port.name for port in ports]
         for name in wanted:
             if name is not None and name not in present:
-                raise WeightsError(f"{path}: it has no {what} {name!r}; there are {', '.join(present)}")
+                raise WeightsError(f"it has no {what} {name!r}; there are {', '.join(present)}")
     unfed = {port.name for port in signature.inputs} - {layout.pixels.input, layout.sizes_input, layout.mask_input}
     if unfed:
-        raise WeightsError(f"{path}: nothing is known of its input {sorted(unfed)[0]!r}")
+        raise WeightsError(f"nothing is known of its input {sorted(unfed)[0]!r}")
 
 
 def _info(signature: Signature, stated: Stated, found: Recognised) -> ModelInfo:

@@ -1,11 +1,14 @@
 """What a graph takes and gives: names, number types and shapes, read from the file without any engine."""
 
+import math
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+
+from lucidbox.model_files.onnx_fields import Fields
 
 Dimension = int | None
 """A side of an array; None where it may be any."""
@@ -57,145 +60,99 @@ _TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool"
 _IR_TYPES = {"f32": "float32", "f16": "float16", "u8": "uint8", "i32": "int32", "i64": "int64"}
 
 
-def onnx_signature(path: Path) -> Signature:
-    """The signature of an ONNX file. Constants are passed over, so that a large file costs no more.
+# Numbers of fields, by message: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+_GRAPH, _OPERATOR_SETS = 7, 8
+_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
+_OUTPUT_OF_NODE, _OPERATOR = 2, 4
+
+
+def onnx_signature(path: Path, metadata: Mapping[str, str]) -> Signature:
+    """The signature of an ONNX file. Numbers of its tensors are passed over, so that a large file costs no more.
+
+    Args:
+        path: of the file, which :func:`lucidbox.model_files.onnx_fields.read_onnx_metadata` has checked.
+        metadata: of the file.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError, IndexError: it is damaged, or not ONNX.
+        ValueError, IndexError, KeyError: it is damaged, or not ONNX.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        view = memoryview(content)
-        try:
-            return _of_model(view)
-        finally:
-            view.release()
+        reader = _Reader(content)
+        whole = list(reader.fields(0, len(content)))
+        opsets = [reader.values(*place) for number, *place in whole if number == _OPERATOR_SETS]
+        opset = max((int(stated.get(2, 0)) for stated in opsets if not stated.get(1)), default=0)
+        graph = next(place for number, *place in whole if number == _GRAPH)
+        return reader.signature(list(reader.fields(*graph)), metadata, opset)
 
 
-def _of_model(model: memoryview) -> Signature:
-    # Numbers of fields: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-    graph: memoryview | None = None
-    metadata: dict[str, str] = {}
-    opset = 0
-    for number, value in fields(model):
-        if number == 7:
-            graph = value
-        elif number == 8:
-            stated = dict(fields(value))
-            if not bytes(stated.get(1, b"")):
-                opset = stated.get(2, 0)
-        elif number == 14:
-            entry = dict(fields(value))
-            metadata[text(entry[1])] = text(entry.get(2, b""))
-    if graph is None:
-        raise ValueError("no graph")
-    inputs, outputs, constants, operators, makers, parameters = [], [], set[str](), set[str](), {}, 0
-    for number, value in fields(graph):
-        if number == 1:
-            kind, made = _node(value)
-            operators.add(kind)
-            makers.update(dict.fromkeys(made, kind))
-        elif number == 5:
-            name, count = _constant(value)
-            constants.add(name)
-            parameters += count
-        elif number == 11:
-            inputs.append(_port(value))
-        elif number == 12:
-            outputs.append(_port(value))
-    return Signature(
-        tuple(port for port in inputs if port.name not in constants),
-        tuple(outputs),
-        metadata,
-        frozenset(operators),
-        {port.name: makers.get(port.name, "") for port in outputs},
-        opset,
-        parameters,
-    )
+class _Reader:
+    """Messages of an ONNX file as texts, numbers and ports."""
 
+    def __init__(self, content: Any) -> None:
+        self.content = content
+        self.fields = Fields(content)
 
-def _node(node: memoryview) -> tuple[str, list[str]]:
-    """A node's operation and the names of what it makes."""
-    kind, made = "", []
-    for number, value in fields(node):
-        if number == 2:
-            made.append(text(value))
-        elif number == 4:
-            kind = text(value)
-    return kind, made
+    def values(self, start: int, end: int) -> dict[int, Any]:
+        """The last value of each field: bytes, or a number."""
+        return {
+            number: first if last < 0 else self.content[first:last]
+            for number, first, last in self.fields(start, end)
+        }
 
+    def inner(self, start: int, end: int, wanted: int) -> tuple[int, int] | None:
+        """Where the last field of this number lies."""
+        places = [(first, last) for number, first, last in self.fields.messages(start, end) if number == wanted]
+        return places[-1] if places else None
 
-def _constant(tensor: memoryview) -> tuple[str, int]:
-    """A constant's name and how many numbers it has."""
-    name, count = "", 1
-    for number, value in fields(tensor):
-        if number == 1:
-            for side in [value] if isinstance(value, int) else _packed(value):
-                count *= side
-        elif number == 8:
-            name = text(value)
-    return name, count
+    def signature(self, graph: list[tuple[int, int, int]], metadata: Mapping[str, str], opset: int) -> Signature:
+        """Of the fields of a graph."""
+        ports: dict[int, list[Port]] = {_INPUT: [], _OUTPUT: []}
+        constants, makers, parameters = set[str](), dict[str, str](), 0
+        operators = set[str]()
+        for number, start, end in graph:
+            if number == _NODE:
+                kind = self.values(start, end).get(_OPERATOR, b"").decode()
+                operators.add(kind)
+                for part, first, last in self.fields(start, end):
+                    if part == _OUTPUT_OF_NODE:
+                        makers[self.content[first:last].decode()] = kind
+            elif number == _INITIALIZER:
+                constants.add(self.values(start, end).get(8, b"").decode())
+                parameters += math.prod(self._dimensions(start, end))
+            elif number in ports:
+                ports[number].append(self._port(start, end))
+        return Signature(
+            tuple(port for port in ports[_INPUT] if port.name not in constants),
+            tuple(ports[_OUTPUT]),
+            metadata,
+            frozenset(operators),
+            {port.name: makers.get(port.name, "") for port in ports[_OUTPUT]},
+            opset,
+            parameters,
+        )
 
+    def _dimensions(self, start: int, end: int) -> list[int]:
+        """Sides of a tensor."""
+        sides: list[int] = []
+        for number, first, last in self.fields(start, end):
+            if number == 1:
+                sides += [first] if last < 0 else self.fields.numbers(first, last)
+        return sides
 
-def _port(stated: memoryview) -> Port:
-    """A ValueInfoProto."""
-    entries = dict(fields(stated))
-    tensor = dict(fields(dict(fields(entries[2]))[1])) if 2 in entries else {}
-    shape = None
-    if 2 in tensor:
-        sides = (dict(fields(side)) for number, side in fields(tensor[2]) if number == 1)
-        shape = tuple(side.get(1) or None for side in sides)
-    number = tensor.get(1, 0)
-    return Port(text(entries[1]), _TYPES.get(number, f"type {number}"), shape)
-
-
-def fields(message: memoryview) -> Iterator[tuple[int, Any]]:
-    """Number and value of each field of a protobuf message; the value is an int, or a view of bytes.
-
-    Raises:
-        ValueError: it is not such a message, or truncated.
-    """
-    place, end = 0, len(message)
-    while place < end:
-        tag, place = _varint(message, place)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type == 0:
-            value, place = _varint(message, place)
-            yield number, value
-        elif wire_type in (1, 2, 5):
-            length = 8 if wire_type == 1 else 4
-            if wire_type == 2:
-                length, place = _varint(message, place)
-            if place + length > end:
-                raise ValueError("truncated")
-            yield number, message[place : place + length]
-            place += length
-        else:
-            raise ValueError("not a protobuf message")
-
-
-def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """A variable-length integer, and the place after it: https://protobuf.dev/programming-guides/encoding/."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise ValueError("not a varint")
-
-
-def _packed(values: memoryview) -> Iterator[int]:
-    place = 0
-    while place < len(values):
-        value, place = _varint(values, place)
-        yield value
-
-
-def text(value: Any) -> str:
-    """A field's bytes as text."""
-    return bytes(value).decode()
+    def _port(self, start: int, end: int) -> Port:
+        """A ValueInfoProto."""
+        name = self.values(start, end)[1].decode()
+        kind = self.inner(start, end, 2)
+        tensor = self.inner(*kind, 1) if kind else None
+        if tensor is None:
+            return Port(name, "no tensor", None)
+        shape = None
+        if place := self.inner(*tensor, 2):
+            sides = (self.values(*side) for number, *side in self.fields.messages(*place) if number == 1)
+            shape = tuple(side.get(1) or None for side in sides)
+        number = self.values(*tensor).get(1, 0)
+        return Port(name, _TYPES.get(number, f"type {number}"), shape)
 
 
 def ir_signature(root: ElementTree.Element) -> Signature:

@@ -12,7 +12,14 @@ from lucidbox.core.errors import WeightsError
 MAX_INFLATION = 16
 """Most bytes that one byte of the file may inflate to. Torch does not compress, and weights hardly shrink."""
 
+MAX_ENTRIES = 20_000
+"""Most entries. A published YOLO11x has some 1,000, one for each tensor."""
+
+MAX_EXTRA = 2**18
+"""Most bytes of zip's "extra fields" of all entries: zipfile's time grows with the square of one's length."""
+
 _PICKLE = "data.pkl"
+_RECORD = b"PK\x01\x02"  # begins each record of the list of entries; the length of its extra field is at 30
 # The other methods (bzip2, LZMA, ...) inflate all of an entry even if only a part is read.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (
@@ -31,6 +38,7 @@ def read_archive(content: bytes) -> dict[str, bytes]:
         WeightsError: the zip is damaged or truncated, would inflate too much, has an entry twice, or is not what
             torch's ``save`` writes.
     """
+    _check_list(content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
@@ -43,6 +51,19 @@ def read_archive(content: bytes) -> dict[str, bytes]:
             }
     except _DAMAGE as error:
         raise WeightsError(f"truncated or damaged ({error}); fetch or copy the file again") from None
+
+
+def _check_list(content: bytes) -> None:
+    """Bound the list of entries before zipfile reads it, wherever it lies."""
+    entries = extra = 0
+    at = content.find(_RECORD)
+    while at >= 0:
+        entries, extra = entries + 1, extra + int.from_bytes(content[at + 30 : at + 32], "little")
+        if entries > MAX_ENTRIES or extra > MAX_EXTRA:
+            raise WeightsError(
+                f"a zip file of more than {MAX_ENTRIES} entries, or of long extra fields: not of torch's save"
+            )
+        at = content.find(_RECORD, at + 1)
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -12,13 +12,18 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.weights.families import OWN_CODE, READ
 from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, StorageKind, parameter, tensor
 
 _LONGEST_NAME = 200
 """Most characters of a module's or a class's name. A long one could be copied by every instruction."""
+
+_LONGEST_KEY = 1000
+"""Most characters of a dict's key or a set's item: equal ones are compared letter by letter, each time."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,13 @@ def _set(arguments: tuple[Any, ...]) -> set[Any]:
 
 
 def hashable(value: Any) -> Any:
-    """The value, if it may be a dict's key or a set's item: text, bytes, a number or None.
+    """The value, if it may be a dict's key or a set's item: a short text or bytes, a number or None.
 
     Tuples are refused with everything else: their hashes can be made to collide, and hashing deeply
     nested ones exhausts the C stack.
     """
+    if isinstance(value, (str, bytes)) and len(value) > _LONGEST_KEY:
+        raise WeightsError(f"a dict's key or a set's item has more than {_LONGEST_KEY} characters")
     if value is None or isinstance(value, (str, bytes, float)):
         return value
     if isinstance(value, int) and abs(value) < 2**63:
@@ -120,6 +127,11 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
         raise WeightsError("a name in its pickle is not text; the file is refused and nothing in it was run")
     if max(len(module), len(name)) > _LONGEST_NAME:
         raise WeightsError(f"a name in its pickle has more than {_LONGEST_NAME} characters; the file is refused")
+    return _meaning(module, name)
+
+
+@lru_cache(maxsize=10_000)
+def _meaning(module: str, name: str) -> Builder | StorageKind | InertClass:
     full = f"{module}.{name}"
     if "." not in name:  # else "torch" + "_utils.x" would read like "torch._utils" + "x"
         if full in BUILDERS:
@@ -128,6 +140,11 @@ def meaning(module: Any, name: Any) -> Builder | StorageKind | InertClass:
             return STORAGE_KINDS[full]
         if full in _INERT_NAMES or _NUMPY_TYPE.fullmatch(full) or _is_class_of_networks(module, name):
             return InertClass(full)
+    for beginning, whose in OWN_CODE.items():
+        if module.startswith(beginning):
+            raise WeightsError(
+                f"a checkpoint of {whose} own code ({full[:200]}), in which nothing was run; {READ}"
+            )
     raise WeightsError(
         f"its pickle names {full[:200]!r}, which weights do not need; the file is refused and nothing in it "
         "was run. Get the weights from someone you trust, or have them saved as a plain state dict"

@@ -15,7 +15,7 @@ from lucidbox.core.errors import WeightsError
 MAX_BYTES = 64 * 2**20
 """Largest pickle that is read. It contains no tensors: that of a published YOLO11x checkpoint has under 1 MiB."""
 
-MAX_INSTRUCTIONS = 1_000_000
+MAX_INSTRUCTIONS = 500_000
 """Most instructions. A published YOLO11n has 52,000; the limit bounds time and memory, because each can make a
 value of about 200 bytes."""
 

@@ -16,9 +16,16 @@ from lucidbox.weights.safe_pickle.instructions import MAX_INSTRUCTIONS, instruct
 MAX_NESTING = 1_000
 """Most groups open at once. A published YOLO11n has about 30."""
 
-MAX_COPIED = 100_000
+MAX_COPIED = 10_000
 """Most items that calls may copy from lists, in all, because one list can be used many times. A published YOLO11n
 copies none: its modules' sets are empty."""
+
+MAX_ARGUMENTS = 16
+"""Most arguments of a call that builds something: one tuple can be the arguments of many calls. Torch's have 7."""
+
+MAX_NUMBER_KEYS = 50_000
+"""Most numbers among the keys of dicts and the items of sets. Unlike texts, numbers can be chosen so that each is
+compared with all before it."""
 
 NEWEST_PROTOCOL = 5
 
@@ -55,6 +62,7 @@ class _Machine:
         self.outer: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.copied = 0
+        self.number_keys = 0
         self.persistent = persistent
 
     def result(self) -> Any:
@@ -90,7 +98,11 @@ class _Machine:
         """Build one of the few plain values, or record a call that never happens."""
         named, arguments = self.pop_last(2)
         if isinstance(named, Builder):
-            self.count_copied(_arguments(arguments))
+            if len(_arguments(arguments)) > MAX_ARGUMENTS:
+                raise WeightsError(
+                    f"its pickle calls {named.name} with {len(arguments)} arguments, beyond any use"
+                )
+            self.count_copied(arguments)
             self.stack.append(named.build(arguments))
         else:
             self.stack.append(_recorded(named, arguments))
@@ -114,7 +126,7 @@ class _Machine:
         target = self.stack[-1]
         if len(keys_and_values) % 2:
             raise WeightsError("its pickle is malformed: a key without a value")
-        keys = map(hashable, keys_and_values[::2])
+        keys = self.keys(keys_and_values[::2])
         pairs = list(zip(keys, keys_and_values[1::2], strict=True))
         if isinstance(target, Record):
             target.entries.extend(pairs)
@@ -136,7 +148,14 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, set):
             _refuse("add to", target)
-        target.update(map(hashable, values))
+        target.update(self.keys(values))
+
+    def keys(self, values: list[Any]) -> list[Any]:
+        """The values, if all may be keys of a dict or items of a set; numbers among them are counted."""
+        self.number_keys += sum(isinstance(value, (int, float)) for value in values)
+        if self.number_keys > MAX_NUMBER_KEYS:
+            raise WeightsError(f"its pickle has more than {MAX_NUMBER_KEYS} numbers as keys, beyond any use")
+        return [hashable(value) for value in values]
 
 
 def _recorded(named: Any, arguments: Any) -> Record:

@@ -102,10 +102,13 @@ def tensor(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
     if len(arguments) < 4:
         raise WeightsError(f"a tensor is described by {len(arguments)} arguments instead of four or more")
     source, offset, shape, strides = arguments[:4]
-    if not isinstance(source, Storage) or not _counts((offset,)) or not _counts(shape) or not _counts(strides):
+    if not isinstance(source, Storage) or not all(isinstance(part, tuple) for part in (shape, strides)):
         raise WeightsError("a tensor is described by something other than a storage and whole numbers")
+    # Before they are looked through: one tuple can be the shape of many tensors.
     if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
         raise WeightsError(f"a tensor has {len(shape)} dimensions and {len(strides)} strides")
+    if not _counts((offset, *shape, *strides)):
+        raise WeightsError("a tensor is described by something other than a storage and whole numbers")
     available = source.elements.size
     count = math.prod(shape)
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
@@ -131,6 +134,6 @@ def parameter(arguments: tuple[Any, ...]) -> Shaped[np.ndarray, "..."]:
     return arguments[0]
 
 
-def _counts(values: Any) -> bool:
+def _counts(values: tuple[Any, ...]) -> bool:
     """Whether these are whole numbers from 0 that fit an array's index."""
-    return isinstance(values, tuple) and all(type(value) is int and 0 <= value < _LARGEST for value in values)
+    return all(type(value) is int and 0 <= value < _LARGEST for value in values)
