@@ -16,7 +16,7 @@ from lucidbox.model_files.other_kinds import model_in
 NAMES = {"onnx": "ONNX", "openvino": "OpenVINO IR", "torchscript": "TorchScript"}
 """Formats of graphs, as people call them."""
 
-UNUSABLE = (KeyError, ValueError, IndexError, OverflowError, RecursionError, zipfile.BadZipFile)
+UNUSABLE = (LookupError, ValueError, OverflowError, RecursionError, SyntaxError, zipfile.BadZipFile)
 """What parsers raise where a file, or what it states, makes no sense."""
 
 _REMEDIES = {

@@ -82,8 +82,10 @@ def onnx_signature(path: Path, metadata: Mapping[str, str]) -> Signature:
         whole = list(reader.fields(0, len(content)))
         opsets = [reader.values(*place) for number, *place in whole if number == _OPERATOR_SETS]
         opset = max((int(stated.get(2, 0)) for stated in opsets if not stated.get(1)), default=0)
-        graph = next(place for number, *place in whole if number == _GRAPH)
-        return reader.signature(list(reader.fields(*graph)), metadata, opset)
+        graphs = [place for number, *place in whole if number == _GRAPH]
+        if not graphs:
+            raise ValueError("no graph")
+        return reader.signature(list(reader.fields(*graphs[-1])), metadata, opset)
 
 
 class _Reader:
