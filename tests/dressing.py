@@ -221,7 +221,7 @@ def _in_cells(built, boxes, scores, sides):
 
 def _suppressed(built, boxes, scores, iou, class_offset, conf=0.05):
     """Boxes, scores and class ids that stay of one image, filled up with zeros."""
-    best = built.add("ReduceMax", scores, built.constant([2], np.int64), keepdims=1)
+    best = built.add("ReduceMax", scores, axes=[2], keepdims=1)
     labels = built.add("ArgMax", scores, axis=2, keepdims=1)
     apart = boxes
     if class_offset is None:

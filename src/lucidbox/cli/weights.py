@@ -108,7 +108,7 @@ def _looked_at(arguments: argparse.Namespace) -> "ModelFile":
 def _show_foreign(arguments: argparse.Namespace, file: "ModelFile") -> int:
     """Print what another tool's model is, and why."""
     from lucidbox.model_files.layouts.foreign import signature_of
-    from lucidbox.model_files.layouts.layout import KINDS
+    from lucidbox.model_files.layouts.layout import LAYOUTS
 
     info = file.graph_info
     assert info.layout is not None
@@ -128,7 +128,7 @@ def _show_foreign(arguments: argparse.Namespace, file: "ModelFile") -> int:
     pixels, placement = info.layout.pixels, info.layout.placement
     rows = [
         ("made by", "another tool; run by its layout"),
-        ("layout", f"{info.layout.kind}: {KINDS[info.layout.kind]}"),
+        ("layout", f"{info.layout.kind}: {LAYOUTS[info.layout.kind]}"),
         *(("because", reason) for reason in info.reasons),
         *(("assumed", note) for note in info.notes),
         ("pixels", f"{'BGR' if pixels.bgr else 'RGB'}, scale {pixels.scale:.6g}, mean {pixels.mean},"

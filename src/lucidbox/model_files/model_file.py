@@ -9,14 +9,14 @@ from typing import cast
 
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model_files.file_format import Format, format_of, read_metadata
-from lucidbox.model_files.layouts.layout import KINDS, Kind
+from lucidbox.model_files.layouts.layout import LAYOUTS, Kind
 from lucidbox.model_files.metadata import ModelInfo, info_from
 from lucidbox.model_files.other_kinds import model_in
 
-NAMES = {"onnx": "ONNX", "openvino": "OpenVINO IR", "torchscript": "TorchScript"}
+_NAMES = {"onnx": "ONNX", "openvino": "OpenVINO IR", "torchscript": "TorchScript"}
 """Formats of graphs, as people call them."""
 
-UNUSABLE = (LookupError, ValueError, OverflowError, RecursionError, SyntaxError, zipfile.BadZipFile)
+_UNUSABLE = (LookupError, ValueError, OverflowError, RecursionError, SyntaxError, zipfile.BadZipFile)
 """What parsers raise where a file, or what it states, makes no sense."""
 
 _REMEDIES = {
@@ -26,7 +26,7 @@ _REMEDIES = {
 }
 """What to say of a file whose metadata begin like ours and go on otherwise."""
 
-OURS = {"architecture", "names", "size"}
+_OURS = {"architecture", "names", "size"}
 """Metadata that every graph has which lucidbox wrote."""
 
 
@@ -65,7 +65,7 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
 
     Args:
         path: of the file.
-        layout: what a graph that lucidbox did not write is: one of ``layouts.layout.KINDS``.
+        layout: what a graph that lucidbox did not write is: one of ``layouts.layout.LAYOUTS``.
         names: its class names.
 
     A folder that holds one OpenVINO IR stands for it.
@@ -85,11 +85,11 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
         return ModelFile(path, file_format)
     with _told(path, file_format):
         metadata = read_metadata(path, file_format)
-    if metadata.keys() >= OURS:
+    if metadata.keys() >= _OURS:
         _refuse_options(path, layout, names)
         try:
             return ModelFile(path, file_format, info_from(metadata))
-        except UNUSABLE as error:
+        except _UNUSABLE as error:
             raise WeightsError(f"{path}: {_REMEDIES[file_format]}") from error
     from lucidbox.model_files.layouts.foreign import foreign_info
 
@@ -106,15 +106,15 @@ def _told(path: Path, file_format: Format) -> Iterator[None]:
         raise WeightsError(f"{path}: {error}") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-    except UNUSABLE as error:
+    except _UNUSABLE as error:
         raise WeightsError(
-            f"{path}: damaged, or not a whole {NAMES[file_format]} file; fetch or copy it again"
+            f"{path}: damaged, or not a whole {_NAMES[file_format]} file; fetch or copy it again"
         ) from error
 
 
 def _kind(layout: str | None) -> Kind | None:
-    if layout is not None and layout not in KINDS:
-        raise OptionError(f"layout {layout!r} is unknown; choose one of {', '.join(KINDS)}")
+    if layout is not None and layout not in LAYOUTS:
+        raise OptionError(f"layout {layout!r} is unknown; choose one of {', '.join(LAYOUTS)}")
     return cast("Kind | None", layout)
 
 

@@ -13,16 +13,15 @@ import numpy as np
 from lucidbox.core.array_types import Float32, UInt8
 from lucidbox.detect.letterbox import Letterbox
 from lucidbox.detect.nms import Limits, detect, select, suppress
+from lucidbox.detect.predictor import Image
 from lucidbox.detector import Detector
 from lucidbox.engines.base import Engine, Prediction
 from lucidbox.model_files.layouts.layout import Pixels
 
 Stage = Literal["placement", "pixels", "precision", "weights", "boxes", "classes", "suppression", "none"]
 
-STAGES = ("placement", "pixels", "scores", "boxes", "suppression")
+PATH_STAGES = ("placement", "pixels", "scores", "boxes", "suppression")
 """In the order of the path."""
-
-Image = UInt8[np.ndarray, "_ _ 3"]
 
 EQUAL_SCORES, EQUAL_BOXES = 1e-3, 0.05
 """Answers this close are the same: engines add in different orders."""
@@ -34,7 +33,7 @@ GREY_LEVEL = 0.5
 """Mean difference of input pixels below which only resizing rounds differently."""
 
 
-OFFSETS = (7680, 4096, 2048, 1280, 1024, 640, 512, 416, 320, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+CLASS_OFFSETS = (7680, 4096, 2048, 1280, 1024, 640, 512, 416, 320, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Pixels by which boxes of neighbouring classes may be moved apart; small ones let them suppress one another."""
 
 
@@ -102,7 +101,7 @@ def first_difference(
             if getattr(limits[0], name) != getattr(limits[1], name)
         ]
         return Difference("suppression", f"the same boxes, limits differ: {', '.join(changed)}", walked)
-    return Difference("none", "they agree at every stage", STAGES)
+    return Difference("none", "they agree at every stage", PATH_STAGES)
 
 
 def placement_words(first: Letterbox, second: Letterbox) -> str:
@@ -294,21 +293,23 @@ def _after_suppression(
     as_ours, boxes = tried[0][0], sum(map(len, wanted))
     as_found = [_kept(prediction, outside) for prediction in whole]
     if as_ours == 0:
-        return Difference("none", "they agree as far as a model with suppression inside shows", STAGES)
+        return Difference("none", "they agree as far as a model with suppression inside shows", PATH_STAGES)
     if not sum(_unlike(ours[:, :5], theirs[:, :5]) for ours, theirs in zip(as_found, wanted, strict=True)):
-        return Difference("classes", _class_words(as_found, wanted, pair[0].names), STAGES[:3])
+        return Difference("classes", _class_words(as_found, wanted, pair[0].names), PATH_STAGES[:3])
     if least <= as_ours / 2 and least < 0.1 * boxes:
         words = f"the {which} suppresses inside: {words} ({least} of {boxes} boxes then differ, not {as_ours})"
-        return Difference("suppression", words, STAGES[:-1])
+        return Difference("suppression", words, PATH_STAGES[:-1])
     for words, again in _other_pixels(pair[1], batches, reload):
         kept = (
             [_kept(each, limit) for each in side] for side, limit in zip((answers, again), limits, strict=True)
         )
         after = sum(map(_unlike, *kept))
         if after <= as_ours / 2:
-            return Difference("pixels", f"{words}: then {after} boxes differ instead of {as_ours}", STAGES[:1])
+            return Difference(
+                "pixels", f"{words}: then {after} boxes differ instead of {as_ours}", PATH_STAGES[:1]
+            )
     words = f"{as_ours} of {boxes} boxes differ, and no other way of suppressing explains it"
-    return Difference("weights", words, STAGES[:2])
+    return Difference("weights", words, PATH_STAGES[:2])
 
 
 def _class_words(found: Rows, wanted: Rows, names: Sequence[str]) -> str:
@@ -326,7 +327,7 @@ def _ways(limits: Limits) -> Iterator[tuple[str, Limits, int | None]]:
     """Ways of suppressing: as ours, then others that are in use."""
     yield "as ours", limits, None
     yield "it suppresses across classes", replace(limits, agnostic=True), None
-    for offset in OFFSETS:
+    for offset in CLASS_OFFSETS:
         yield f"it moves classes apart by {offset} pixels before it suppresses", limits, offset
     for iou in (0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 1.0):
         if iou != limits.iou:

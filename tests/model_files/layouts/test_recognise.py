@@ -5,7 +5,7 @@ import pytest
 from lucidbox.core.class_names import COCO_IDS, COCO_NAMES
 from lucidbox.core.errors import WeightsError
 from lucidbox.model_files.layouts.metadata import Stated, stated_by
-from lucidbox.model_files.layouts.recognise import recognise
+from lucidbox.model_files.layouts.recognise import recognise_layout
 from lucidbox.model_files.layouts.signature import Port, Signature
 
 
@@ -48,7 +48,7 @@ RECOGNISED = {
 @pytest.mark.parametrize("case", RECOGNISED)
 def test_each_kind_is_recognised_by_its_shapes(case):
     signature, kind = RECOGNISED[case]
-    found = recognise(signature, NO)
+    found = recognise_layout(signature, NO)
     assert (found.layout.kind, found.names) == (kind, COCO_NAMES)
     # The file names no classes: that COCO's are assumed is said.
     assert any("assumed" in note or "COCO" in note for note in found.notes)
@@ -56,52 +56,52 @@ def test_each_kind_is_recognised_by_its_shapes(case):
 
 
 def test_pixels_and_placement_are_those_of_each_kinds_own_tool():
-    yolox = recognise(*RECOGNISED["YOLOX"][:1], NO).layout
+    yolox = recognise_layout(*RECOGNISED["YOLOX"][:1], NO).layout
     assert (yolox.pixels.bgr, yolox.pixels.scale, yolox.placement.anchor, yolox.placement.rounding) == (
         True, 1.0, "top-left", "down",
     )  # fmt: skip
-    rf_detr = recognise(*RECOGNISED["RF-DETR"][:1], NO).layout
+    rf_detr = recognise_layout(*RECOGNISED["RF-DETR"][:1], NO).layout
     assert (rf_detr.placement.anchor, rf_detr.pixels.mean, rf_detr.activation) == (
         "stretch", (0.485, 0.456, 0.406), "sigmoid",
     )  # fmt: skip
     assert rf_detr.columns == COCO_IDS
-    detr = recognise(*RECOGNISED["DETR of Hugging Face"][:1], NO).layout
+    detr = recognise_layout(*RECOGNISED["DETR of Hugging Face"][:1], NO).layout
     assert (detr.activation, detr.columns) == ("softmax", COCO_IDS)
-    rt_detr = recognise(*RECOGNISED["RT-DETR, D-FINE"][:1], NO).layout
+    rt_detr = recognise_layout(*RECOGNISED["RT-DETR, D-FINE"][:1], NO).layout
     assert (rt_detr.sizes_input, rt_detr.placement.anchor) == ("orig_target_sizes", "stretch")
 
 
 def test_names_decide_between_objectness_and_none():
     signature = graph({"output0": (1, 8400, 9)})
     with pytest.raises(WeightsError, match=r"could be .*yolo-objectness \(4 classes\).*yolo \(5 classes\)"):
-        recognise(signature, NO)
-    assert recognise(signature, NO, names=tuple("abcd")).layout.kind == "yolo-objectness"
-    five = recognise(signature, NO, names=tuple("abcde")).layout
+        recognise_layout(signature, NO)
+    assert recognise_layout(signature, NO, names=tuple("abcd")).layout.kind == "yolo-objectness"
+    five = recognise_layout(signature, NO, names=tuple("abcde")).layout
     assert (five.kind, five.transposed) == ("yolo", True)
-    assert recognise(signature, NO, kind="yolo").names == tuple(f"class {number}" for number in range(5))
+    assert recognise_layout(signature, NO, kind="yolo").names == tuple(f"class {number}" for number in range(5))
 
 
 def test_metadata_name_classes_and_decide():
     stated = stated_by({"names": "{0: 'cat', 1: 'dog'}", "task": "detect", "imgsz": "[640, 640]"})
     assert (stated.names, stated.size) == (("cat", "dog"), (640, 640))
-    found = recognise(graph({"output0": (1, 6, 8400)}), stated)
+    found = recognise_layout(graph({"output0": (1, 6, 8400)}), stated)
     assert (found.layout.kind, found.names, found.notes) == ("yolo", ("cat", "dog"), ())
     # Two classes and few boxes: xyxy, score, class.
-    assert recognise(graph({"output0": (1, 300, 6)}), stated).layout.kind == "end-to-end"
+    assert recognise_layout(graph({"output0": (1, 300, 6)}), stated).layout.kind == "end-to-end"
     three = stated_by({"names": str(["a"] * 3)})
-    assert recognise(graph({"output0": (None, None, 6)}, side=None), three).layout.kind == "end-to-end"
+    assert recognise_layout(graph({"output0": (None, None, 6)}, side=None), three).layout.kind == "end-to-end"
 
 
 def test_a_background_column_is_one_more_than_names():
     outputs = {"dets": (1, 300, 4), "labels": (1, 300, 4)}
-    found = recognise(graph(outputs), NO, names=("a", "b", "c"))
+    found = recognise_layout(graph(outputs), NO, names=("a", "b", "c"))
     assert (found.layout.columns, found.layout.outputs) == ((0, 1, 2), ("dets", "labels"))
     assert "background" in found.notes[0]
 
 
 def test_boxes_of_a_segmentation_model_are_used_and_that_is_said():
     signature = graph({"output0": (1, 116, 8400), "output1": (1, 32, 160, 160)})
-    found = recognise(signature, Stated(task="segment"))
+    found = recognise_layout(signature, Stated(task="segment"))
     assert (found.layout.kind, found.layout.columns) == ("yolo", tuple(range(80)))
     assert "segmentation" in found.notes[0]
 
@@ -122,12 +122,12 @@ def test_boxes_of_a_segmentation_model_are_used_and_that_is_said():
 )  # fmt: skip
 def test_what_is_no_detector_is_named(signature, stated, words):
     with pytest.raises(WeightsError, match=words):
-        recognise(signature, stated)
+        recognise_layout(signature, stated)
 
 
 def test_a_wrong_number_of_names_is_refused():
     with pytest.raises(WeightsError, match="it has 80 classes, but 2 names are given"):
-        recognise(graph({"output0": (1, 84, 8400)}), NO, names=("a", "b"))
+        recognise_layout(graph({"output0": (1, 84, 8400)}), NO, names=("a", "b"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from lucidbox import Detector, bundled
 from lucidbox.cli import main
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model_files import look_at
-from lucidbox.model_files.layouts.layout import KINDS
+from lucidbox.model_files.layouts.layout import LAYOUTS
 from lucidbox.model_files.layouts.sidecar import read_sidecar, sidecar_of, sidecar_text
 
 
@@ -27,7 +27,7 @@ def test_what_is_described_is_what_was_recognised(model, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYOUTS)
 def test_every_entry_is_written_and_read_back(kind, tmp_path):
     import dataclasses
 

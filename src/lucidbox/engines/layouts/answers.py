@@ -10,7 +10,7 @@ from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Prediction, one_hot
 from lucidbox.model_files.layouts.layout import Kind, Layout
 
-STRIDES = (8, 16, 32)
+YOLOX_STRIDES = (8, 16, 32)
 """Input pixels per cell of each level of a YOLOX, the finest first."""
 
 LARGEST_LOG = 10.0
@@ -21,7 +21,7 @@ Sides = tuple[int, int]
 """Height, width of the network's input."""
 
 
-def decoded(layout: Layout, outputs: Outputs, sides: Sides, classes: int) -> Prediction:
+def decode_answer(layout: Layout, outputs: Outputs, sides: Sides, classes: int) -> Prediction:
     """Boxes (xyxy, input pixels) and a probability a class, of a model's answer for a batch.
 
     Args:
@@ -157,7 +157,7 @@ def _scale(sides: Sides) -> np.ndarray:
 def _cells(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Left top corner of every cell, in cells, and the stride of each."""
     corners, strides = [], []
-    for stride in STRIDES:
+    for stride in YOLOX_STRIDES:
         rows, columns = np.mgrid[: height // stride, : width // stride]
         corners.append(np.stack((columns, rows), axis=-1).reshape(-1, 2))
         strides.append(np.full((corners[-1].shape[0], 1), stride))

@@ -7,7 +7,7 @@ import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.engines.base import Engine, Prediction, Scalable
-from lucidbox.engines.layouts.answers import decoded
+from lucidbox.engines.layouts.answers import decode_answer
 from lucidbox.engines.layouts.pixels import prepared
 from lucidbox.model_files.layouts.layout import Layout
 
@@ -56,7 +56,7 @@ class LayoutEngine:
         """See :class:`lucidbox.engines.base.Engine`."""
         sides = (images.shape[1], images.shape[2])
         outputs = self.graph.run(self.feeds(images))
-        return decoded(self.layout, outputs, sides, self.classes)
+        return decode_answer(self.layout, outputs, sides, self.classes)
 
     def feeds(self, images: UInt8[np.ndarray, "b h w 3"]) -> dict[str, np.ndarray]:
         """What the graph is given for a batch."""

@@ -11,7 +11,7 @@ from lucidbox.core.errors import WeightsError
 from lucidbox.model_files.file_format import Format, read_metadata
 from lucidbox.model_files.layouts.layout import Kind
 from lucidbox.model_files.layouts.metadata import LARGEST, Stated, stated_by
-from lucidbox.model_files.layouts.recognise import Recognised, input_sides, recognise
+from lucidbox.model_files.layouts.recognise import Recognised, input_sides, recognise_layout
 from lucidbox.model_files.layouts.sidecar import read_sidecar, sidecar_of
 from lucidbox.model_files.layouts.signature import Port, Signature, ir_signature, onnx_signature
 from lucidbox.model_files.metadata import ModelInfo, Suppression
@@ -43,7 +43,7 @@ def foreign_info(
         layout, described = read_sidecar(sidecar)
         found = Recognised(layout, names or described, (f"described in {sidecar}",))
     else:
-        found = recognise(signature, stated, kind=kind, names=names)
+        found = recognise_layout(signature, stated, kind=kind, names=names)
     _check_ports(signature, found)
     return _info(signature, stated, found)
 

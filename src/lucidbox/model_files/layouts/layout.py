@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Kind = Literal["yolo", "yolo-objectness", "yolox", "end-to-end", "detr-logits", "detr-boxes"]
-"""What the numbers of a model's answer mean; :data:`KINDS` says it in words."""
+"""What the numbers of a model's answer mean; :data:`LAYOUTS` says it in words."""
 
-KINDS: dict[str, str] = {
+LAYOUTS: dict[str, str] = {
     "yolo": "b 4+c a: centre x, y, width, height in input pixels, and a probability a class (YOLOv8, 9, 11, 12)",
     "yolo-objectness": "b a 5+c: the same with the probability of an object before the classes (YOLOv5, 6, 7)",
     "yolox": "b a 5+c: centre offsets and logarithms of sides in cells, objectness, classes (YOLOX, undecoded)",
@@ -16,7 +16,7 @@ KINDS: dict[str, str] = {
 }
 """Every kind, and what its answer is, by whom it is used."""
 
-assert set(KINDS) == set(get_args(Kind))
+assert set(LAYOUTS) == set(get_args(Kind))
 
 Anchor = Literal["centre", "top-left", "stretch"]
 Rounding = Literal["nearest", "down"]

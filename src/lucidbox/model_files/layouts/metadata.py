@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lucidbox.core.text import printable
+from lucidbox.model_files.metadata import LONGEST_NAME
 
 LARGEST = 1_000_000
 """Most characters of an entry that is parsed."""
-
-LONGEST_NAME = 200
-"""Characters of a class name that are kept: it is drawn beside a box."""
 
 
 @dataclass(frozen=True)

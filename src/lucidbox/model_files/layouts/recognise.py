@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from lucidbox.core.class_names import COCO_IDS, COCO_NAMES
 from lucidbox.core.errors import WeightsError
-from lucidbox.model_files.layouts.layout import KINDS, Kind, Layout, NumberType, Pixels, Placement
+from lucidbox.model_files.layouts.layout import LAYOUTS, Kind, Layout, NumberType, Pixels, Placement
 from lucidbox.model_files.layouts.metadata import Stated
 from lucidbox.model_files.layouts.signature import Port, Signature
 
-STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 """Input pixels per cell of each level, of the detectors that are recognised."""
 
 NOT_DETECTION = {"segment": "segmentation", "pose": "pose", "obb": "oriented boxes", "classify": "classification"}
@@ -48,7 +48,7 @@ class _Candidate:
     notes: tuple[str, ...] = ()
 
 
-def recognise(
+def recognise_layout(
     signature: Signature, stated: Stated, *, kind: Kind | None = None, names: tuple[str, ...] | None = None
 ) -> Recognised:
     """The layout of a graph.
@@ -282,7 +282,7 @@ def _cell_counts(height: int | None, width: int | None) -> set[int]:
         return set()
     return {
         sum(-(-height // stride) * -(-width // stride) for stride in strides)
-        for strides in STRIDES
+        for strides in STRIDE_SETS
     }  # fmt: skip
 
 
@@ -304,7 +304,7 @@ def _undecided(signature: Signature, candidates: Sequence[_Candidate], kind: Kin
         asked = f"no {kind} layout" if kind else "no layout of a detector that lucidbox knows"
         return WeightsError(
             f"{asked} has {ports}; describe it in a TOML file beside it (lucidbox weights describe FILE), or make"
-            " an ONNX file with one of: " + ", ".join(KINDS)
+            " an ONNX file with one of: " + ", ".join(LAYOUTS)
         )
     could = "; ".join(f"{found.layout.kind} ({found.classes} classes)" for found in candidates)
     return WeightsError(

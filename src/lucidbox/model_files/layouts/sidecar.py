@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from lucidbox.core.errors import WeightsError
 from lucidbox.model_files.layouts.layout import (
-    KINDS,
+    LAYOUTS,
     Activation,
     Anchor,
     Layout,
@@ -19,7 +19,7 @@ from lucidbox.model_files.layouts.layout import (
 )
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "kind": tuple(KINDS),
+    "kind": tuple(LAYOUTS),
     "anchor": get_args(Anchor),
     "rounding": get_args(Rounding),
     "activation": get_args(Activation),
