@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from lucidbox.core.errors import WeightsError
@@ -27,7 +28,13 @@ DEFAULT_OPSET = min(OPSETS)
 
 _CLASS_AXIS = 2
 
-_NEW_IN_18 = {"Split": ("num_outputs",), "Resize": ("antialias", "keep_aspect_ratio_policy")}
+_AXES_INPUT_SINCE_18 = ("ReduceMax", "ReduceMean", "ReduceMin")
+"""Operators whose axes older sets take as an attribute."""
+
+_NEW_IN_18 = {
+    "Split": ("num_outputs",), "Resize": ("antialias", "keep_aspect_ratio_policy"),
+    **dict.fromkeys(_AXES_INPUT_SINCE_18, ("noop_with_empty_axes",)),
+}  # fmt: skip
 """Attributes that older sets lack; what our graphs say with them is what those do anyway."""
 
 
@@ -56,20 +63,24 @@ def with_opset(model: Any, opset: int) -> Any:
     """
     changed = _copy(model)
     changed.opset_import[0].version, changed.ir_version = opset, OPSETS[opset]
+    constants = {constant.name: constant for constant in changed.graph.initializer}
+    moved = set[str]()
     for node in changed.graph.node:
         if opset < TRACED_OPSET:
             kept = [one for one in node.attribute if one.name not in _NEW_IN_18.get(node.op_type, ())]
             del node.attribute[:]
             node.attribute.extend(kept)
-            if node.op_type == "ReduceMax" and len(node.input) > 1:
-                node.input.pop()
-                node.attribute.append(helper.make_attribute("axes", [_CLASS_AXIS]))
+            if node.op_type in _AXES_INPUT_SINCE_18 and len(node.input) > 1:
+                axes = node.input.pop()
+                moved.add(axes)
+                values = numpy_helper.to_array(constants[axes]).tolist()
+                node.attribute.append(helper.make_attribute("axes", values))
         elif node.op_type == "Split" and len(node.input) == 1 and not _has(node, "num_outputs"):
             node.attribute.append(helper.make_attribute("num_outputs", len(node.output)))
     used = {name for node in changed.graph.node for name in node.input}
-    for constant in [one for one in changed.graph.initializer if one.name == "s_class_axis"]:
-        if constant.name not in used:
-            changed.graph.initializer.remove(constant)
+    for name in moved - used:
+        changed.graph.initializer.remove(constants[name])
+    onnx.checker.check_model(changed)  # no node may be left that this set does not have
     return changed
 
 
