@@ -79,7 +79,7 @@ def test_a_plain_graph_is_read(saved):
     ],
 )
 def test_metadata_beyond_use_are_refused(key, value, saved):
-    with pytest.raises(WeightsError, match="not an ONNX file made by lucidbox"):
+    with pytest.raises(WeightsError, match=r"not an ONNX file made by lucidbox|not a whole ONNX file"):
         look_at(saved(model(**{key: value})))
 
 
@@ -126,7 +126,7 @@ def test_sizes_that_no_bytes_bear_out_are_refused(saved):
     negative = onnx.TensorProto(name="huge", data_type=1, dims=[-1], raw_data=bytes(16))
     many = onnx.TensorProto(name="huge", data_type=1, dims=[1] * 10_000, raw_data=bytes(16))
     for made in (model(constants=[huge]), model(constants=[negative]), model(constants=[many])):
-        with pytest.raises(WeightsError, match=r"has fewer numbers|not an ONNX file made"):
+        with pytest.raises(WeightsError, match=r"has fewer numbers|not an ONNX file made|not a whole ONNX"):
             look_at(saved(made))
 
 
@@ -143,7 +143,7 @@ def test_sizes_that_no_bytes_bear_out_are_refused(saved):
     ],
 )
 def test_damaged_fields_are_refused(content, saved):
-    with pytest.raises(WeightsError, match="not an ONNX file made by lucidbox"):
+    with pytest.raises(WeightsError, match=r"not an ONNX file made by lucidbox|not a whole ONNX file"):
         look_at(saved(content))
 
 
@@ -225,7 +225,7 @@ def test_an_ir_with_a_loop_is_refused(kind, saved):
     ],
 )
 def test_xml_that_no_ir_has_is_refused(content, saved):
-    with pytest.raises(WeightsError, match="not an OpenVINO IR made by lucidbox"):
+    with pytest.raises(WeightsError, match=r"not an OpenVINO IR made by lucidbox|not a whole OpenVINO IR"):
         look_at(saved(content if isinstance(content, bytes) else content.encode(), "a.xml"))
 
 
@@ -240,5 +240,8 @@ def test_torchscript_with_metadata_beyond_use_is_refused(text, tmp_path):
     path = tmp_path / "a.torchscript"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/extra/lucidbox.json", text)
-    with pytest.raises(WeightsError, match="not TorchScript made by lucidbox"):
+    with pytest.raises(
+        WeightsError,
+        match=r"not a whole TorchScript|no layout of a detector|one input",
+    ):
         look_at(path)

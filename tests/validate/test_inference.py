@@ -207,8 +207,8 @@ def test_class_offset_equals_exact_suppression_where_nothing_rounds():
     corners = random.integers(0, 500, (200, 2))
     boxes = np.concatenate([corners, corners + random.integers(5, 100, (200, 2))], axis=1)
     answer = anchor_answer(boxes, random.random((200, 3)))
-    predictor = Predictor(RedFinder(), ("a", "b", "c"))
-    exact = predictor.finish(answer, inference.LIMITS)
+    predictor = Predictor(RedFinder(), ("a", "b", "c"), limits=inference.LIMITS)
+    exact = predictor.finish(answer)
     assert inference.class_offset_detections(predictor, answer) == exact
 
 

@@ -50,7 +50,7 @@ def register(verbs: Any) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "benchmark", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="pictures, folders, patterns, video files")
-    add_options(parser, "--weights", "--size")
+    add_options(parser, "--weights", "--layout", "--names", "--size")
     add_option(parser, "--engine", metavar="A,B", help="engines side by side (default: auto)")
     add_option(parser, "--precision", metavar="A,B", help="auto (default), fp32, bf16, fp16, int8")
     several = {"type": None, "metavar": "M,N"}
@@ -132,8 +132,9 @@ def _predict(arguments: argparse.Namespace, setting: "Setting", sources: list[st
     command = [sys.executable, "-m", "lucidbox", "predict", *sources, "--save", str(Path(folder) / "out")]
     rest = setting.precision.rpartition("+")[2]  # an int8 file computes its convolutions in int8 by itself
     command += ["--engine", setting.engine, "--precision", rest, "--batch", str(setting.batch)]
-    for option, value in (("--weights", arguments.weights), ("--size", arguments.size)):
-        command += [option, str(value)] if value else []
+    for name in ("weights", "layout", "names", "size"):
+        value = getattr(arguments, name)
+        command += [f"--{name}", str(value)] if value else []
     return command
 
 
@@ -162,15 +163,17 @@ def _load(arguments: argparse.Namespace, settings: "list[Setting]") -> "dict[Set
 def _operations(
     arguments: argparse.Namespace, detectors: "dict[Setting, Detector]", taken: "ImageSample"
 ) -> "dict[tuple[int, int], float] | None":
-    """Billions of operations by input shape; None for graphs that are fixed to something, and for TorchScript."""
+    """Billions of operations by input shape; None for graphs that are fixed, other tools' and TorchScript."""
     from lucidbox.benchmark.machine import operations_of
     from lucidbox.detector.loading import graph_of
     from lucidbox.model_files import look_at
 
     first = next(iter(detectors.values()))
     assert first.weights is not None
+    if first.info and (first.info.shape or first.info.suppression or first.info.layout):
+        return None
     graph = graph_of(look_at(first.weights), say)
-    if graph.format == "torchscript" or (first.info and (first.info.shape or first.info.suppression)):
+    if graph.format == "torchscript":
         return None
     sizes = [shot.pixels.shape[:2] for shot in taken.shots]
     shapes = [one.predictor.letterbox_for(size).shape for one in detectors.values() for size in sizes]

@@ -16,8 +16,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     # which model, and how it runs
     "--weights": {
         "metavar": "FILE",
-        "help": "weights, or a file that lucidbox exported (default: the model that comes with lucidbox)",
+        "help": "weights, or a detector exported by lucidbox or another tool (default: the model that comes with"
+        " lucidbox)",
     },
+    "--layout": {
+        "metavar": "KIND",
+        "help": "what another tool's model is, where its file does not say: yolo, yolo-objectness, yolox,"
+        " end-to-end, detr-logits, detr-boxes",
+    },
+    "--names": {"metavar": "FILE", "help": "class names of another tool's model: text with one a line, or JSON"},
     "--size": {
         "metavar": "N|H,W",
         "help": "longer side of the network's input, a multiple of 32 (default: the model's)",
@@ -97,10 +104,14 @@ def add_verb(
 
 
 def load_detector(arguments: argparse.Namespace, **settings: Any) -> "Detector":
-    """The detector of ``--weights``, ``--engine``, ``--precision`` and ``--size``; see ``Detector.load``."""
+    """The detector of ``--weights``, ``--layout``, ``--names``, ``--engine``, ``--precision`` and ``--size``."""
     from lucidbox.detector import Detector
 
-    chosen = {name: getattr(arguments, name) for name in ("weights", "engine", "precision", "size")}
+    chosen = {name: getattr(arguments, name) for name in ("weights", "layout", "engine", "precision", "size")}
+    if arguments.names is not None:
+        from lucidbox.weights import read_names
+
+        chosen["names"] = read_names(arguments.names)
     return Detector.load(**chosen | settings, say=say)
 
 

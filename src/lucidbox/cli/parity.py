@@ -1,13 +1,13 @@
 """``lucidbox parity``: do two files of one network find the same?"""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import Failures, progress, say, say_passed_over, tell, write_json
-from lucidbox.cli.options import add_option, add_options, add_verb
+from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.text import printable
@@ -15,23 +15,30 @@ from lucidbox.core.text import printable
 if TYPE_CHECKING:
     import numpy as np
 
+    from lucidbox.core.errors import LucidboxError
     from lucidbox.detector import Detector
+    from lucidbox.validate.first_difference import Difference
     from lucidbox.validate.parity import Parity, Tolerances
 
 DESCRIPTION = """\
 Run two files over the same pictures and compare what they find: any of .pt, .safetensors, .onnx with or
-without suppression, OpenVINO .xml, .torchscript. Weights are run in torch, as the network itself; both compute in
-fp32 unless --precision says otherwise. With annotations the average precision of both is shown, at the letterbox
-of predict. Exit code 3: they disagree."""
+without suppression, OpenVINO .xml, .torchscript, by lucidbox or by other tools; classes are matched by name.
+Weights are run in torch, as the network itself; both compute in fp32 unless --precision says otherwise. With
+annotations the average precision of both is shown, at the letterbox of predict. --why names the first stage of the
+path at which they part. Exit code 3: they disagree."""
 
 EXAMPLES = """\
 examples:
   lucidbox parity yolo11n.pt yolo11n-fp16.onnx --images photos/
   lucidbox parity yolo11n.onnx yolo11n-suppressed.onnx --images val/ --annotations instances.json
   lucidbox parity yolo11n.onnx yolo11n.onnx --engine-b onnxruntime --images photos/ --json
+  lucidbox parity yolo11n.pt theirs.onnx --images photos/ --why
 """
 
 DISAGREE = 3
+
+EXAMINED = 8
+"""Pictures over which --why walks the stages."""
 
 
 def register(verbs: Any) -> None:
@@ -49,6 +56,9 @@ def register(verbs: Any) -> None:
         parser, "--precision", default="fp32", metavar="P", help="of both: fp32 (default), auto, bf16, fp16, int8"
     )
     add_options(parser, "--threads", "--json")
+    add_flag(
+        parser, "--why", "name the first stage at which they part: placement, pixels, scores, boxes, suppression"
+    )
     group = parser.add_argument_group("when they disagree")
     group.add_argument("--box-tolerance", type=float, default=1.0, metavar="PX", help="a side moved by more (1.0)")
     group.add_argument("--score-tolerance", type=float, default=0.01, metavar="S", help="a score by more (0.01)")
@@ -61,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.cli.annotations import read_annotations
     from lucidbox.evaluate import CocoEvaluator
     from lucidbox.validate.inference import files_of
-    from lucidbox.validate.parity import Tolerances, compare_detectors, load_pair
+    from lucidbox.validate.pairs import load_pair
+    from lucidbox.validate.parity import Tolerances, compare_detectors
 
     tolerances = Tolerances(
         arguments.box_tolerance, arguments.score_tolerance, arguments.unmatched, arguments.ap_tolerance
@@ -85,15 +96,35 @@ def run(arguments: argparse.Namespace) -> int:
     evaluators = (CocoEvaluator(truth), CocoEvaluator(truth)) if truth else None
     result = compare_detectors(pair, _pictures(arguments.images, files, failures), tolerances.scores, evaluators)
     reasons = result.disagreements(tolerances)
+    why = _why(arguments, pair, files) if arguments.why else None
     if arguments.json:
-        write_json(_document(arguments, pair, result, tolerances, reasons))
+        document = _document(arguments, pair, result, tolerances, reasons)
+        write_json(document | ({"why": asdict(why)} if why else {}))
     else:
         tell(_table(arguments, pair, result, tolerances, reasons))
+        if why:
+            same = f"the same: {', '.join(why.checked)}; " if why.checked else ""
+            tell(f"why  {same}{why.stage}: {why.words}" if why.stage != "none" else f"why  {why.words}")
     return DISAGREE if reasons else int(bool(failures.count))
 
 
+def _why(
+    arguments: argparse.Namespace, pair: "tuple[Detector, Detector]", files: dict[int, Path] | None
+) -> "Difference":
+    """The first stage at which they part, over a few of the pictures."""
+    from itertools import islice
+
+    from lucidbox.validate.first_difference import first_difference
+    from lucidbox.validate.pairs import again_with, shared_limits
+
+    pictures = _pictures(arguments.images, files, lambda error: None)
+    images = [image for _, image in islice(pictures, EXAMINED)]
+    limits = shared_limits(pair, pair[0].limits)
+    return first_difference(pair, images, limits, again_with(pair[1], arguments.second))
+
+
 def _pictures(
-    images: str, files: dict[int, Path] | None, failures: Failures
+    images: str, files: dict[int, Path] | None, failures: "Callable[[LucidboxError], None]"
 ) -> "Iterator[tuple[int, np.ndarray]]":
     """Numbers and pixels; a picture that cannot be read is reported, and left out for both."""
     from lucidbox.sources import Failure, open_sources

@@ -46,7 +46,7 @@ def register(verbs: Any) -> None:
     parser = add_verb(verbs, "predict", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to look at; see below")
     model = parser.add_argument_group("model")
-    add_options(model, "--weights", "--size", "--engine", "--precision")
+    add_options(model, "--weights", "--layout", "--names", "--size", "--engine", "--precision")
     add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
     limits = parser.add_argument_group("what counts")
     add_options(limits, "--conf", "--iou", "--max-det", "--classes")

@@ -12,6 +12,7 @@ from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
+    from lucidbox.model_files import ModelFile
     from lucidbox.weights import Description, Weights
 
 _FORMATS = """\
@@ -47,7 +48,19 @@ def register(verbs: Any) -> None:
         summary="architecture, classes, parameters, GFLOPs, licence, provenance",
     )
     show.add_argument("file", metavar="FILE", type=Path, help="a weights file")
-    add_options(show, "--json")
+    add_options(show, "--layout", "--names", "--json")
+    describe = add_verb(
+        verbs,
+        "describe",
+        "Write how another tool's model is run into a TOML file beside it, to edit: its pixels and its answer.",
+        "examples:\n  lucidbox weights describe theirs.onnx\n"
+        "  lucidbox weights describe theirs.onnx --layout yolox --names classes.txt",
+        _describe,
+        summary="write a description of another tool's model, to edit",
+    )
+    describe.add_argument("file", metavar="FILE", type=Path, help="ONNX, OpenVINO or TorchScript of another tool")
+    add_options(describe, "--layout", "--names")
+    add_flag(describe, "--force", "replace the description if it exists")
     convert = add_verb(
         verbs,
         "convert",
@@ -72,11 +85,82 @@ def _show(arguments: argparse.Namespace) -> int:
     from lucidbox import weights
     from lucidbox.weights.licence_text import one_line
 
+    file = _looked_at(arguments)
+    if file.info is not None and file.info.layout is not None:
+        return _show_foreign(arguments, file)
     about = weights.describe(weights.read(arguments.file))
     if arguments.json:
         write_json({"file": str(arguments.file), **asdict(about)})
     else:
         tell(f"{one_line(str(arguments.file))}\n{pairs(_rows(about), 14, indent=2)}")
+    return 0
+
+
+def _looked_at(arguments: argparse.Namespace) -> "ModelFile":
+    """The file, with the layout and names that the options give."""
+    from lucidbox import weights
+    from lucidbox.model_files import look_at
+
+    names = weights.read_names(arguments.names) if arguments.names else None
+    return look_at(arguments.file, layout=arguments.layout, names=names)
+
+
+def _show_foreign(arguments: argparse.Namespace, file: "ModelFile") -> int:
+    """Print what another tool's model is, and why."""
+    from lucidbox.model_files.layouts.foreign import signature_of
+    from lucidbox.model_files.layouts.layout import LAYOUTS
+
+    info = file.graph_info
+    assert info.layout is not None
+    signature, _ = signature_of(file.path, file.format)
+    facts: dict[str, Any] = {
+        "format": file.format,
+        "opset": signature.opset,
+        "parameters": signature.parameters,
+        "inputs": [str(port) for port in signature.inputs],
+        "outputs": [str(port) for port in signature.outputs],
+    }
+    stated = ("architecture", "names", "size", "shape", "licence", "layout", "reasons", "notes")
+    about = {"file": str(file.path), **facts, **{name: asdict(info)[name] for name in stated}}
+    if arguments.json:
+        write_json(about)
+        return 0
+    pixels, placement = info.layout.pixels, info.layout.placement
+    rows = [
+        ("made by", "another tool; run by its layout"),
+        ("layout", f"{info.layout.kind}: {LAYOUTS[info.layout.kind]}"),
+        *(("because", reason) for reason in info.reasons),
+        *(("assumed", note) for note in info.notes),
+        ("pixels", f"{'BGR' if pixels.bgr else 'RGB'}, scale {pixels.scale:.6g}, mean {pixels.mean},"
+         f" deviation {pixels.deviation}, {pixels.type}"),
+        ("placement", f"{placement.anchor}, sides rounded {placement.rounding}, padding {placement.padding}"),
+        ("classes", f"{len(info.names)}: {', '.join(info.names)}"),
+        ("inputs", "; ".join(facts["inputs"])),
+        ("outputs", "; ".join(facts["outputs"])),
+        ("format", f"{file.format}{f', opset {signature.opset}' if signature.opset else ''}"),
+        ("parameters", f"{signature.parameters:,}" if signature.parameters else "not counted in this format"),
+        ("licence", info.licence),
+    ]  # fmt: skip
+    tell(printable(str(file.path)))
+    tell(pairs([(name, printable(text)) for name, text in rows], 12, indent=2))
+    return 0
+
+
+def _describe(arguments: argparse.Namespace) -> int:
+    """Write the description, and read it back."""
+    from lucidbox.core.filesystem import atomic_write
+    from lucidbox.model_files.layouts.sidecar import read_sidecar, sidecar_of, sidecar_text
+
+    target = sidecar_of(arguments.file)
+    if _exists(target) and not arguments.force:
+        raise OutputError(f"{target}: exists already; edit it, or replace it with --force")
+    info = _looked_at(arguments).info
+    if info is None or info.layout is None:
+        raise OptionError(f"{arguments.file}: its file says everything; only other tools' models are described")
+    text = sidecar_text(info.layout, info.names, info.reasons, arguments.file)
+    atomic_write(target, text.encode())
+    assert read_sidecar(target) == (info.layout, info.names), f"{target} does not say what was described"
+    tell(printable(f"{target}: {info.layout.kind}, {len(info.names)} classes; what you change there is used"))
     return 0
 
 

@@ -6,16 +6,18 @@ A letterbox is one bilinear resize, then padding with grey 114. Where it goes is
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from lucidbox.core.array_types import Float, UInt8
 from lucidbox.core.errors import OptionError
+from lucidbox.model_files.layouts.layout import Placement
 from lucidbox.model_files.metadata import LARGEST_SIDE, STRIDE
 
 PADDING = 114  # the grey the published networks were trained with
+CENTRED = Placement(padding=PADDING)
 
 Size = tuple[int, int]
 """Height, width in pixels."""
@@ -29,6 +31,9 @@ class Letterbox:
         original: height, width of the picture.
         resized: height, width of the picture after the resize.
         left, top, right, bottom: padding around the resized picture.
+        padding: grey value of it.
+        ratio: the gain of both sides, where boxes are mapped back by what was asked for instead of what became of
+            it when sides were rounded down.
     """
 
     original: Size
@@ -37,6 +42,8 @@ class Letterbox:
     top: int
     right: int
     bottom: int
+    padding: int = PADDING
+    ratio: float | None = None
 
     @property
     def shape(self) -> Size:
@@ -46,12 +53,14 @@ class Letterbox:
     @property
     def gain(self) -> tuple[float, float]:
         """Resized over original: vertical, horizontal. They differ by the rounding of the resized size."""
+        if self.ratio is not None:
+            return self.ratio, self.ratio
         return self.resized[0] / self.original[0], self.resized[1] / self.original[1]
 
     def apply(self, image: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
         """The picture resized and padded, as a new array of :attr:`shape`."""
         height, width = self.resized
-        padded = np.full((*self.shape, 3), PADDING, np.uint8)
+        padded = np.full((*self.shape, 3), self.padding, np.uint8)
         inside = padded[self.top : self.top + height, self.left : self.left + width]
         if self.resized == self.original:
             inside[...] = image
@@ -83,19 +92,30 @@ def _padded(original: Size, resized: Size, shape: Size) -> Letterbox:
     )
 
 
-def fit(original: Size, size: Size, *, square: bool = False) -> Letterbox:
+def fit(original: Size, size: Size, *, square: bool = False, placement: Placement = CENTRED) -> Letterbox:
     """The predict path's letterbox: enlarge or shrink to fit ``size``, then pad to a multiple of 32.
 
     Args:
         original: height, width of the picture.
-        size: height, width of the largest network input, multiples of 32.
+        size: height, width of the largest network input, multiples of 32 unless ``square``.
         square: pad to all of ``size`` instead of to the next multiples of 32.
+        placement: where the resized picture lies; networks of ours have it in the centre.
     """
+    if placement.anchor == "stretch":
+        return Letterbox(original, size, 0, 0, 0, 0)
     gain = min(size[0] / original[0], size[1] / original[1])
+    whole = round if placement.rounding == "nearest" else int
     # A picture 1 pixel wide and 4000 high would vanish: at least one pixel stays.
-    resized = max(1, round(original[0] * gain)), max(1, round(original[1] * gain))
+    resized = max(1, whole(original[0] * gain)), max(1, whole(original[1] * gain))
     shape = size if square else (_up(resized[0]), _up(resized[1]))
-    return _padded(original, resized, shape)
+    rest = shape[1] - resized[1], shape[0] - resized[0]
+    placed = (
+        _padded(original, resized, shape)
+        if placement.anchor == "centre"
+        else Letterbox(original, resized, 0, 0, rest[0], rest[1])
+    )
+    ratio = gain if placement.rounding == "down" else None
+    return replace(placed, padding=placement.padding, ratio=ratio)
 
 
 def loaded_size(original: Size, longest: int) -> Size:

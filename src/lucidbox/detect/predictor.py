@@ -13,9 +13,10 @@ import numpy as np
 from lucidbox.core.array_types import Float32, UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import EngineError
-from lucidbox.detect.letterbox import Letterbox, Size, fit
+from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, fit
 from lucidbox.detect.nms import Limits, detect
 from lucidbox.engines.base import Engine, Prediction, for_many
+from lucidbox.model_files.layouts.layout import Placement
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 """RGB pixels of one image."""
@@ -57,6 +58,7 @@ class Predictor:
         size: height, width of the largest network input, multiples of 32.
         limits: what counts as a detection, unless a call says otherwise.
         square: pad every image to ``size`` instead of to the next multiples of 32.
+        placement: where an image lies in the network's input.
 
     Example:
         >>> predictor = Predictor(engine, ("cat", "dog"))
@@ -68,10 +70,11 @@ class Predictor:
     size: Size = (640, 640)
     limits: Limits = field(default=Limits())
     square: bool = False
+    placement: Placement = CENTRED
 
     def letterbox_for(self, size: Size) -> Letterbox:
         """Where an image of this height and width lies in the network's input."""
-        return fit(size, self.size, square=self.square)
+        return fit(size, self.size, square=self.square, placement=self.placement)
 
     def infer(
         self, images: Sequence[Image], letterboxes: Sequence[Letterbox] | None = None

@@ -15,7 +15,7 @@ from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import ImageError, OptionError, check_whole_number
 from lucidbox.core.parallel import cores
-from lucidbox.detect.letterbox import Letterbox, Size, parse_size
+from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
@@ -73,7 +73,9 @@ class Detector:
         check_whole_number("batch", batch)
         if workers is not None:
             check_whole_number("workers", workers)
-        self.predictor = Predictor(engine, tuple(names), size, limits or Limits(), square)
+        placement = info.layout.placement if info and info.layout else CENTRED
+        square = square or placement.anchor == "stretch"
+        self.predictor = Predictor(engine, tuple(names), size, limits or Limits(), square, placement)
         self.stream_runner = StreamRunner(self.predictor, batch, workers or cores() + 1)
         self.batch = batch
         self.weights = weights
@@ -91,6 +93,8 @@ class Detector:
         batch: int = 1,
         square: bool = False,
         threads: int | None = None,
+        layout: str | None = None,
+        names: Sequence[str] | None = None,
         say: Callable[[str], None] = lambda message: None,
         **limits: Any,
     ) -> "Detector":
@@ -108,7 +112,10 @@ class Detector:
             square: pad every image to a square.
             threads: most processor threads, and most images of a stream that are worked on concurrently; None
                 leaves it to the engine.
-            say: called with a short message before something that takes seconds.
+            layout: what a model that lucidbox did not write is, where its file does not decide: one of
+                ``lucidbox.model_files.layouts.layout.KINDS``.
+            names: class names of such a model, where its file does not state them.
+            say: called with a short message before something that takes seconds, and with what is assumed.
             **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``.
 
         Raises:
@@ -120,11 +127,22 @@ class Detector:
         if size is not None:
             parse_size(size)
         check_whole_number("batch", batch)
-        given = {"engine": engine, "precision": precision, "size": size, "batch": batch, "square": square}
+        given: dict[str, Any] = {
+            "engine": engine,
+            "precision": precision,
+            "size": size,
+            "batch": batch,
+            "square": square,
+        }
+        given |= {"layout": layout, "names": names}
         file = (
             weights
             if isinstance(weights, ModelFile)
-            else look_at(bundled.weights() if weights is None else Path(weights))
+            else look_at(
+                bundled.weights() if weights is None else Path(weights),
+                layout=layout,
+                names=tuple(names) if names else None,
+            )
         )
         model = loading.load(file, engine=engine, precision=precision, size=size, threads=threads, say=say)
         detector = cls(
@@ -280,7 +298,10 @@ def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, cha
 
 def _stated(info: ModelInfo) -> Limits:
     """The limits that a model brings."""
-    return Limits(**dataclasses.asdict(info.suppression)) if info.suppression else Limits(conf=info.conf)
+    if info.suppression and not info.layout:
+        return Limits(**dataclasses.asdict(info.suppression))
+    most = info.suppression.max_det if info.suppression else Limits.max_det
+    return Limits(info.conf, info.iou, min(most, Limits.max_det))
 
 
 def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:

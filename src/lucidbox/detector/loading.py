@@ -57,6 +57,8 @@ def load(
     fixed = _fixed_size(info, size)
     if not network_itself:
         runner = engines.load_graph(choice.name, graph, precision=precision, threads=threads)
+    for note in info.notes:
+        say(f"{file.path.name}: {note}")
     if info.shape or info.suppression:
         from lucidbox.engines.static_shape import adapted
 
@@ -134,6 +136,11 @@ def check_within(inside: Suppression, limits: Limits) -> None:
         raise OptionError(
             f"this model suppresses by itself, at conf {inside.conf:g} and max_det {inside.max_det}; conf"
             f" {limits.conf:g} and max_det {limits.max_det} need an export without --suppress, or with these"
+        )
+    if inside.iou == 1 and (limits.iou < 1 or limits.agnostic):
+        raise OptionError(
+            "this model suppresses by itself, at an overlap that its file does not state; for another iou, or"
+            " suppression across classes, export it without"
         )
     if limits.iou != inside.iou or limits.agnostic:
         raise OptionError(

@@ -8,11 +8,12 @@ from lucidbox.core.errors import OptionError
 from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
 from lucidbox.model_files import ModelFile
 from lucidbox.model_files.file_format import Format
+from lucidbox.model_files.layouts.layout import Layout
 
 __all__ = [
     "ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "Scalable", "check_options",
     "choose_engine", "for_many", "load_graph", "not_in_int8", "runs_network",
-    "base", "onnxruntime", "openvino", "static_shape", "torch", "torchscript",
+    "base", "layouts", "onnxruntime", "openvino", "static_shape", "torch", "torchscript",
 ]  # fmt: skip
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -119,6 +120,9 @@ def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: 
     if precision == "int8" and not quantised:
         raise not_in_int8(file.path)
     rest = "auto" if precision == "int8" else precision
+    layout = file.info.layout if file.info else None
+    if layout:
+        return _load_foreign(name, file, layout, rest, threads)
     if name == "openvino":
         from lucidbox.engines.openvino import OpenVinoEngine
 
@@ -131,3 +135,27 @@ def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: 
     from lucidbox.engines.torchscript import TorchScriptEngine
 
     return TorchScriptEngine(file.path, precision, threads)
+
+
+def _load_foreign(name: str, file: ModelFile, layout: Layout, precision: str, threads: int | None) -> Engine:
+    """A model that lucidbox did not write, behind the same contract.
+
+    Its own tool computes it in fp32, and its decoding is not made for less: "auto" means fp32.
+    """
+    from lucidbox.engines.layouts import GraphRunner, LayoutEngine
+
+    precision = "fp32" if precision == "auto" else precision
+    graph: GraphRunner
+    if name == "openvino":
+        from lucidbox.engines.openvino import OpenVinoEngine
+
+        graph = OpenVinoEngine(file.path, precision, threads, pixels=layout.pixels)
+    elif name == "onnxruntime":
+        from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
+
+        graph = OnnxRuntimeEngine(file.path, precision, threads)
+    else:
+        from lucidbox.engines.torchscript import TorchScriptEngine
+
+        graph = TorchScriptEngine(file.path, precision, threads)
+    return LayoutEngine(graph, layout, len(file.graph_info.names))

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from lucidbox.core.array_types import Float32, UInt8
+from lucidbox.core.array_types import Float32, Shaped, UInt8
 from lucidbox.core.errors import EngineError
 
 
@@ -72,3 +72,12 @@ class Scalable(Engine, Protocol):
 def for_many(engine: Engine) -> Engine:
     """The engine in the form that answers most pictures a second; itself where it has no other."""
     return engine.for_many() if isinstance(engine, Scalable) else engine
+
+
+def one_hot(
+    scores: Float32[np.ndarray, "b k"], classes: Shaped[np.ndarray, "b k"], count: int
+) -> Float32[np.ndarray, "b k c"]:
+    """Each box's score in its class's column, 0 in all others."""
+    dense = np.zeros((*scores.shape, count), np.float32)
+    np.put_along_axis(dense, classes[..., None].astype(np.intp), scores[..., None], axis=2)
+    return dense

@@ -12,10 +12,10 @@ from lucidbox.engines.base import Prediction, prediction_of
 
 
 class OnnxRuntimeEngine:
-    """Runs our ONNX on ONNX Runtime's CPU provider, in fp32.
+    """Runs ONNX on ONNX Runtime's CPU provider, in fp32.
 
     Args:
-        path: an ONNX file of ours.
+        path: an ONNX file.
         precision: "auto" or "fp32": its CPU kernels have no other that is faster.
         threads: most threads to use; None leaves it to ONNX Runtime.
 
@@ -24,6 +24,7 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
+    takes_pixels = False
 
     def __init__(
         self, path: Path, precision: str = "auto", threads: int | None = None, *, quantised: bool = False
@@ -67,8 +68,12 @@ class OnnxRuntimeEngine:
         Raises:
             EngineError: the engine fails on this batch.
         """
+        return self.run({"pixels": images})
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """See :class:`lucidbox.engines.layouts.GraphRunner`."""
         try:
-            return dict(zip(self._names, self._session.run(self._names, {"pixels": images}), strict=True))
+            return dict(zip(self._names, self._session.run(self._names, dict(feeds)), strict=True))
         except Exception as error:
-            reason = " ".join(str(error).split())
-            raise EngineError(f"onnxruntime failed on a batch of shape {images.shape}: {reason}") from error
+            shape, reason = next(iter(feeds.values())).shape, " ".join(str(error).split())
+            raise EngineError(f"onnxruntime failed on a batch of shape {shape}: {reason}") from error

@@ -17,6 +17,7 @@ from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError, OutputError
 from lucidbox.core.filesystem import atomic_write, cache_folder, sha256_of
 from lucidbox.engines.base import Prediction, prediction_of
+from lucidbox.model_files.layouts.layout import Pixels
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -60,17 +61,19 @@ class OpenVinoEngine:
     """Runs our ONNX or OpenVINO IR on OpenVINO's CPU plugin.
 
     Args:
-        path: an ONNX file of ours, or the .xml of an IR whose .bin lies beside it.
+        path: an ONNX file, or the .xml of an IR whose .bin lies beside it.
         precision: "fp32", "bf16" or "fp16"; "auto" takes bf16 where the processor computes it natively.
         threads: most threads to use; None leaves it to OpenVINO.
         quantised: the file computes its convolutions in int8; ``precision`` is that of the rest.
         cached: keep the compiled model in the cache folder, where that can be written.
+        pixels: how a model that lucidbox did not write takes its input; the conversion is fused into the graph.
 
     Raises:
         EngineError: the processor does not compute in ``precision``, or the model cannot be compiled.
     """
 
     name = "openvino"
+    takes_pixels = True
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class OpenVinoEngine:
         *,
         quantised: bool = False,
         cached: bool = True,
+        pixels: Pixels | None = None,
     ) -> None:
         openvino = import_openvino()
         native = shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -94,7 +98,7 @@ class OpenVinoEngine:
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
         try:
-            model, self._content = _compiled(openvino, shared_core(), path, self._options | _ONE_SOON, cached)
+            model, self._content = _compiled(openvino, path, self._options | _ONE_SOON, cached, pixels)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
         self._for_forks = self
@@ -132,23 +136,26 @@ class OpenVinoEngine:
         Raises:
             EngineError: the engine fails on this batch.
         """
+        return self.run({"pixels": images})
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """See :class:`lucidbox.engines.layouts.GraphRunner`."""
         if self._process != os.getpid() and self._for_forks is not self:
-            return self._for_forks.outputs(images)
+            return self._for_forks.run(feeds)
         # A request holds its own memory for results; one a thread keeps threads out of each other's.
         request = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._model.create_infer_request()
         try:
-            outputs = request.infer([images], share_inputs=True, share_outputs=True)
+            outputs = request.infer(dict(feeds), share_inputs=True, share_outputs=True)
         except RuntimeError as error:
-            raise EngineError(
-                f"openvino failed on a batch of shape {images.shape}: {_first_line(error)}"
-            ) from error
+            shape = next(iter(feeds.values())).shape
+            raise EngineError(f"openvino failed on a batch of shape {shape}: {_first_line(error)}") from error
         return {name: outputs[name] for name in self._names}
 
 
 def _compiled(
-    openvino: Any, core: Any, path: Path, options: dict[str, Any], cached: bool
+    openvino: Any, path: Path, options: dict[str, Any], cached: bool, pixels: Pixels | None
 ) -> tuple[Any, UInt8[np.ndarray, " n"]]:
     """The compiled model and its bytes, from the cache folder or else put there, if that can be done.
 
@@ -156,13 +163,20 @@ def _compiled(
     old model when a file was replaced by a copy that kept them; and it writes in place, so that a second
     process may read half a file. Here the name says the content, files appear whole, and a checksum is kept.
     """
-    kept = _kept_path(openvino.__version__, core, path, options) if cached else None
+    core = shared_core()
+    depends = options if pixels is None else options | {"pixels": pixels}
+    kept = _kept_path(openvino.__version__, core, path, depends) if cached else None
     if kept is not None and (content := _whole_content(kept)) is not None:
         try:
             return core.import_model(openvino.Tensor(content), "CPU", options), content
         except RuntimeError:  # whatever it holds, it is made anew
             pass
-    model = core.compile_model(str(path), "CPU", options)
+    if pixels is None:
+        model = core.compile_model(str(path), "CPU", options)
+    else:
+        from lucidbox.engines.layouts.pixels import fused_into
+
+        model = core.compile_model(fused_into(openvino, core.read_model(str(path)), pixels), "CPU", options)
     made: bytes = model.export_model().getvalue()
     if kept is not None:
         with contextlib.suppress(OutputError):  # a full or locked disk costs the next start some time, no more

@@ -5,9 +5,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from lucidbox.core.array_types import Float32, Shaped, UInt8
+from lucidbox.core.array_types import Shaped, UInt8
 from lucidbox.core.errors import EngineError
-from lucidbox.engines.base import Engine, Prediction, for_many, prediction_of
+from lucidbox.engines.base import Engine, Prediction, for_many, one_hot, prediction_of
 from lucidbox.model_files.metadata import ModelInfo
 
 
@@ -96,15 +96,6 @@ def _fit(scores: Shaped[np.ndarray, "..."], classes: Shaped[np.ndarray, "..."], 
     return bool(classes.min(initial=0) >= 0 and classes.max(initial=0) < count)
 
 
-def one_hot(
-    scores: Float32[np.ndarray, "b k"], classes: Shaped[np.ndarray, "b k"], count: int
-) -> Float32[np.ndarray, "b k c"]:
-    """Each box's score in its class's column, 0 in all others."""
-    dense = np.zeros((*scores.shape, count), np.float32)
-    np.put_along_axis(dense, classes[..., None].astype(np.intp), scores[..., None], axis=2)
-    return dense
-
-
 def adapted(runner: Engine, info: ModelInfo) -> Engine:
     """The engine, adapted so that what its graph is fixed to does not show.
 
@@ -112,7 +103,7 @@ def adapted(runner: Engine, info: ModelInfo) -> Engine:
         EngineError: the graph states a suppression that this engine cannot have run.
     """
     engine = runner
-    if info.suppression:
+    if info.suppression and not info.layout:
         if not isinstance(runner, GraphEngine):
             raise EngineError(f"a model with suppression inside is not for {runner.name}; export it without")
         engine = SuppressedEngine(runner, len(info.names))

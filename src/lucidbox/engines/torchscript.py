@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from lucidbox.engines.base import Prediction, prediction_of
 
 
 class TorchScriptEngine:
-    """Runs a TorchScript file of ours, which is a program: load only files that you trust.
+    """Runs a TorchScript file, which is a program: load only files that you trust.
 
     Args:
-        path: what ``lucidbox export --to torchscript`` wrote.
+        path: of the file.
         precision: "auto" or "fp32".
         threads: most threads to use; None leaves it to torch, which has one such setting for the process.
 
@@ -25,6 +26,7 @@ class TorchScriptEngine:
 
     name = "torch"
     precision = "fp32"
+    takes_pixels = False
 
     def __init__(self, path: Path, precision: str = "auto", threads: int | None = None) -> None:
         try:
@@ -32,7 +34,7 @@ class TorchScriptEngine:
         except ImportError as error:
             raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
         if precision not in ("auto", "fp32"):
-            raise EngineError(f"our TorchScript computes in fp32, not {precision}; choose --precision fp32")
+            raise EngineError(f"TorchScript computes in fp32, not {precision}; choose --precision fp32")
         if threads is not None:
             torch.set_num_threads(threads)
         self._one_call = threading.Lock()
@@ -47,13 +49,21 @@ class TorchScriptEngine:
 
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
+        return prediction_of(dict(zip(("boxes", "scores"), self._answers(images), strict=False)), len(images))
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        """See :class:`lucidbox.engines.layouts.GraphRunner`; TorchScript has no names: outputs are numbered."""
+        return {f"output{number}": value for number, value in enumerate(self._answers(*feeds.values()))}
+
+    def _answers(self, *inputs: np.ndarray) -> list[np.ndarray]:
         import torch
 
         try:
             # Each thread that calls torch would bring as many threads of its own as there are cores.
             with self._one_call, torch.inference_mode():
-                boxes, scores = self._module(torch.from_numpy(np.ascontiguousarray(images)))
-                return prediction_of({"boxes": boxes.numpy(), "scores": scores.numpy()}, len(images))
+                answers = self._module(*(torch.from_numpy(np.ascontiguousarray(value)) for value in inputs))
+                several = answers if isinstance(answers, (tuple, list)) else (answers,)
+                return [answer.numpy() for answer in several]
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             reason = str(error).strip().splitlines()[-1]
-            raise EngineError(f"torch failed on a batch of shape {images.shape}: {reason}") from error
+            raise EngineError(f"torch failed on a batch of shape {inputs[0].shape}: {reason}") from error

@@ -18,10 +18,10 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import WeightsError
 from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits, detect
-from lucidbox.engines.base import Engine, Prediction
+from lucidbox.engines.base import Engine, Prediction, one_hot
 from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 from lucidbox.engines.openvino import OpenVinoEngine, shared_core
-from lucidbox.engines.static_shape import GraphEngine, SuppressedEngine, one_hot
+from lucidbox.engines.static_shape import GraphEngine, SuppressedEngine
 from lucidbox.export.greedy import may_be_kept
 from lucidbox.export.variants import suppression_alone
 from lucidbox.model_files.metadata import Suppression

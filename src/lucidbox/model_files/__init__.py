@@ -8,4 +8,4 @@ Public: ``ModelFile``, ``look_at``; ``file_format`` (formats), ``metadata`` (wha
 
 from lucidbox.model_files.model_file import ModelFile, look_at
 
-__all__ = ["ModelFile", "cache", "file_format", "look_at", "metadata", "onnx_fields", "other_kinds"]
+__all__ = ["ModelFile", "cache", "file_format", "layouts", "look_at", "metadata", "onnx_fields", "other_kinds"]

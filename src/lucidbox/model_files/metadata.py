@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lucidbox.model_files.layouts.layout import Layout
+
 STRIDE = 32
 """Input pixels per cell of the coarsest level: sides of an input are multiples of it."""
 
@@ -54,6 +56,11 @@ class ModelInfo:
         suppression: what the graph suppresses by itself; None where it leaves that to us.
         conf: the score above which its boxes are shown, unless a user says otherwise.
         precision: of the kernels: "fp32", "fp16" (storage only) or "int8" (convolutions compute in it).
+        iou: the overlap above which a box is dropped, unless a user says otherwise; 1 where the answer has one box
+            of each object.
+        layout: how a model that lucidbox did not write takes pixels and answers; None for our own.
+        reasons: why that layout was recognised.
+        notes: what was assumed of it, for a user to check.
     """
 
     architecture: str
@@ -65,6 +72,10 @@ class ModelInfo:
     suppression: Suppression | None = None
     conf: float = DEFAULT_CONF
     precision: str = "fp32"
+    iou: float = 0.7
+    layout: Layout | None = None
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:

@@ -39,7 +39,7 @@ def read_onnx_metadata(content: Any) -> dict[str, str]:
         ValueError: it is not a whole ONNX file.
         WeightsError: the graph holds what lucidbox does not run.
     """
-    fields = _Fields(content)
+    fields = Fields(content)
     metadata: dict[str, str] = {}
     left = LARGEST_METADATA
     for number, start, end in fields.messages(0, len(content)):
@@ -58,7 +58,7 @@ def read_onnx_metadata(content: Any) -> dict[str, str]:
     return metadata
 
 
-def _check_graph(fields: "_Fields", start: int, end: int) -> None:
+def _check_graph(fields: "Fields", start: int, end: int) -> None:
     for number, first, last in fields.messages(start, end):
         if number == _GRAPH["node"]:
             _check_node(fields, first, last)
@@ -68,7 +68,7 @@ def _check_graph(fields: "_Fields", start: int, end: int) -> None:
             raise WeightsError("an ONNX file with sparse tensors, which lucidbox does not read")
 
 
-def _check_node(fields: "_Fields", start: int, end: int) -> None:
+def _check_node(fields: "Fields", start: int, end: int) -> None:
     for number, first, last in fields.messages(start, end):
         if number == _NODE["attribute"]:
             for kind, a, b in fields.messages(first, last):
@@ -92,7 +92,7 @@ def refuse_control_flow(operator: str) -> None:
         )
 
 
-def _check_tensor(fields: "_Fields", start: int, end: int) -> None:
+def _check_tensor(fields: "Fields", start: int, end: int) -> None:
     """Numbers lie in the file, and there are no more than its bytes can hold."""
     lengths: list[int] = []
     for number, first, last in fields(start, end):
@@ -110,7 +110,7 @@ def _check_tensor(fields: "_Fields", start: int, end: int) -> None:
         raise WeightsError(f"a tensor of shape {lengths[:8]} has fewer numbers than that; the file is damaged")
 
 
-class _Fields:
+class Fields:
     """The fields of protobuf messages; at most :data:`MOST_FIELDS` in all."""
 
     def __init__(self, content: Any) -> None:

@@ -1,5 +1,5 @@
 """The one path over a data set: predictions to evaluate, missed objects traced, two model files compared."""
 
 __all__ = [
-    "false_negatives", "inference", "parity", "batches", "model_run",
+    "batches", "false_negatives", "first_difference", "inference", "model_run", "pairs", "parity",
 ]  # fmt: skip

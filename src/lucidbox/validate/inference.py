@@ -6,6 +6,7 @@ thresholds keep nearly everything: the evaluator sorts it out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
 from lucidbox.images.headers import read_header
 from lucidbox.images.reading import read_image
+from lucidbox.model_files.layouts.layout import Placement
+from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.sources import Failure, Picture
 from lucidbox.validate.batches import aspect_batches
 
@@ -125,43 +128,69 @@ def read_stream(
 
 
 def validation_predictor(detector: Detector) -> Predictor:
-    """A detector's predictor, if its model takes what validation needs.
+    """A detector's predictor with validation's limits, if its model takes what validation needs.
+
+    Models that lucidbox did not write are run as they are; :func:`departures` says what differs.
 
     Raises:
-        OptionError: the detector's size is not square, or its model is fixed to a shape or to limits.
+        OptionError: the detector's size is not square, or its model is one of ours that is fixed to a shape or to
+            limits.
     """
-    if detector.info and (detector.info.shape or detector.info.suppression):
+    info = detector.info
+    if info and not info.layout and (info.shape or info.suppression):
         raise OptionError(
             f"{detector.weights}: exported with a fixed shape or with suppression inside, which is not what"
             " published accuracies are measured with; evaluate its source, or use lucidbox parity --annotations"
         )
-    if detector.size[0] != detector.size[1]:
+    if detector.size[0] != detector.size[1] and not (info and info.layout):
         raise OptionError(f"size {detector.size} is not square; validation takes one number")
-    return detector.predictor
+    return replace(detector.predictor, limits=replace(LIMITS, iou=info.iou) if info else LIMITS)
+
+
+def departures(info: ModelInfo | None) -> list[str]:
+    """What differs from how published accuracies are measured, for a model that lucidbox did not write."""
+    if info is None or info.layout is None:
+        return []
+    notes = []
+    if info.shape:
+        notes.append(f"its input is fixed to {info.shape[1]}×{info.shape[2]}: no rectangles")
+    if info.layout.placement != Placement():
+        notes.append(f"images are placed as its own tool places them: {info.layout.placement.anchor}")
+    if info.layout.suppresses:
+        notes.append("suppression is inside the model: scores and overlaps that it drops are missing")
+    elif not info.layout.needs_suppression:
+        notes.append("no suppression: its answer has one box of each object")
+    return notes
 
 
 def raw_predictions(predictor: Predictor, groups: Iterable[list[Numbered]]) -> Iterator[tuple[int, RawPrediction]]:
     """The id of every image and the network's answer for it, fitted as the reference fits it for validation.
 
     Args:
-        predictor: of square size; see :func:`validation_predictor`.
+        predictor: see :func:`validation_predictor`.
         groups: images that share one inference.
     """
+    as_predicted = predictor.square or predictor.placement != Placement()
     longest = predictor.size[0]
     for group in groups:
-        sizes = [(image.shape[0], image.shape[1]) for _, image in group]
-        shape = batch_shape(sizes, longest)
-        letterboxes = [fit_validation(size, longest, shape) for size in sizes]
-        answers = predictor.infer([image for _, image in group], letterboxes)
+        images = [image for _, image in group]
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        if as_predicted:
+            letterboxes = [predictor.letterbox_for(size) for size in sizes]
+        else:
+            shape = batch_shape(sizes, longest)
+            letterboxes = [fit_validation(size, longest, shape) for size in sizes]
+        answers = predictor.infer(images, letterboxes)
         yield from zip((image_id for image_id, _ in group), answers, strict=True)
 
 
-def class_offset_detections(predictor: Predictor, raw: RawPrediction, limits: Limits = LIMITS) -> Detections:
+def class_offset_detections(predictor: Predictor, raw: RawPrediction) -> Detections:
     """What suppression by shifted boxes gives, to show how far it is from the exact one.
 
     Boxes of class c are moved by c · 7680 pixels, so that one run over all of them never compares two classes;
     in float32 the sum rounds boxes by up to 0.03 px.
     """
+    limits = predictor.limits
     found = select(raw.scores, limits)
     boxes = raw.boxes[found.anchors]
     shifted = boxes + (found.classes * CLASS_OFFSET).astype(np.float32)[:, None]

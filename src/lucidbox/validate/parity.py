@@ -1,27 +1,22 @@
-"""Compares two model files of one network: both run over the same images, and their boxes are matched.
+"""Compares what two models find in the same images: their boxes are matched.
 
-Knows: how to give both the same letterbox and the same limits, whatever their graphs are fixed to, and how to
-match their boxes. Does not know: files of data sets, printing, exit codes.
+Does not know: files of data sets, printing, exit codes.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import DataError, OptionError
+from lucidbox.core.errors import DataError
 from lucidbox.core.matching import match_detections
 from lucidbox.detect.nms import Limits
 from lucidbox.detector import Detector
-from lucidbox.engines import runs_network
 from lucidbox.evaluate import CocoEvaluator
-from lucidbox.model_files import ModelFile, look_at
-from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.validate.inference import LIMITS
+from lucidbox.validate.pairs import matched_by_name, shared_limits
 
 
 @dataclass(frozen=True)
@@ -151,65 +146,6 @@ class Collector:
         )
 
 
-def load_pair(
-    paths: tuple[Path, Path],
-    *,
-    engines: tuple[str, str] = ("auto", "auto"),
-    precision: str = "fp32",
-    size: str | None = None,
-    conf: float | None = None,
-    threads: int | None = None,
-    say: Callable[[str], None] = lambda message: None,
-) -> tuple[Detector, Detector]:
-    """Both model files behind the same letterbox; :func:`compare_detectors` gives both the limits of the first.
-
-    Args:
-        paths: weights or exported files.
-        engines: "auto" runs weights in torch, where that is installed: they are the network itself.
-        precision: of the arithmetic of both.
-        size: of the network's input; where a graph is fixed to one, that.
-        conf: confidence threshold; where a graph suppresses, at least its own, which is also the default.
-        threads: most threads of each engine.
-        say: called with a short message before something that takes seconds.
-
-    Raises:
-        WeightsError, EngineError: one of them cannot be run.
-        OptionError: they are fixed to different sizes or limits, or have different classes.
-    """
-    files = [look_at(path) for path in paths]
-    names = [_engine_name(file, engine) for file, engine in zip(files, engines, strict=True)]
-    graphs = [_graph_info(file, name) for file, name in zip(files, names, strict=True)]
-    sizes = {graph.shape[1:] for graph in graphs if graph and graph.shape}
-    inside = {graph.suppression for graph in graphs if graph and graph.suppression}
-    for what, found in (("sizes", sizes), ("limits of suppression", inside)):
-        if len(found) > 1:
-            raise OptionError(f"{paths[0]} and {paths[1]} are fixed to different {what}; nothing can be compared")
-    limits = asdict(next(iter(inside))) if inside else {}
-    if conf is not None:
-        limits["conf"] = conf
-    fixed = next(iter(sizes), None)
-    first, second = (
-        Detector.load(
-            file,
-            engine=name,
-            precision=precision,
-            size=fixed if fixed and size is None else size,
-            square=fixed is not None,
-            threads=threads,
-            say=say,
-            **limits,
-        )
-        for file, name in zip(files, names, strict=True)
-    )
-    if first.names != second.names:
-        raise OptionError(f"{paths[0]} and {paths[1]} have different classes; nothing can be compared")
-    if first.size != second.size:
-        raise OptionError(
-            f"{paths[0]} is made for size {first.size[0]}, {paths[1]} for {second.size[0]}; choose one with --size"
-        )
-    return first, second
-
-
 def compare_detectors(
     pair: tuple[Detector, Detector],
     pictures: Iterable[tuple[int, UInt8[np.ndarray, "_ _ 3"]]],
@@ -219,7 +155,7 @@ def compare_detectors(
     """Run both over the pictures.
 
     Args:
-        pair: from :func:`load_pair`.
+        pair: from :func:`lucidbox.validate.pairs.load_pair`.
         pictures: numbers, of the truth if there is one, and pixels.
         margin: see :class:`Collector`.
         evaluators: of one truth; they are given what validation's limits keep, or what the graphs' do.
@@ -230,27 +166,19 @@ def compare_detectors(
     """
     collector = Collector(pair[0].limits, margin)
     suppressed = any(detector.info and detector.info.suppression for detector in pair)
+    limits = shared_limits(pair, pair[0].limits)
+    validation = shared_limits(pair, LIMITS)
     for number, image in pictures:
         answers = []
         for side, detector in enumerate(pair):
             (raw,) = detector.predictor.infer([image])
             # Models may state thresholds of their own: those of the first count for both.
-            answers.append(detector.predictor.finish(raw, pair[0].limits))
+            answers.append(detector.predictor.finish(raw, limits[side]))
             if evaluators:
-                counted = answers[-1] if suppressed else detector.predictor.finish(raw, LIMITS)
+                counted = answers[-1] if suppressed else detector.predictor.finish(raw, validation[side])
                 evaluators[side].add(number, counted)
-        collector.add(*answers)
+        collector.add(*matched_by_name(answers[0], answers[1]))
     return collector.parity(evaluators and (_ap(evaluators[0]), _ap(evaluators[1])))
-
-
-def _engine_name(file: ModelFile, wanted: str) -> str:
-    """Weights run as the network itself where torch is installed, so that a graph is compared with it."""
-    return "torch" if wanted == "auto" and not file.is_graph and find_spec("torch") is not None else wanted
-
-
-def _graph_info(file: ModelFile, engine: str) -> ModelInfo | None:
-    """What a graph states about itself; None where the network is run and not a graph."""
-    return None if runs_network(engine, file) else file.info
 
 
 def _ap(evaluator: CocoEvaluator) -> float:

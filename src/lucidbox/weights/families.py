@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-READ = "lucidbox reads YOLO11 checkpoints, and no ONNX of other tools yet; use it with the tool that made it"
+READABLE = "lucidbox reads YOLO11 checkpoints; export it to ONNX with its own tool and give that file"
 """What to do with a network of another family, in words for messages."""
 
 _LONGEST = 60

@@ -8,7 +8,7 @@ import numpy as np
 from lucidbox.core.errors import WeightsError
 from lucidbox.weights.class_names import checked_names
 from lucidbox.weights.contents import Tensors, WeightsSource, usable_size
-from lucidbox.weights.families import READ, stated_network
+from lucidbox.weights.families import READABLE, stated_network
 from lucidbox.weights.licence_text import licence_of, stated
 from lucidbox.weights.safe_pickle import Record
 
@@ -77,7 +77,7 @@ def read_module(checkpoint: Any, module: Record, file_name: str) -> WeightsSourc
     strides = attributes.get("stride")
     if isinstance(strides, np.ndarray) and (strides.size != len(_STRIDES) or strides.ravel().tolist() != _STRIDES):
         known = f"{strides.flat[:8].tolist()}; YOLO11's are {_STRIDES}"
-        raise WeightsError(f"{network}; {READ}" if network else f"a network of strides {known}")
+        raise WeightsError(f"{network}; {READABLE}" if network else f"a network of strides {known}")
     names, arguments = attributes.get("names"), about.get("train_args")
     details = [class_name, *stated(about, version="version {}", date="{}")]
     return WeightsSource(

@@ -12,7 +12,7 @@ from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model_files.metadata import MOST_NAMES
 from lucidbox.weights import keys
 from lucidbox.weights.contents import LARGEST_OPTION, Tensors, Weights, WeightsSource
-from lucidbox.weights.families import READ, family_of
+from lucidbox.weights.families import READABLE, family_of
 from lucidbox.weights.unwrapping import STEM, unwrapped, with_norms
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def recognise(source: WeightsSource, source_sha256: str) -> Weights:
         return _recognised(replace(source, tensors=given), source_sha256, is_published)
     except WeightsError:
         if other := source.network or (family_of(given) if is_published else ""):
-            raise WeightsError(f"{other}; {READ}") from None
+            raise WeightsError(f"{other}; {READABLE}") from None
         raise
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import Failures, progress, say, say_note, tell, write_json
-from lucidbox.cli.options import add_flag, add_option, add_verb, load_detector
+from lucidbox.cli.options import add_flag, add_option, add_options, add_verb, load_detector
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
 
@@ -54,7 +54,7 @@ def register(verbs: Any) -> None:
     )  # fmt: skip
     add_option(
         given, "--weights", nargs="?", const="",
-        help="a model to run: .pt, .safetensors or .onnx; without FILE the one that comes with lucidbox",
+        help="a model to run, of lucidbox or another tool; without FILE the one that comes with lucidbox",
     )  # fmt: skip
     add_flag(
         what,
@@ -64,6 +64,7 @@ def register(verbs: Any) -> None:
     )
     model = parser.add_argument_group("running a model")
     add_option(model, "--images", metavar="DIR|hf:NAME", help="where the annotated pictures are")
+    add_options(model, "--layout", "--names")
     add_option(model, "--size", metavar="N")
     add_option(model, "--engine", default=None)
     add_option(model, "--precision", default=None)

@@ -10,7 +10,7 @@ from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth
 from lucidbox.evaluate.analysis.intervals import check_resampling
 
-_MODEL_OPTIONS = ("images", "size", "engine", "precision", "batch", "missed")
+_MODEL_OPTIONS = ("images", "layout", "names", "size", "engine", "precision", "batch", "missed")
 _WITHOUT_EFFECT = {
     "--compare": ("per_class", "errors", "explain_gap", "plots", "save_predictions", "rule"),
     "--rule notebook": (

@@ -35,7 +35,7 @@ def register(verbs: Any) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "explain", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("picture", nargs="?", metavar="PICTURE", help="a picture file")
-    add_options(parser, "--weights")
+    add_options(parser, "--weights", "--layout", "--names")
     what = parser.add_argument_group("what is explained")
     add_number(what, "--box", "this detection; 1 is the best (default)")
     what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")

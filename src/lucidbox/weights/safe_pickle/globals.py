@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 from lucidbox.core.errors import WeightsError
-from lucidbox.weights.families import OWN_CODE, READ
+from lucidbox.weights.families import OWN_CODE, READABLE
 from lucidbox.weights.safe_pickle.storages import STORAGE_KINDS, StorageKind, parameter, tensor
 
 _LONGEST_NAME = 200
@@ -143,7 +143,7 @@ def _meaning(module: str, name: str) -> Builder | StorageKind | InertClass:
     for beginning, whose in OWN_CODE.items():
         if module.startswith(beginning):
             raise WeightsError(
-                f"a checkpoint of {whose} own code ({full[:200]}), in which nothing was run; {READ}"
+                f"a checkpoint of {whose} own code ({full[:200]}), in which nothing was run; {READABLE}"
             )
     raise WeightsError(
         f"its pickle names {full[:200]!r}, which weights do not need; the file is refused and nothing in it "
