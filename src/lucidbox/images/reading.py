@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.errors import ImageError
+from lucidbox.core.errors import ImageError, ImageFormatError, ImageSizeError
 from lucidbox.images.pixels import from_pillow, to_rgb
 
 if TYPE_CHECKING:
@@ -150,19 +150,19 @@ def _recognize(data: bytes, name: str) -> tuple[str, str] | None:
     if not data:
         raise ImageError(f"{name}: is empty")
     likely = " (it looks like HEIC, AVIF or a video)" if data[4:8] == b"ftyp" else ""
-    raise ImageError(f"{name}: not a picture{likely}; JPEG, PNG, WebP, BMP, TIFF and GIF are read")
+    raise ImageFormatError(f"{name}: not a picture{likely}; JPEG, PNG, WebP, BMP, TIFF and GIF are read")
 
 
 def refuse_size(width: int, height: int, limit: int, name: str) -> None:
     """Refuse a picture or frame of more than ``limit`` pixels, or of none.
 
     Raises:
-        ImageError: it has.
+        ImageSizeError: it has.
     """
     if width * height > limit:
-        raise ImageError(f"{name}: {width}×{height} pixels exceed the limit of {limit}; raise --max-pixels")
+        raise ImageSizeError(f"{name}: {width}×{height} pixels exceed the limit of {limit}; raise --max-pixels")
     if width * height <= 0:
-        raise ImageError(f"{name}: has no pixels ({width}×{height})")
+        raise ImageSizeError(f"{name}: has no pixels ({width}×{height})")
 
 
 # --- JPEG ---------------------------------------------------------------------------------------------------
