@@ -8,17 +8,20 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from lucidbox.core.errors import LucidboxError
 from lucidbox.detector import Detector
 from lucidbox.serve.guard import ROUTE, Guard
 from lucidbox.serve.request_errors import RequestError, request_error_of
+from lucidbox.serve.routes_explain import ExplainRoutes
 from lucidbox.serve.routes_v1 import DetectRoutes
+from lucidbox.serve.routes_v2 import InferenceRoutes
 from lucidbox.serve.service import Service
 from lucidbox.serve.settings import ServerSettings
 from lucidbox.serve.static_page import StaticPage
+from lucidbox.serve.streaming import StreamRoute
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -38,13 +41,19 @@ def app(models: Mapping[str, Detector], settings: ServerSettings | None = None) 
     """
     service = Service(models, settings or ServerSettings())
     page = StaticPage()
-    detect = DetectRoutes(service, page)
-    routes = [
+    detect, explain = DetectRoutes(service, page), ExplainRoutes(service)
+    routes: list[BaseRoute] = [
         _route("/", page, "GET"),
         _route("/page/{name:path}", page, "GET"),
         _route("/v1/models", detect.models, "GET"),
         _route("/v1/detect", detect.detect, "POST"),
+        _route("/v1/explain", explain.explain, "POST"),
+        _route("/v1/models/{name}", explain.model, "GET"),
+        _route("/v1/models/{name}:predict", explain.predict, "POST"),
+        _route("/v1/models/{name}:explain", explain.explain_instances, "POST"),
         _route("/metrics", _metrics(service), "GET"),
+        *_inference_routes(service),
+        WebSocketRoute("/v1/stream", StreamRoute(service).run),
     ]
     inner = Starlette(routes=routes, lifespan=_lifespan(service))
     inner.router.redirect_slashes = False
@@ -80,6 +89,24 @@ def _route(path: str, endpoint: _Endpoint, method: str) -> Route:
         return await endpoint(request)
 
     return Route(path, named, methods=[method])
+
+
+def _inference_routes(service: Service) -> list[Route]:
+    """The Open Inference Protocol."""
+    routes = InferenceRoutes(service)
+    made = [
+        _route("/v2", routes.server, "GET"),
+        _route("/v2/health/live", routes.live, "GET"),
+        _route("/v2/health/ready", routes.ready, "GET"),
+        _route("/v2/models", routes.models, "GET"),
+    ]
+    for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        made += [
+            _route(model, routes.model, "GET"),
+            _route(f"{model}/ready", routes.model_ready, "GET"),
+            _route(f"{model}/infer", routes.infer, "POST"),
+        ]
+    return made
 
 
 def _metrics(service: Service) -> _Endpoint:

@@ -66,7 +66,7 @@ class ServedModel:
         if self.detector.weights is None or not all(find_spec(name) for name in ("torch", "safetensors", "onnx")):
             return False
         file = look_at(self.detector.weights)
-        return file.format == "weights" or (file.format == "onnx" and file.graph_info.is_plain)
+        return file.format == "weights" or (file.format == "onnx" and file.graph_info.precision != "int8")
 
     def to_dict(self) -> dict[str, Any]:
         """For ``GET /v1/models``."""

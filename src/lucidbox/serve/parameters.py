@@ -96,3 +96,20 @@ def limit_changes(given: Mapping[str, str]) -> dict[str, Any]:
         "classes": classes.split(",") if classes else None,
         "agnostic": switch(given, "agnostic"),
     }
+
+
+def texts_of(given: Any, known: frozenset[str]) -> dict[str, str]:
+    """Parameters of a JSON object as the texts that an address would hold.
+
+    Raises:
+        RequestError: 400, one is unknown, or neither text nor number.
+    """
+    if not isinstance(given, dict):
+        raise RequestError(400, "parameters are an object")
+    pairs = []
+    for name, value in given.items():
+        parts = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, (str, int, float)) for part in parts):
+            raise RequestError(400, f"parameter {name[:40]!r} is neither text nor number")
+        pairs.append((name, ",".join(map(str, parts))))
+    return checked(pairs, known)
