@@ -32,7 +32,7 @@ def json_record(result: Result) -> dict[str, Any]:
     }
 
 
-def json_line(record: dict[str, Any]) -> str:
+def json_line(record: dict[str, Any] | list[Any]) -> str:
     """One line of JSON Lines, without its line end.
 
     What UTF-8 cannot hold, such as the stray bytes of a broken file name, becomes "?".

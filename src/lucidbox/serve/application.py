@@ -7,18 +7,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from lucidbox.core.errors import LucidboxError
 from lucidbox.detector import Detector
-from lucidbox.serve.guard import ROUTE, Guard
+from lucidbox.serve.guard import Guard
+from lucidbox.serve.openapi import openapi
 from lucidbox.serve.request_errors import RequestError, request_error_of
 from lucidbox.serve.routes_explain import ExplainRoutes
 from lucidbox.serve.routes_v1 import DetectRoutes
 from lucidbox.serve.routes_v2 import InferenceRoutes
-from lucidbox.serve.service import Service
+from lucidbox.serve.service import ROUTE, Service
 from lucidbox.serve.settings import ServerSettings
 from lucidbox.serve.static_page import StaticPage
 from lucidbox.serve.streaming import StreamRoute
@@ -52,6 +53,7 @@ def app(models: Mapping[str, Detector], settings: ServerSettings | None = None) 
         _route("/v1/models/{name}:predict", explain.predict, "POST"),
         _route("/v1/models/{name}:explain", explain.explain_instances, "POST"),
         _route("/metrics", _metrics(service), "GET"),
+        _route("/openapi.json", _description(service), "GET"),
         *_inference_routes(service),
         WebSocketRoute("/v1/stream", StreamRoute(service).run),
     ]
@@ -89,6 +91,15 @@ def _route(path: str, endpoint: _Endpoint, method: str) -> Route:
         return await endpoint(request)
 
     return Route(path, named, methods=[method])
+
+
+def _description(service: Service) -> _Endpoint:
+    document = openapi(service.settings.api_key is not None)
+
+    async def description(request: Request) -> Response:
+        return JSONResponse(document)
+
+    return description
 
 
 def _inference_routes(service: Service) -> list[Route]:

@@ -33,7 +33,7 @@ PARAMETERS = frozenset({"model", "method", "conf", "box", "at", "class", "masks"
 MASKS = 300
 """Masks of drise unless a request says otherwise: a client waits for them."""
 
-_MOST_MASKS = 4000
+MOST_MASKS = 4000
 _MOST_ARRAY = 4_000_000  # pixels of a map that is asked for as an array
 _FIGURES = ("inside", "area", "pointing", "deletion", "insertion", "randomised", "suspicious")
 
@@ -79,8 +79,8 @@ def question_of(model: ServedModel, given: Mapping[str, str]) -> Question:
     if given.get("heat", "png") not in ("png", "npy"):
         raise RequestError(422, "heat is png or npy")
     masks = whole(given, "masks")
-    if masks is not None and not 1 <= masks <= _MOST_MASKS:
-        raise RequestError(422, f"masks {masks} is not between 1 and {_MOST_MASKS}")
+    if masks is not None and not 1 <= masks <= MOST_MASKS:
+        raise RequestError(422, f"masks {masks} is not between 1 and {MOST_MASKS}")
     place = _place(given.get("at"))
     if (place is None) == ("class" in given) or (place is not None and "box" in given):
         raise RequestError(422, "give box=N, or at=x1,y1,x2,y2 with class=NAME")

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lucidbox.serve.request_errors import RequestError
-from lucidbox.serve.service import MODEL, Service
+from lucidbox.serve.service import MODEL, ROUTE, Service
 from lucidbox.serve.static_page import POLICY
 
 _OPEN = re.compile(r"/|/page/.*|/v2/health/(live|ready)|/openapi\.json|/favicon\.ico")
@@ -32,9 +32,6 @@ _SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _EXPOSED = "Server-Timing, X-Request-Id, Retry-After, Inference-Header-Content-Length"
-
-ROUTE = "lucidbox.route"
-"""The key of a request's scope under which the log finds the template of its route."""
 
 
 def error_body(path: str, message: str, request_id: str) -> Mapping[str, Any]:

@@ -21,6 +21,9 @@ _Answer = TypeVar("_Answer")
 MODEL = "lucidbox.model"
 """The key of a request's scope under which the access log finds the model's name."""
 
+ROUTE = "lucidbox.route"
+"""The key under which it finds the template of the route."""
+
 
 class Service:
     """One server's models and threads.
@@ -29,6 +32,7 @@ class Service:
         pool: threads that detect: as many as a stream has.
         explainers: one thread that explains, so that this, which takes seconds, keeps nobody from detecting.
         in_hand: requests that are being answered.
+        on_stop: called when no new work is taken: ends streams.
     """
 
     def __init__(self, detectors: Mapping[str, Detector], settings: ServerSettings) -> None:
@@ -40,6 +44,7 @@ class Service:
         self.uploads = Uploads(settings)
         self.metrics = Metrics()
         self.in_hand = 0
+        self.on_stop: set[Callable[[], None]] = set()
 
     @property
     def ready(self) -> bool:
@@ -49,6 +54,8 @@ class Service:
     def stop(self) -> None:
         """Take no new work; what is in hand goes on."""
         self.pool.stopped = self.explainers.stopped = True
+        for end in list(self.on_stop):
+            end()
 
     def close(self) -> None:
         """End the threads."""

@@ -13,7 +13,7 @@ from lucidbox.serve.detecting import Work
 from lucidbox.serve.models import ServedModel
 from lucidbox.serve.parameters import LIMITS, limit_changes, query_of
 from lucidbox.serve.request_errors import RequestError, request_error_of
-from lucidbox.serve.service import MODEL, Service
+from lucidbox.serve.service import MODEL, ROUTE, Service
 from lucidbox.serve.uploads import UploadedFile
 from lucidbox.serve.worker_pool import Job
 
@@ -54,13 +54,14 @@ class _Newest:
 
 
 class StreamRoute:
-    """Frames in, as binary messages that hold a picture file each; a JSON record out for each that was looked at."""
+    """Frames in, each a binary message with a picture file; a JSON record out for each that is looked at."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
 
     async def run(self, socket: WebSocket) -> None:
         """One client's stream, until it closes, or the server is stopped."""
+        socket.scope[ROUTE] = "/v1/stream"
         try:
             given = query_of(socket.scope["query_string"], _PARAMETERS)
             model = self.service.models[given.get("model")]
@@ -73,6 +74,7 @@ class StreamRoute:
         socket.scope[MODEL] = model.name
         await socket.accept()
         newest = _Newest()
+        self.service.on_stop.add(newest.end)
         reading = asyncio.create_task(_read(socket, newest))
         try:
             while (frame := await newest.take()) is not None and self.service.ready:
@@ -84,6 +86,7 @@ class StreamRoute:
         except (WebSocketDisconnect, RuntimeError):
             pass
         finally:
+            self.service.on_stop.discard(newest.end)
             reading.cancel()
 
     @property
