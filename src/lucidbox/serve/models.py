@@ -6,10 +6,12 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
+from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detector import Detector
+from lucidbox.draw.palette import palette
 from lucidbox.explain import DEFAULT_METHOD, METHODS
 from lucidbox.model_files import look_at
 from lucidbox.serve.request_errors import RequestError
@@ -75,6 +77,8 @@ class ServedModel:
             "name": self.name,
             "architecture": self.architecture,
             "classes": list(self.detector.names),
+            "colours": [f"#{bytes(palette(index)).hex()}" for index in range(len(self.detector.names))],
+            "category_ids": coco_category_ids(self.detector.names),
             "size": list(self.detector.size),
             "conf": limits.conf,
             "iou": limits.iou,

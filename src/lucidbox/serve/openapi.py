@@ -87,6 +87,8 @@ _SCHEMAS: _Schema = {
             "name": _TEXT,
             "architecture": _TEXT,
             "classes": _array(_TEXT),
+            "colours": _array(_TEXT),
+            "category_ids": _array(_WHOLE),
             "size": _array(_WHOLE, 2, 2),
             "conf": _SHARE,
             "iou": _SHARE,

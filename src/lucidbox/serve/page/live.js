@@ -89,7 +89,7 @@ export class Live {
     this.play();
     while (!signal.aborted) {
       await new Promise(requestAnimationFrame); // none come while the page is hidden, so nothing is asked then
-      const fresh = this.video && this.video.readyState >= 2 && !this.video.seeking && this.video.currentTime !== this.seen;
+      const fresh = !signal.aborted && this.video.readyState >= 2 && !this.video.seeking && this.video.currentTime !== this.seen;
       if (fresh) await this.#look(signal);
     }
   }

@@ -38,7 +38,7 @@ let liveItem = null;
 /** What a model found in a picture: all (`answer.found`), above the confidence, and shown. */
 function viewOf(item, name = state.sides[0]) {
   const answer = item.answer(name);
-  const above = answer.found.filter((found) => found.score > state.conf);
+  const above = answer.found.filter((found) => found.score > state.conf || state.conf <= LEAST);
   const shown = above.filter((found) => !state.hidden.has(found.label));
   return { model: name, colours: state.models.get(name).colours ?? [], answer, above, shown };
 }
@@ -149,8 +149,10 @@ function remove(item) {
   state.items.splice(place, 1);
   URL.revokeObjectURL(item.url);
   const next = state.items[Math.min(place, state.items.length - 1)];
-  if (item !== state.item) strip.show(state.items, state.item);
-  else if (next) open(next);
+  if (item !== state.item) {
+    strip.show(state.items, state.item);
+    render();
+  } else if (next) open(next);
   else goBack();
 }
 
@@ -229,7 +231,7 @@ function toggleClass(label, alone) {
 }
 
 function setConf(conf) {
-  state.conf = Math.min(Math.max(conf, LEAST), 0.99);
+  state.conf = Math.min(Math.max(Math.round(100 * conf) / 100, LEAST), 0.99);
   byId("conf").value = state.conf;
   strip.refresh();
   render();

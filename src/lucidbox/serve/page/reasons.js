@@ -6,8 +6,8 @@ import { inWords, scoreText, sizeOf } from "./geometry.js";
 const FIGURES = {
   inside: ["heat in the box", percent],
   pointing: ["hottest point in the box", (value) => (value ? "yes" : "no")],
-  deletion: ["left when hot pixels are hidden", percent],
-  insertion: ["back when hot pixels are shown", percent],
+  deletion: ["score left with hot pixels hidden", percent],
+  insertion: ["score back with hot pixels shown", percent],
   randomised: ["likeness with random weights", (value) => value.toFixed(2)],
 };
 
@@ -106,7 +106,9 @@ export class Reasons {
     const point = () => this.on.near(one);
     const leave = () => this.on.near(null);
     const attributes = { type: "button", class: "row", onpointerenter: point, onfocus: point, onpointerleave: leave, onblur: leave, onclick: point };
-    const figures = `score ${scoreText(one.score)}, overlap ${Math.round(100 * one.iou)} %`;
+    const score = one.fate.startsWith("score") ? "" : `score ${scoreText(one.score)}, `;
+    const likelier = one.best_score > one.score ? `; more like ${one.best} (${scoreText(one.best_score)})` : "";
+    const figures = `${score}overlaps the mark by ${Math.round(100 * one.iou)} %${likelier}`;
     return element("li", {}, element("button", attributes, element("span", { class: "fate" }, one.fate), element("span", { class: "soft" }, figures)));
   }
 }

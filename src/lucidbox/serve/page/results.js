@@ -1,7 +1,7 @@
 /** What was found, beside the picture: how many, which classes, each box, and how long it took. */
 
 import { byId, element, swatch } from "./dom.js";
-import { agreement, counted, inWords, scoreText, sizeOf } from "./geometry.js";
+import { agreement, counted, scoreText, sizeOf } from "./geometry.js";
 
 const LISTED = 100; // boxes listed for a picture; all are drawn
 const STAGES = { queue: "waiting its turn", decode: "reading the picture", inference: "running the model", transfer: "transfer and page" };
@@ -70,7 +70,6 @@ function row(view, found, chosen, on) {
     class: "row",
     "data-key": `${view.model}/${found.index}`,
     "aria-pressed": String(isChosen),
-    "aria-label": `${inWords(found)}: why?`,
     onclick: () => on.choose(view, found),
     onpointerenter: point,
     onfocus: point,
@@ -78,7 +77,7 @@ function row(view, found, chosen, on) {
     onblur: () => on.point(view, null),
   };
   const score = element("span", { class: "number" }, scoreText(found.score));
-  const size = element("span", { class: "soft size" }, sizeOf(found.box));
+  const size = element("span", { class: "soft size" }, sizeOf(found.box), element("span", { class: "unseen" }, " pixels, score "));
   return element("li", {}, element("button", attributes, swatch(view.colours[found.class]), element("span", { class: "label" }, found.label), size, score));
 }
 
@@ -121,6 +120,9 @@ function bars(times) {
 export function showProblem(views, again) {
   const failed = views.filter((view) => view.answer.state === "failed");
   const problem = byId("problem");
+  const words = failed.map((view) => view.answer.error).join(" ");
+  if (problem.dataset.words === words) return; // or it would be read aloud again
+  problem.dataset.words = words;
   problem.hidden = failed.length === 0;
   problem.replaceChildren(
     ...failed.map((view) => element("span", {}, views.length > 1 ? `${view.model}: ${view.answer.error} ` : `${view.answer.error} `)),

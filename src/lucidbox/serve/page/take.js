@@ -64,7 +64,7 @@ export class Take {
 
   #snippet(title, make) {
     const code = element("code");
-    const block = element("pre", { tabindex: 0, "aria-label": `${title} command` }, code);
+    const block = element("pre", { tabindex: 0, role: "group", "aria-label": `${title} command` }, code);
     const fill = () => (code.textContent = make(this.now()));
     const copy = this.#button("Copy", `${title} command`, async () => (await copyText(make(this.now())), `${title} copied`));
     return element("details", { ontoggle: fill }, element("summary", {}, `The same with ${title}`), block, copy);
