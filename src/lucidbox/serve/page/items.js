@@ -85,23 +85,3 @@ export class Queue {
     this.#next();
   }
 }
-
-/** The files of a drop, those in folders too. */
-export async function filesOf(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (entries.length === 0) return [...transfer.files];
-  return (await Promise.all(entries.map(filesIn))).flat();
-}
-
-async function filesIn(entry) {
-  if (entry.isFile) return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([])));
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    const some = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
-    if (some.length === 0) break; // a browser gives a hundred at a time
-    found.push(...(await Promise.all(some.map(filesIn))).flat());
-  }
-  const pictures = found.filter((file) => /^(image|video)\//.test(file.type));
-  return pictures.sort((one, other) => one.name.localeCompare(other.name));
-}

@@ -2,7 +2,9 @@
 
 import { LEAST, detect, example, models, onKeyNeeded } from "./api.js";
 import { announce, byId, element, set } from "./dom.js";
-import { Item, Queue, answered, filesOf } from "./items.js";
+import { listenToDrops } from "./drops.js";
+import { Item, Queue, answered } from "./items.js";
+import { askForKey } from "./key.js";
 import { keys } from "./keys.js";
 import { Live } from "./live.js";
 import * as results from "./results.js";
@@ -81,11 +83,12 @@ function openIn(stage, { model, colours, answer }) {
   const { item } = state;
   const { width, height } = answer.record ?? {};
   const size = width ? [width, height] : item.size;
-  const key = [item.id, item.version, model, size, item.loaded].join(" ");
+  const key = [item.id, item.version, model, size, item.loaded, Boolean(answer.record && !item.size)].join(" ");
   if (stage.opened === key) return;
   stage.opened = key;
-  const words = item.size || !item.loaded ? "" : "This browser cannot show the file. The boxes are of what the server read.";
-  stage.open(item.size && pictureOf(item), ...(size ?? [4, 3]), { label: item.name, colours, words });
+  const read = answer.record ? " The boxes are of what the server read." : "";
+  const words = item.size || !item.loaded ? "" : `This browser cannot show the file.${read}`;
+  stage.open(item.size && pictureOf(item), ...(size ?? [640, 480]), { label: item.name, colours, words });
 }
 
 function pictureOf(item) {
@@ -267,28 +270,10 @@ function taken() {
   };
 }
 
-/** Asks for the key until there is one. */
-function askKey(words) {
-  const [dialog, field] = [byId("key-dialog"), byId("key")];
-  if (words) byId("key-words").textContent = words;
-  field.value = "";
-  if (!dialog.open) dialog.showModal();
-  return new Promise((resolve) => {
-    const closed = () => {
-      if (!field.value) return dialog.showModal();
-      dialog.removeEventListener("close", closed);
-      return resolve(field.value);
-    };
-    dialog.addEventListener("close", closed);
-  });
-}
-
-let asking = null; // one question for all requests that wait for the key
-
 function listen() {
   const pick = () => byId("files").click();
   const camera = () => startLive(() => live.openCamera());
-  const zoom = (factor) => () => stages.forEach((stage) => (factor ? stage.zoomBy(factor) : stage.zoomBy(0)));
+  const zoom = (factor) => () => stages.forEach((stage) => stage.zoomBy(factor));
   const actions = { add: pick, choose: pick, camera, "start-camera": camera, "zoom-in": zoom(1.5), "zoom-out": zoom(1 / 1.5), "zoom-fit": zoom(0), "ask-place": () => why.startMarking() };
   for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", action);
   byId("help").addEventListener("click", () => byId("help-dialog").showModal());
@@ -299,7 +284,7 @@ function listen() {
   byId("conf").addEventListener("input", ({ target }) => setConf(Number(target.value)));
   byId("model").addEventListener("change", setModels);
   byId("compare").addEventListener("change", setModels);
-  listenToDrops();
+  listenToDrops(addFiles, tell);
   keys({
     o: pick,
     v: camera,
@@ -317,29 +302,6 @@ function listen() {
   });
 }
 
-function listenToDrops() {
-  const dropping = byId("dropping");
-  const over = (event) => {
-    event.preventDefault();
-    dropping.hidden = ![...event.dataTransfer.types].includes("Files");
-  };
-  document.addEventListener("dragenter", over);
-  document.addEventListener("dragover", over);
-  document.addEventListener("dragleave", (event) => event.relatedTarget || (dropping.hidden = true));
-  document.addEventListener("drop", async (event) => {
-    event.preventDefault();
-    dropping.hidden = true;
-    const files = await filesOf(event.dataTransfer);
-    if (files.length) addFiles(files);
-    else tell("There was no file in what was dropped. A picture of another page must be saved first: this server fetches no addresses.");
-  });
-  document.addEventListener("paste", (event) => {
-    const files = [...event.clipboardData.files];
-    if (files.length) addFiles(files);
-    else if (!event.target.closest("input, textarea")) tell("There is no picture in the clipboard.");
-  });
-}
-
 function showExamples(names) {
   const entry = (name) => {
     const image = element("img", { src: `page/examples/${encodeURIComponent(name)}`, alt: "", loading: "lazy", width: 160, height: 120 });
@@ -350,7 +312,7 @@ function showExamples(names) {
 }
 
 async function start() {
-  onKeyNeeded((words) => (asking ??= askKey(words).finally(() => (asking = null))));
+  onKeyNeeded(askForKey);
   chooseTheme(byId("theme"));
   listen();
   try {

@@ -8,8 +8,8 @@ const STAGES = { queue: "waiting its turn", decode: "reading the picture", infer
 
 /** The number of boxes in the heading; for two models, of each. */
 export function showCount(views) {
-  const done = views.every((view) => view.answer.state === "done");
-  byId("count").textContent = done ? views.map((view) => view.shown.length).join(" and ") : "…";
+  const text = ({ answer, shown }) => ({ done: shown.length, failed: "no answer" })[answer.state] ?? "…";
+  byId("count").textContent = views.map(text).join(" and ");
 }
 
 /** What two models agree on; nothing for one. */

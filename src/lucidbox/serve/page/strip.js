@@ -39,7 +39,7 @@ export class Strip {
   }
 
   #add(item) {
-    const image = element("img", { src: item.url, alt: "", loading: "lazy", decoding: "async", width: 96, height: 72 });
+    const image = element("img", { src: item.url, alt: "", loading: "lazy", decoding: "async", width: 96, height: 72, onerror: () => image.remove() });
     const badge = element("span", { class: "badge", "aria-hidden": "true" });
     const open = element("button", { type: "button", onclick: () => this.on.open(item) }, image, badge);
     const away = element("button", { type: "button", class: "away", "aria-label": `Take ${item.name} away`, onclick: () => this.on.remove(item) }, "×");

@@ -60,8 +60,8 @@ export class View {
   /** Shows the label, score and size of a box beside it. */
   point(found) {
     this.boxes.point(found?.index ?? null);
-    this.tip.hidden = !found;
-    if (!found) return;
+    this.tip.hidden = !found || found.index === this.chosen; // that one has its label and the reasons
+    if (this.tip.hidden) return;
     const [left, top, , bottom] = found.box.map((side) => side * this.scale);
     this.tip.textContent = inWords(found);
     const roomBelow = bottom + 36 < this.height * this.scale;
