@@ -57,7 +57,8 @@ def browser():
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no chromium: apt-get install chromium")
-    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags = ["--no-sandbox", "--disable-dev-shm-usage"]
+    flags += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=flags)
         yield chromium
@@ -321,6 +322,27 @@ def test_a_phone_shows_everything_in_its_width(visit):
     assert cut == 0
 
 
+def test_a_finger_draws_the_rectangle_after_it_was_asked_for(visit):
+    page = with_pictures(visit(PHONE, has_touch=True, is_mobile=True), STREET)
+    page.locator("#ask-place").tap()
+    page.locator(".marker").wait_for()
+    sheet = page.locator(".sheet").bounding_box()
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        places = [{"x": sheet["x"] + x, "y": sheet["y"] + y} for x, y in points]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    touch("touchStart", (60, 10))
+    for step in range(1, 6):
+        touch("touchMove", (60 + 20 * step, 10 + 15 * step))
+    touch("touchEnd")
+    page.get_by_text("What should be here?").wait_for()
+    scale = sheet["width"] / 640
+    sides = [scale * float(page.locator(".marker").get_attribute(name)) for name in ("x", "y", "width", "height")]
+    assert sides == pytest.approx([60, 10, 100, 75], abs=2)
+
+
 def test_light_and_dark_follow_the_system_or_the_choice(visit):
     background = "getComputedStyle(document.documentElement).backgroundColor"
     shade = f"() => {background}.match(/[\\d.]+/g).slice(0, 3).map(Number)"
@@ -417,6 +439,18 @@ def test_a_file_that_the_browser_cannot_show_still_gets_its_boxes(visit, tmp_pat
     page = with_pictures(visit(), file)
     assert count(page) == 5
     assert "cannot show the file" in page.inner_text(".blank")
+
+
+def test_a_turned_picture_is_shown_as_its_boxes_are_counted(visit, address, tmp_path):
+    file = tmp_path / "turned.jpg"
+    with Image.open(STREET) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6  # to be turned to the right
+        image.save(file, exif=exif)
+    page = with_pictures(visit(), file)
+    assert page.evaluate("() => document.querySelector('.picture img').naturalWidth") == 428
+    assert page.locator(".boxes").get_attribute("viewBox") == "0 0 428 640"
+    assert count(page) == len(in_json(page, address, file, 0.24))
 
 
 def test_the_key_is_asked_for_and_sent(visit):

@@ -66,7 +66,7 @@ export class Why {
     if (!this.page.state.models.get(model).explain) {
       return this.reasons.none("Why not here?", { label: "marked place", score: 0, box });
     }
-    const note = done ? "" : "Arrow keys move it, with Shift they size it; Enter goes on.";
+    const note = done ? "" : "Drag another, or move it with the arrow keys (Shift: its size).";
     const select = this.reasons.place(box, this.page.state.models.get(model).classes, this.#guess(model, box), note);
     this.#marking(false);
     if (done) select.focus({ preventScroll: matchMedia("(min-width: 900px)").matches });
