@@ -359,7 +359,7 @@ def test_light_and_dark_follow_the_system_or_the_choice(visit):
 
 def test_two_models_are_shown_side_by_side_and_compared(page):
     page.select_option("#compare", "two")
-    page.wait_for_function("() => /and/.test(document.querySelector('#count').textContent)")
+    page.wait_for_function("() => /and [0-9]/.test(document.querySelector('#count').textContent)")
     number = page.locator(".view").first.locator(".box").count()
     assert page.inner_text("#count") == f"{number} and {number}"
     assert page.inner_text("#differences") == f"Both found {number}; only one: 0; only two: 0."
@@ -427,6 +427,14 @@ def test_errors_are_told_where_they_happened(visit, tmp_path):
     assert "picture" in page.inner_text("#problem")
     assert page.locator(".badge.bad").count() == 1
     assert "cannot show the file" in page.inner_text(".blank")
+    for name in ("JSON", "picture"):
+        page.get_by_role("button", name=f"Save {name}", exact=True).click()
+        page.locator("#take").get_by_text("There is no answer yet").wait_for()
+    page.check("#take .all input")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save JSON", exact=True).click()
+    assert json.loads(Path(download.value.path()).read_bytes())["source"] == "street.jpg"
+    assert page.locator("#take .soft").last.inner_text() == "pictures.json saved; 1 without an answer left out"
     page.locator("#strip button").first.click()
     assert page.locator("#problem").is_hidden()
     page.expected_troubles[:] = [words for words in page.expected_troubles if "status of 4" not in words]

@@ -55,7 +55,8 @@ export class Take {
 
   #button(words, what, act) {
     const run = async () => {
-      const said = await Promise.resolve().then(act).catch((error) => error.message);
+      this.#missing(0);
+      const said = await Promise.resolve().then(act).then((done) => `${done}${this.left}`, (error) => error.message);
       this.note.textContent = said;
       announce(said);
     };
@@ -77,7 +78,16 @@ export class Take {
 
   #records() {
     const { viewOf } = this.now();
-    return this.#wanted().map((item) => ({ item, view: viewOf(item) })).filter(({ view }) => view.answer.state === "done");
+    const records = this.#wanted().map((item) => ({ item, view: viewOf(item) }));
+    const done = records.filter(({ view }) => view.answer.state === "done");
+    if (done.length === 0) throw new Error("There is no answer yet that could be taken away.");
+    this.#missing(records.length - done.length);
+    return done;
+  }
+
+  /** Of several pictures those without an answer are left out, and that is said. */
+  #missing(number) {
+    this.left = number ? `; ${number} without an answer left out` : "";
   }
 
   #json() {
@@ -105,6 +115,7 @@ export class Take {
 
   async #png() {
     const { view, picture, heat } = this.now();
+    if (view.answer.state !== "done") throw new Error("There is no answer yet that could be drawn.");
     const { width, height } = view.answer.record;
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     const context = canvas.getContext("2d");
