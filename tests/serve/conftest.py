@@ -1,11 +1,12 @@
-"""Servers for tests: one in the process whose engine finds red, and one of its own process with the bundled model."""
+"""Servers for tests: in the process, finding red; and in one of their own, with the bundled model."""
 
 import pytest
 
 pytest.importorskip("starlette", reason="the extra 'serve' is not installed")
 
-from models import picture
 from servers import BOX, Server, encoded, red_detector
+
+from models import picture
 
 
 @pytest.fixture

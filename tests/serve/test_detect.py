@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from servers import EXAMPLES, red_detector
 
 from lucidbox.cli import main
 from lucidbox.core.errors import OptionError
 from lucidbox.serve import app
-from servers import EXAMPLES, red_detector
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def test_parameters_may_be_fields_of_the_form(bundled_client, files):
     by_form = bundled_client.post(
         "/v1/detect", files={"file": ("a.jpg", content)}, data={"conf": "0.05", "max_det": "3"}
     ).json()
-    assert by_form["detections"] == by_query["detections"] and len(by_form["detections"]) == 3
+    assert by_form["detections"] == by_query["detections"]
+    assert len(by_form["detections"]) == 3
 
 
 def test_coco_is_a_result_file(bundled_client, bundled_detector, files):
@@ -82,7 +83,9 @@ def test_yolo_is_text(bundled_client, bundled_detector, files):
 def test_ultralytics_shape(bundled_client, bundled_detector, files):
     answer = bundled_client.post("/v1/detect?format=ultralytics", content=files[0].read_bytes()).json()
     (image,) = answer["images"]
-    assert [set(one) for one in image["results"]] == [{"class", "name", "confidence", "box"}] * len(image["results"])
+    assert [set(one) for one in image["results"]] == [{"class", "name", "confidence", "box"}] * len(
+        image["results"]
+    )
     for one, own in zip(image["results"], bundled_detector(files[0]).to_dicts(), strict=True):
         assert [one["box"][side] for side in ("x1", "y1", "x2", "y2")] == own["box"]
         assert (one["class"], one["name"], one["confidence"]) == (own["class"], own["label"], own["score"])
@@ -90,18 +93,21 @@ def test_ultralytics_shape(bundled_client, bundled_detector, files):
 
 def test_roboflow_boxes_have_their_centre(bundled_client, bundled_detector, files):
     answer = bundled_client.post("/v1/detect?format=roboflow", content=files[0].read_bytes()).json()
-    assert answer["image"] == dict(zip(("width", "height"), Image.open(io.BytesIO(files[0].read_bytes())).size, strict=True))
+    assert answer["image"] == dict(
+        zip(("width", "height"), Image.open(io.BytesIO(files[0].read_bytes())).size, strict=True)
+    )
     for one, own in zip(answer["predictions"], bundled_detector(files[0]).to_dicts(), strict=True):
         left, right = one["x"] - one["width"] / 2, one["x"] + one["width"] / 2
         assert [round(left, 2), round(right, 2)] == pytest.approx([own["box"][0], own["box"][2]], abs=0.0051)
         assert (one["class_id"], one["class"], one["confidence"]) == (own["class"], own["label"], own["score"])
 
 
-@pytest.mark.parametrize("accept, kind", [("*/*", "JPEG"), ("image/png", "PNG")])
+@pytest.mark.parametrize(("accept", "kind"), [("*/*", "JPEG"), ("image/png", "PNG")])
 def test_annotate_draws(client, red, accept, kind):
     answer = client.post("/v1/detect?annotate=1", content=red, headers={"Accept": accept})
     drawn = Image.open(io.BytesIO(answer.content))
-    assert answer.headers["content-type"] == f"image/{kind.lower()}" and drawn.format == kind
+    assert answer.headers["content-type"] == f"image/{kind.lower()}"
+    assert drawn.format == kind
     assert drawn.size == Image.open(io.BytesIO(red)).size
 
 
@@ -117,9 +123,12 @@ def test_time_of_each_stage_and_the_request_id_are_headers(client, red):
 def test_models_say_what_is_served(client):
     answer = client.get("/v1/models").json()
     (model,) = answer["models"]
-    assert answer["default"] == "red" and "street.jpg" in answer["examples"]
+    assert answer["default"] == "red"
+    assert "street.jpg" in answer["examples"]
     assert (model["name"], model["classes"], model["size"]) == ("red", ["blue", "red"], [160, 160])
-    assert model["conf"] == 0.25 and model["explain"] and model["methods"] == ["drise"]
+    assert model["conf"] == 0.25
+    assert model["explain"]
+    assert model["methods"] == ["drise"]
 
 
 def test_several_models(serving, red):
@@ -127,7 +136,8 @@ def test_several_models(serving, red):
     assert client.post("/v1/detect", content=red).status_code == 200
     assert client.post("/v1/detect?model=second.v2", content=red).status_code == 200
     missing = client.post("/v1/detect?model=third", content=red)
-    assert missing.status_code == 404 and "first, second.v2" in missing.json()["error"]["message"]
+    assert missing.status_code == 404
+    assert "first, second.v2" in missing.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "..", "ü", "a:predict", "x" * 101])
@@ -147,7 +157,9 @@ def test_every_request_is_logged_and_counted(serving, red):
         ("/v1/detect", 415, "red"),
         ("/nothing/here", 404, None),
     ]
-    assert log[0]["request_id"] == "seen" and log[0]["bytes"] > 0 and json.dumps(log)
+    assert log[0]["request_id"] == "seen"
+    assert log[0]["bytes"] > 0
+    assert json.dumps(log)
     text = client.get("/metrics").text
     for line in (
         'lucidbox_requests_total{code="200",model="red",route="/v1/detect"} 1.0',

@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from servers import BOX, EXAMPLES, is_red
 
 from lucidbox import Detector
 from models import picture
-from servers import BOX, EXAMPLES, is_red
 
 INFER = "/v2/models/red/infer"
 FILES = sorted(EXAMPLES.glob("*.jpg"))
@@ -42,7 +42,9 @@ def test_a_file_and_its_pixels_get_the_same_in_json(client, red):
     inputs = [image_input(red), pixels_input(pixels), pixels_input(pixels, data=pixels[None].tolist())]
     found = [outputs_of(client.post(INFER, json={"inputs": [one], "id": "7"})) for one in inputs]
     assert found[0] == found[1] == found[2]
-    assert found[0]["labels"] == ["red"] and found[0]["classes"] == [1] and is_red(found[0]["boxes"])
+    assert found[0]["labels"] == ["red"]
+    assert found[0]["classes"] == [1]
+    assert is_red(found[0]["boxes"])
     answer = client.post("/v2/models/red/versions/1/infer", json={"inputs": inputs[:1], "id": "7"}).json()
     assert (answer["id"], answer["model_name"], answer["model_version"]) == ("7", "red", "1")
 
@@ -58,14 +60,17 @@ def test_binary_tensors(client, red):
     answer = client.post(INFER, **binary_body(document, element))
     length = int(answer.headers["inference-header-content-length"])
     labels, boxes = json.loads(answer.content[:length])["outputs"]
-    assert labels["parameters"] == {"binary_data_size": 7} and answer.content[length:] == b"\x03\0\0\0red"
-    assert boxes["shape"] == [1, 4] and is_red(boxes["data"])
+    assert labels["parameters"] == {"binary_data_size": 7}
+    assert answer.content[length:] == b"\x03\0\0\0red"
+    assert boxes["shape"] == [1, 4]
+    assert is_red(boxes["data"])
 
 
 def test_limits_are_parameters_of_the_request(client, red):
     for parameters, count in (({"conf": 0.9}, 0), ({"classes": "blue"}, 0), ({"conf": 0.7, "agnostic": True}, 1)):
         found = outputs_of(client.post(INFER, json={"inputs": [image_input(red)], "parameters": parameters}))
-        assert len(found["scores"]) == count and np.array(found["boxes"]).size == 4 * count
+        assert len(found["scores"]) == count
+        assert np.array(found["boxes"]).size == 4 * count
 
 
 def test_metadata_and_health(client):
@@ -78,7 +83,8 @@ def test_metadata_and_health(client):
         assert [entry["name"] for entry in metadata["outputs"]] == ["boxes", "scores", "classes", "labels"]
         assert client.get(f"{path}/ready").json() == {"name": "red", "ready": True}
     for path in ("/v2/models/blue", "/v2/models/red/versions/2", "/v2/models/red/versions/2/ready"):
-        assert client.get(path).status_code == 404 and isinstance(client.get(path).json()["error"], str)
+        assert client.get(path).status_code == 404
+        assert isinstance(client.get(path).json()["error"], str)
 
 
 SMALL = np.zeros((2, 3, 3), np.uint8)
@@ -118,11 +124,12 @@ SIZED = {"name": "pixels", "datatype": "UINT8", "shape": [1, 2, 3, 3], "paramete
 )
 def test_tensors_of_wrong_shape_type_or_length(client, given):
     answer = client.post(INFER, json={"inputs": [given]})
-    assert answer.status_code == 400 and isinstance(answer.json()["error"], str)
+    assert answer.status_code == 400
+    assert isinstance(answer.json()["error"], str)
 
 
 @pytest.mark.parametrize(
-    "document, status",
+    ("document", "status"),
     [
         ([], 400),
         ({}, 400),
@@ -132,7 +139,10 @@ def test_tensors_of_wrong_shape_type_or_length(client, given):
         ({"inputs": [pixels_input(SMALL)], "outputs": [{"name": "masks"}]}, 400),
         ({"inputs": [pixels_input(SMALL)], "outputs": [{"name": "boxes"}, {"name": "boxes"}]}, 400),
         ({"inputs": [pixels_input(SMALL)], "outputs": "boxes"}, 400),
-        ({"inputs": [pixels_input(SMALL)], "outputs": [{"name": "boxes", "parameters": {"classification": 3}}]}, 400),
+        (
+            {"inputs": [pixels_input(SMALL)], "outputs": [{"name": "boxes", "parameters": {"classification": 3}}]},
+            400,
+        ),
         ({"inputs": [pixels_input(SMALL)], "parameters": {"sequence_id": 5}}, 400),
         ({"inputs": [pixels_input(SMALL)], "parameters": {"conf": 7}}, 422),
         ({"inputs": [pixels_input(SMALL)], "parameters": {"binary_data_output": 1}}, 400),
@@ -144,7 +154,8 @@ def test_tensors_of_wrong_shape_type_or_length(client, given):
 )
 def test_requests_that_break_the_protocol(client, document, status):
     answer = client.post(INFER, json=document)
-    assert answer.status_code == status and isinstance(answer.json()["error"], str)
+    assert answer.status_code == status
+    assert isinstance(answer.json()["error"], str)
 
 
 @pytest.mark.parametrize("length", ["5", "99999", "-1", "x", "", "1e3", "9" * 30])
@@ -155,7 +166,7 @@ def test_a_binary_header_that_lies(client, length):
 
 
 @pytest.mark.parametrize(
-    "entry, data",
+    ("entry", "data"),
     [
         (SIZED, bytes(17)),
         (SIZED, bytes(19)),
@@ -164,7 +175,10 @@ def test_a_binary_header_that_lies(client, length):
         ({**SIZED, "parameters": {"binary_data_size": "18"}}, bytes(18)),
         ({**SIZED, "data": [0] * 18}, bytes(18)),
         ({"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 3}}, b"\0\0\0"),
-        ({"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 8}}, b"\5\0\0\0abcd"),
+        (
+            {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 8}},
+            b"\5\0\0\0abcd",
+        ),
     ],
 )
 def test_binary_data_of_another_length_than_stated(client, entry, data):
@@ -177,8 +191,11 @@ def test_tritons_client(bundled_server):
     triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")
     detector = Detector.load()
     with triton.InferenceServerClient(bundled_server.url.removeprefix("http://")) as client:
-        assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("yolo11n")
-        assert client.is_model_ready("yolo11n", "1") and not client.is_model_ready("other")
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("yolo11n")
+        assert client.is_model_ready("yolo11n", "1")
+        assert not client.is_model_ready("other")
         assert client.get_server_metadata()["name"] == "lucidbox"
         assert client.get_model_metadata("yolo11n")["inputs"][0]["name"] == "pixels"
         for file in FILES:
@@ -191,7 +208,7 @@ def test_tritons_client(bundled_server):
                         assert np.array_equal(answer.as_numpy("scores"), found.scores)
                         assert np.array_equal(answer.as_numpy("classes"), found.classes)
                         assert [label.decode() for label in answer.as_numpy("labels")] == found.labels
-        with pytest.raises(triton.InferenceServerException, match="no picture|not a picture"):
+        with pytest.raises(triton.InferenceServerException, match="not a picture"):
             client.infer("yolo11n", inputs_of(triton, None)[0])
 
 

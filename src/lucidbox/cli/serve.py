@@ -93,9 +93,11 @@ def run(arguments: argparse.Namespace) -> int:
         log=(lambda record: None) if arguments.quiet else _log,
         **given,
     )
-    if arguments.host not in _LOOPBACK and settings.api_key is None:
-        say_note(f"--host {arguments.host} without --api-key-file: everybody who reaches this address may use it")
     with running.bound_socket(arguments.host, arguments.port) as bound:
+        if arguments.host not in _LOOPBACK and settings.api_key is None:
+            say_note(
+                f"--host {arguments.host} without --api-key-file: everybody who reaches this address may use it"
+            )
         application = app(_detectors(arguments), settings)
         host, port = bound.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -85,7 +85,7 @@ def question_of(model: ServedModel, given: Mapping[str, str]) -> Question:
     if (place is None) == ("class" in given) or (place is not None and "box" in given):
         raise RequestError(422, "give box=N, or at=x1,y1,x2,y2 with class=NAME")
     (class_id,) = class_ids([given["class"]], model.detector.names) if place else [0]
-    box = None if place else whole(given, "box") or 1
+    box = None if place else whole({"box": "1", **given}, "box")
     limits = model.limits(limit_changes({"conf": given["conf"]} if "conf" in given else {}))
     return Question(model, method, limits, box, place, class_id, masks or MASKS, given.get("heat") == "npy")
 
@@ -193,11 +193,12 @@ def _subject(
         shown = Detections(box, score, np.array([question.class_id]), predictor.names)
         return shown, target_at(raw, best.anchor, question.class_id), near
     found = predictor.finish(raw)
-    box_number = question.box or 1
-    if not 1 <= box_number <= len(found):
+    assert question.box is not None
+    if not 1 <= question.box <= len(found):
         there = f"there are {len(found)}, best first" if len(found) else "nothing was detected; lower conf"
-        raise RequestError(422, f"box {box_number} does not exist: {there}")
-    return found[box_number - 1], target_of(raw, found[box_number - 1]), []
+        raise RequestError(422, f"box {question.box} does not exist: {there}")
+    detection = found[question.box - 1]
+    return detection, target_of(raw, detection), []
 
 
 def _while_awaited(items: Iterable[_Item], job: Job) -> Iterator[_Item]:

@@ -1,5 +1,7 @@
 """What stands around all routes: keys, origins, headers of security, request ids, the access log, counters."""
 
+import asyncio
+import contextlib
 import hmac
 import re
 import secrets
@@ -23,6 +25,9 @@ _OPEN = re.compile(r"/|/page/.*|/v2/health/(live|ready)|/openapi\.json|/favicon\
 
 _SINGLE = ("authorization", "x-api-key", "content-type", "content-length", "inference-header-content-length")
 """Headers that must not be there twice."""
+
+_LINGER = 3.0
+"""Seconds for which the rest of a body is thrown away after an answer."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
@@ -56,16 +61,12 @@ class Guard:
         asked = headers.get("x-request-id", "")
         request_id = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        exchange = _Exchange(scope, send, self._extra_headers(headers, request_id))
+        exchange = _Exchange(scope, receive, send, self._extra_headers(headers, request_id))
         self.service.in_hand += 1
         self.service.metrics.in_flight.inc()
         try:
             answer = self._answer_at_once(scope, headers)
-            await (
-                self.inner(scope, receive, exchange.send)
-                if answer is None
-                else answer(scope, receive, exchange.send)
-            )
+            await (answer or self.inner)(scope, exchange.receive, exchange.send)
         finally:
             self.service.in_hand -= 1
             self.service.metrics.in_flight.dec()
@@ -149,17 +150,30 @@ class Guard:
 
 
 class _Exchange:
-    """One request's answer, as it passes: its status and length, with headers added."""
+    """One request and its answer, as they pass: its status and length, with headers added.
 
-    def __init__(self, scope: Scope, send: Send, extra: Mapping[str, str]) -> None:
-        self._send, self._extra = send, extra
+    An answer that comes before all of the body has a client that still sends: what it sends is thrown away for a
+    short while, since a connection that is closed under it may take the answer with it.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, extra: Mapping[str, str]) -> None:
+        self._receive, self._send, self._extra = receive, send, extra
+        sends = {b"content-length", b"transfer-encoding"}.intersection(name for name, _ in scope["headers"])
+        self._more_comes = scope["type"] == "http" and bool(sends)
         self.websocket = scope["type"] == "websocket"
         self.status = 403 if self.websocket else 499  # nothing was answered: the client had gone
         self.sent = 0
         self.began = time.perf_counter()
 
+    async def receive(self) -> Message:
+        """Pass a message on to the application."""
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._more_comes = False
+        return message
+
     async def send(self, message: Message) -> None:
-        """Pass a message on."""
+        """Pass a message on to the client."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -169,6 +183,13 @@ class _Exchange:
         elif message["type"] == "websocket.accept":
             self.status = HTTPStatus.SWITCHING_PROTOCOLS.value
         self.sent += len(message.get("body", b"") or message.get("text", "") or b"")
+        if message["type"] == "http.response.body" and not message.get("more_body") and self._more_comes:
+            await self._send({**message, "more_body": True})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    while self._more_comes:
+                        await self.receive()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
 

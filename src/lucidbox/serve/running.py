@@ -26,6 +26,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: the address cannot be had, such as a port in use.
     """
+    if not 0 <= port <= 65535:
+        raise OptionError(f"--port {port} is not between 0 and 65535")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         bound = socket.socket(family, socket.SOCK_STREAM)
