@@ -63,6 +63,11 @@ def test_parameters_may_be_fields_of_the_form(bundled_client, files):
     assert len(by_form["detections"]) == 3
 
 
+def test_fields_of_the_form_go_before_the_address(client, red):
+    files = {"file": ("a.png", red)}
+    assert client.post("/v1/detect?conf=0.9", files=files, data={"conf": "0.5"}).json()["detections"]
+
+
 def test_coco_is_a_result_file(bundled_client, bundled_detector, files):
     parts = [("file", (file.name, file.read_bytes(), "image/jpeg")) for file in files[:2]]
     answer = bundled_client.post("/v1/detect?format=coco", files=parts).json()

@@ -57,9 +57,9 @@ def test_the_drawn_panel(client, red):
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [
-        ("box=2", 422, "box 2 does not exist: there are 1"),
-        ("box=0", 422, "box 0"),
-        ("conf=0.9", 422, "nothing was detected"),
+        ("box=2", 404, "box 2 does not exist: there are 1"),
+        ("box=0", 404, "box 0"),
+        ("conf=0.9", 404, "nothing was detected"),
         ("method=odam", 422, "cannot follow this model's network; there are drise"),
         ("method=lime", 422, "method 'lime' is unknown"),
         ("at=1,2,3&class=red", 400, "give four numbers"),

@@ -1,10 +1,10 @@
 """``/openapi.json``: every route is in it, and schemathesis finds no answer that it does not describe."""
 
 import pytest
+from servers import red_detector
 from starlette.routing import Route
 
 from lucidbox.serve import app
-from servers import red_detector
 
 
 def routes_of(application):

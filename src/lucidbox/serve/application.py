@@ -49,9 +49,10 @@ def app(models: Mapping[str, Detector], settings: ServerSettings | None = None) 
         _route("/v1/models", detect.models, "GET"),
         _route("/v1/detect", detect.detect, "POST"),
         _route("/v1/explain", explain.explain, "POST"),
-        _route("/v1/models/{name}", explain.model, "GET"),
+        # Before "/v1/models/{name}", which would take them for names.
         _route("/v1/models/{name}:predict", explain.predict, "POST"),
         _route("/v1/models/{name}:explain", explain.explain_instances, "POST"),
+        _route("/v1/models/{name}", explain.model, "GET"),
         _route("/metrics", _metrics(service), "GET"),
         _route("/openapi.json", _description(service), "GET"),
         *_inference_routes(service),

@@ -75,7 +75,7 @@ class Work:
         name = "picture" if file.name == "-" else file.name
         pixels = read_image(file.content, max_pixels=self.max_pixels, name=name)
         read = time.perf_counter()
-        (found,) = self.model.predictor(alone)([pixels], None, self.limits)
+        found = self.model.detect(pixels, self.limits, alone)
         ended = time.perf_counter()
         self.stages.decode += read - began
         self.stages.inference += ended - read

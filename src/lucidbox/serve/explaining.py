@@ -196,7 +196,7 @@ def _subject(
     assert question.box is not None
     if not 1 <= question.box <= len(found):
         there = f"there are {len(found)}, best first" if len(found) else "nothing was detected; lower conf"
-        raise RequestError(422, f"box {question.box} does not exist: {there}")
+        raise RequestError(404, f"box {question.box} does not exist: {there}")
     detection = found[question.box - 1]
     return detection, target_of(raw, detection), []
 

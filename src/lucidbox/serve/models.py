@@ -7,17 +7,22 @@ from importlib.util import find_spec
 from typing import Any
 
 from lucidbox.core.class_names import coco_category_ids
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.nms import Limits
-from lucidbox.detect.predictor import Predictor
+from lucidbox.detect.predictor import Image, Predictor
 from lucidbox.detector import Detector
 from lucidbox.draw.palette import palette
 from lucidbox.explain import DEFAULT_METHOD, METHODS
 from lucidbox.model_files import look_at
+from lucidbox.serve.batching import Batcher
 from lucidbox.serve.request_errors import RequestError
 
 NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 """What names of models are made of: they stand in addresses."""
+
+CARD_BATCH = 16
+"""Most images that share one inference on a graphics card."""
 
 BLACK_BOX = "drise"
 """The method that every engine can be explained by."""
@@ -40,6 +45,19 @@ class ServedModel:
     def predictor(self, alone: bool) -> Predictor:
         """The form that answers soonest for a request alone, else the one that answers most; the same bits."""
         return self.detector.predictor if alone else self.detector.stream_runner.predictor_for_many
+
+    def detect(self, pixels: Image, limits: Limits, alone: bool) -> Detections:
+        """Detections in one image; where the engine gains from it, together with those of other requests."""
+        if self.batcher is not None:
+            return self.detector.predictor.finish(self.batcher(pixels), limits)
+        return self.predictor(alone)([pixels], None, limits)[0]
+
+    @cached_property
+    def batcher(self) -> Batcher | None:
+        """What puts images of several requests together: on a graphics card, or where the detector has batches."""
+        device = getattr(self.detector.engine, "device", None)
+        most = max(self.detector.batch, CARD_BATCH if getattr(device, "type", "cpu") == "cuda" else 1)
+        return Batcher(self.detector.predictor, most) if most > 1 else None
 
     def limits(self, changes: Mapping[str, Any]) -> Limits:
         """The model's limits with some changed.

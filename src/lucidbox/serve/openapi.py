@@ -14,7 +14,7 @@ _NUMBER: _Schema = {"type": "number"}
 _TEXT: _Schema = {"type": "string"}
 _WHOLE: _Schema = {"type": "integer"}
 _SHARE: _Schema = {"type": "number", "minimum": 0, "maximum": 1}
-_BASE64: _Schema = {"type": "string", "contentEncoding": "base64"}
+_BASE64: _Schema = {"type": "string", "contentEncoding": "base64", "minLength": 4}
 _SWITCH: _Schema = {"enum": ["1", "0", "true", "false"]}
 
 
@@ -252,10 +252,17 @@ def _inference_paths(model: str, ready: _Schema) -> _Schema:
     binary = {"application/octet-stream": _PICTURE}
     body = {"required": True, "content": _json(_reference("InferRequest")) | binary}
     answer = _json(_reference("InferResponse")) | binary
+    infer = _operation("Detections as tensors", answer, body=body, kserve=True)
+    length = {
+        "name": "Inference-Header-Content-Length",
+        "in": "header",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,11}$"},
+    }
+    infer["parameters"] = [length | {"description": "length of the JSON before binary data"}]
     return {
         model: {"get": _operation("Inputs and outputs", _json(_reference("ModelMetadata")), kserve=True)},
         f"{model}/ready": {"get": _operation("Does it take requests", ready, kserve=True)},
-        f"{model}/infer": {"post": _operation("Detections as tensors", answer, body=body, kserve=True)},
+        f"{model}/infer": {"post": infer},
     }
 
 

@@ -32,7 +32,7 @@ class ExplainRoutes:
         service.check_room(service.explainers)
         async with service.uploads.body(request) as body:
             form = form_of(body, request.headers)
-            explain = self._explaining(request, form, checked([*query.items(), *form.fields], PARAMETERS))
+            explain = self._explaining(request, form, query | checked(form.fields, PARAMETERS))
             content, media_type = await service.run(request, service.explainers, explain)
         return Response(content, media_type=media_type)
 
@@ -67,7 +67,7 @@ class ExplainRoutes:
 
             def detect(job: Job) -> tuple[bytes, Work]:
                 files, parameters = _instances(body, frozenset({"image", "b64"}), LIMITS)
-                limits = model.limits(limit_changes(checked([*query.items(), *parameters.items()], LIMITS)))
+                limits = model.limits(limit_changes(query | parameters))
                 work = Work(model, [file for file, _ in files], limits, service.settings.max_pixels)
                 answer = json_line({"predictions": [json_record(result) for result in work(job)]})
                 return answer.encode(), work

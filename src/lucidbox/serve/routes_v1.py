@@ -42,7 +42,7 @@ class DetectRoutes:
         service.check_room(service.pool)
         async with service.uploads.body(request) as body:
             form = form_of(body, request.headers)
-            given = checked([*query.items(), *form.fields], _DETECT)
+            given = query | checked(form.fields, _DETECT)
             work, shape, picture = self._work(request, form, given)
 
             def detect(job: Job) -> tuple[bytes, str]:

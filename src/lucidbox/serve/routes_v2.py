@@ -83,7 +83,7 @@ class InferenceRoutes:
                 if isinstance(pixels, bytes):
                     pixels = read_image(pixels, max_pixels=service.settings.max_pixels, name="input image")
                 read = time.perf_counter()
-                (found,) = model.predictor(job.alone)([pixels], None, limits)
+                found = model.detect(pixels, limits, job.alone)
                 stages.decode, stages.inference = read - began, time.perf_counter() - read
                 entries, binary = write_outputs(found, asked.outputs)
                 return json_line(_answer(model, asked, entries)).encode(), binary

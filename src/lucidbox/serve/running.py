@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -56,6 +57,7 @@ def run(application: Guard, bound: socket.socket, on_ready: Any = lambda: None) 
         Whether everything in hand could be answered.
     """
     settings = application.service.settings
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is theirs to know
     config = uvicorn.Config(
         application,
         http=_protocol(settings.connections),
