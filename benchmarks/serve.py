@@ -169,12 +169,10 @@ def compare(files, weights, rounds):
             latencies(port, bodies)
             total, added = latencies(port, bodies)
             median, high = statistics.median(total), percentile(total, 0.99)
-            print(
-                f"{name:8s} one client: median {median:.1f} ms, p99 {high:.1f} ms = {high / median:.2f} × median"
-            )
+            print(f"{name:8s} one client: median {median:.1f} ms, p99 {high:.1f} ms, {high / median:.2f} times it")
             if name == "serve":
                 print(
-                    f"         HTTP adds {statistics.median(added):.2f} ms (median), {percentile(added, 0.99):.2f} (p99)"
+                    f"         HTTP adds {statistics.median(added):.2f} ms, p99 {percentile(added, 0.99):.2f} ms"
                 )
 
 

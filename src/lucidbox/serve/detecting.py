@@ -143,7 +143,7 @@ YOLO = "yolo"
 """The format that is text: of several pictures, each begins with a line ``# NAME``."""
 
 
-def answer(shape: str, results: Sequence[Result]) -> tuple[bytes, str]:
+def formatted(shape: str, results: Sequence[Result]) -> tuple[bytes, str]:
     """The body of an answer and its media type."""
     if shape == YOLO:
         return _yolo(results).encode(errors="replace"), "text/plain; charset=utf-8"

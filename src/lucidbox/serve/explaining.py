@@ -100,7 +100,7 @@ def _place(text: str | None) -> tuple[float, ...] | None:
 
 
 @dataclass(frozen=True)
-class Reasons:
+class ExplainedUpload:
     """The answer to a question.
 
     Attributes:
@@ -159,7 +159,7 @@ def _in_words(near: Near) -> str:
     return f"score {near.score:.3g}, IoU {near.iou:.2f}, box {box}: {near.fate}"
 
 
-def explain_upload(question: Question, file: UploadedFile, max_pixels: int, job: Job) -> Reasons:
+def explain_upload(question: Question, file: UploadedFile, max_pixels: int, job: Job) -> ExplainedUpload:
     """Answer a question about an uploaded picture; called in a worker's thread.
 
     Raises:
@@ -179,7 +179,7 @@ def explain_upload(question: Question, file: UploadedFile, max_pixels: int, job:
     (explanation,) = explain_targets(
         predictor, raw, [shown], [target], method=question.method, network=network, masking=masking
     )
-    return Reasons(explanation, near, question.array)
+    return ExplainedUpload(explanation, near, question.array)
 
 
 def _subject(

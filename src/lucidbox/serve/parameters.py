@@ -23,10 +23,10 @@ def query_of(text: bytes, known: frozenset[str]) -> dict[str, str]:
         pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST, errors="strict")
     except ValueError as error:
         raise RequestError(400, "the parameters of the address are malformed") from error
-    return checked(pairs, known)
+    return without_repeats(pairs, known)
 
 
-def checked(pairs: "list[tuple[str, str]]", known: frozenset[str]) -> dict[str, str]:
+def without_repeats(pairs: "list[tuple[str, str]]", known: frozenset[str]) -> dict[str, str]:
     """Names and values as a dictionary.
 
     Raises:
@@ -78,7 +78,7 @@ def switch(given: Mapping[str, str], name: str) -> bool | None:
     return None if text is None else _SWITCHES[text.lower()]
 
 
-LIMITS = frozenset({"conf", "iou", "max_det", "classes", "agnostic"})
+LIMIT_NAMES = frozenset({"conf", "iou", "max_det", "classes", "agnostic"})
 """Parameters that say what counts as a detection."""
 
 
@@ -112,4 +112,4 @@ def texts_of(given: Any, known: frozenset[str]) -> dict[str, str]:
         if not all(isinstance(part, (str, int, float)) for part in parts):
             raise RequestError(400, f"parameter {name[:40]!r} is neither text nor number")
         pairs.append((name, ",".join(map(str, parts))))
-    return checked(pairs, known)
+    return without_repeats(pairs, known)

@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from lucidbox.save.json_lines import json_line, json_record
 from lucidbox.serve.detecting import JSON, Work, json_of, wants
 from lucidbox.serve.explaining import PARAMETERS, explain_upload, question_of
-from lucidbox.serve.parameters import LIMITS, checked, limit_changes, query_of, texts_of
+from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of, texts_of, without_repeats
 from lucidbox.serve.request_errors import RequestError
 from lucidbox.serve.service import Service
-from lucidbox.serve.uploads import Form, UploadedFile, form_of
+from lucidbox.serve.uploads import UploadedFile, UploadForm, form_of
 from lucidbox.serve.worker_pool import Job
 
 _MOST_INSTANCES = 64
@@ -32,12 +32,12 @@ class ExplainRoutes:
         service.check_room(service.explainers)
         async with service.uploads.body(request) as body:
             form = form_of(body, request.headers)
-            explain = self._explaining(request, form, query | checked(form.fields, PARAMETERS))
+            explain = self._explaining(request, form, query | without_repeats(form.fields, PARAMETERS))
             content, media_type = await service.run(request, service.explainers, explain)
         return Response(content, media_type=media_type)
 
     def _explaining(
-        self, request: Request, form: Form, given: dict[str, str]
+        self, request: Request, form: UploadForm, given: dict[str, str]
     ) -> Callable[[Job], tuple[bytes, str]]:
         question = question_of(self.service.model(request, given.get("model")), given)
         if len(form.files) != 1:
@@ -60,13 +60,13 @@ class ExplainRoutes:
     async def predict(self, request: Request) -> Response:
         """KServe's first protocol: detections in each instance."""
         service = self.service
-        query = query_of(request.scope["query_string"], LIMITS)
+        query = query_of(request.scope["query_string"], LIMIT_NAMES)
         model = service.model(request, request.path_params["name"])
         service.check_room(service.pool)
         async with service.uploads.body(request) as body:
 
             def detect(job: Job) -> tuple[bytes, Work]:
-                files, parameters = _instances(body, frozenset({"image", "b64"}), LIMITS)
+                files, parameters = _instances(body, frozenset({"image", "b64"}), LIMIT_NAMES)
                 limits = model.limits(limit_changes(query | parameters))
                 work = Work(model, [file for file, _ in files], limits, service.settings.max_pixels)
                 answer = json_line({"predictions": [json_record(result) for result in work(job)]})

@@ -4,15 +4,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lucidbox.core.version import __version__
-from lucidbox.serve.detecting import FORMATS, YOLO, Work, annotated, answer, wants
-from lucidbox.serve.parameters import LIMITS, checked, limit_changes, query_of, switch
+from lucidbox.serve.detecting import FORMATS, YOLO, Work, annotated, formatted, wants
+from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of, switch, without_repeats
 from lucidbox.serve.request_errors import RequestError
 from lucidbox.serve.service import Service
 from lucidbox.serve.static_page import StaticPage
-from lucidbox.serve.uploads import Form, form_of
+from lucidbox.serve.uploads import UploadForm, form_of
 from lucidbox.serve.worker_pool import Job
 
-_DETECT = LIMITS | {"model", "format", "annotate"}
+_DETECT = LIMIT_NAMES | {"model", "format", "annotate"}
 
 
 class DetectRoutes:
@@ -42,18 +42,18 @@ class DetectRoutes:
         service.check_room(service.pool)
         async with service.uploads.body(request) as body:
             form = form_of(body, request.headers)
-            given = query | checked(form.fields, _DETECT)
+            given = query | without_repeats(form.fields, _DETECT)
             work, shape, picture = self._work(request, form, given)
 
             def detect(job: Job) -> tuple[bytes, str]:
                 results = work(job)
-                return (annotated(results[0], picture), picture) if picture else answer(shape, results)
+                return (annotated(results[0], picture), picture) if picture else formatted(shape, results)
 
             content, media_type = await service.run(request, service.pool, detect)
         service.observe(work.model, work.stages)
         return Response(content, media_type=media_type, headers={"Server-Timing": work.stages.header()})
 
-    def _work(self, request: Request, form: Form, given: dict[str, str]) -> tuple[Work, str, str]:
+    def _work(self, request: Request, form: UploadForm, given: dict[str, str]) -> tuple[Work, str, str]:
         """What is to be done, the shape of the answer, and the media type if it is to be a picture."""
         model = self.service.model(request, given.get("model"))
         shape = given.get("format", "lucidbox")

@@ -11,7 +11,7 @@ from lucidbox.images.reading import read_image
 from lucidbox.save.json_lines import json_line
 from lucidbox.serve.detecting import JSON, Stages
 from lucidbox.serve.models import ServedModel
-from lucidbox.serve.parameters import LIMITS, limit_changes, query_of, texts_of
+from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of, texts_of
 from lucidbox.serve.request_errors import RequestError
 from lucidbox.serve.service import Service
 from lucidbox.serve.tensors import INPUTS, OUTPUTS, InferRequest, read_request, write_outputs
@@ -78,7 +78,7 @@ class InferenceRoutes:
                 stages.queue = job.waited
                 began = time.perf_counter()
                 asked = read_request(body, header_length, service.settings.max_pixels)
-                limits = model.limits(limit_changes(texts_of(asked.parameters, LIMITS)))
+                limits = model.limits(limit_changes(texts_of(asked.parameters, LIMIT_NAMES)))
                 pixels = asked.picture
                 if isinstance(pixels, bytes):
                     pixels = read_image(pixels, max_pixels=service.settings.max_pixels, name="input image")

@@ -11,13 +11,13 @@ from lucidbox.core.errors import LucidboxError
 from lucidbox.save.json_lines import json_line, json_record
 from lucidbox.serve.detecting import Work
 from lucidbox.serve.models import ServedModel
-from lucidbox.serve.parameters import LIMITS, limit_changes, query_of
+from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of
 from lucidbox.serve.request_errors import RequestError, request_error_of
 from lucidbox.serve.service import MODEL, ROUTE, Service
 from lucidbox.serve.uploads import UploadedFile
 from lucidbox.serve.worker_pool import Job
 
-_PARAMETERS = LIMITS | {"model"}
+_PARAMETERS = LIMIT_NAMES | {"model"}
 _POLICY, _TOO_BIG, _GOING_AWAY = 1008, 1009, 1001
 
 

@@ -25,7 +25,7 @@ class UploadedFile(NamedTuple):
     content: bytes
 
 
-class Form(NamedTuple):
+class UploadForm(NamedTuple):
     """What a request holds: its files, and the fields of a form as names and values."""
 
     files: list[UploadedFile]
@@ -100,7 +100,7 @@ class Uploads:
             )
 
 
-def form_of(body: bytes, headers: Mapping[str, str]) -> Form:
+def form_of(body: bytes, headers: Mapping[str, str]) -> UploadForm:
     """The files and fields of a request: of a multipart form, or the body itself as one file.
 
     Raises:
@@ -111,10 +111,10 @@ def form_of(body: bytes, headers: Mapping[str, str]) -> Form:
         return _parts(body, options.get(b"boundary", b""))
     if not body:
         raise RequestError(400, "no picture: the request has no body")
-    return Form([UploadedFile("-", body)], [])
+    return UploadForm([UploadedFile("-", body)], [])
 
 
-def _parts(body: bytes, boundary: bytes) -> Form:
+def _parts(body: bytes, boundary: bytes) -> UploadForm:
     """The parts of a multipart form. All of it is in memory, so the boundary is looked for at once (RFC 2046)."""
     if not 1 <= len(boundary) <= 200:
         raise RequestError(400, "multipart: Content-Type has no boundary")
@@ -125,7 +125,7 @@ def _parts(body: bytes, boundary: bytes) -> Form:
     _, *pieces = whole.split(delimiter)
     if not pieces or not pieces[-1].startswith(b"--"):
         raise RequestError(400, "multipart: the closing boundary is missing: incomplete or malformed")
-    form = Form([], [])
+    form = UploadForm([], [])
     for piece in pieces[:-1]:
         _add_part(form, piece)
     if not form.files and not form.fields:
@@ -133,7 +133,7 @@ def _parts(body: bytes, boundary: bytes) -> Form:
     return form
 
 
-def _add_part(form: Form, piece: bytes) -> None:
+def _add_part(form: UploadForm, piece: bytes) -> None:
     start = piece.find(b"\r\n")
     end = piece.find(b"\r\n\r\n", start, start + _LONGEST_PART_HEADER)
     if start < 0 or piece[:start].strip(b" \t") or end < 0:
