@@ -18,7 +18,7 @@ from lucidbox.serve.uploads import UploadedFile
 from lucidbox.serve.worker_pool import Job
 
 _PARAMETERS = LIMIT_NAMES | {"model"}
-_POLICY, _TOO_BIG, _GOING_AWAY = 1008, 1009, 1001
+_POLICY, _NO_DATA, _GOING_AWAY = 1008, 1003, 1001
 
 
 class _Newest:
@@ -125,7 +125,7 @@ async def _read(socket: WebSocket, newest: _Newest) -> None:
             if message["type"] == "websocket.disconnect":
                 break
             if not message.get("bytes"):
-                await socket.close(1003, "a frame is a binary message, a picture file")
+                await socket.close(_NO_DATA, "a frame is a binary message, a picture file")
                 break
             newest.put(message["bytes"])
     except (WebSocketDisconnect, RuntimeError):
