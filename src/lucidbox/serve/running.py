@@ -176,6 +176,15 @@ def _protocol(most: int) -> type[H11Protocol]:
             if self.idle and not self.transport.is_closing():
                 self._wait_for_head()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stop_waiting()
+            self._patience = self.loop.call_later(_HEAD, self.transport.abort)  # it does not read its answer
+
+        def resume_writing(self) -> None:
+            self._stop_waiting()
+            super().resume_writing()
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
             super().connection_lost(exc)
