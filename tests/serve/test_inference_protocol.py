@@ -1,5 +1,6 @@
 """The Open Inference Protocol: JSON and binary tensors, what breaks them, and Triton's own client."""
 
+import asyncio
 import base64
 import json
 
@@ -210,6 +211,28 @@ def test_tritons_client(bundled_server):
                         assert [label.decode() for label in answer.as_numpy("labels")] == found.labels
         with pytest.raises(triton.InferenceServerException, match="not a picture"):
             client.infer("yolo11n", inputs_of(triton, None)[0])
+
+
+@pytest.mark.thorough
+def test_kserves_client(bundled_server):
+    """Unchanged, both protocols. Its package wants older libraries than ours: it has an environment of its own."""
+    kserve = pytest.importorskip("kserve", reason="kserve is not installed")
+
+    async def ask(url, content, found):
+        client = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v2"))
+        assert await client.is_server_live(url)
+        assert await client.is_model_ready(url, "yolo11n")
+        for binary in (content, base64.b64encode(content)):
+            tensor = kserve.InferInput("image", [1], "BYTES")
+            tensor.set_data_from_numpy(np.array([binary], np.object_), binary_data=binary is content)
+            answer = await client.infer(url, kserve.InferRequest("yolo11n", [tensor]), model_name="yolo11n")
+            assert np.array_equal(np.asarray(answer.outputs[0].as_numpy()).reshape(-1, 4), found.boxes)
+        first = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v1"))
+        instances = {"instances": [{"image": {"b64": base64.b64encode(content).decode()}}]}
+        answer = await first.infer(url, instances, model_name="yolo11n")
+        assert answer["predictions"][0]["detections"] == found.to_dicts()
+
+    asyncio.run(ask(bundled_server.url, FILES[0].read_bytes(), Detector.load()(FILES[0])))
 
 
 def inputs_of(triton, file):

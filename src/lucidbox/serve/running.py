@@ -19,6 +19,7 @@ _HEAD = 20.0
 """Seconds within which a connection that has no request in hand must bring one."""
 
 _WAIT = 0.05
+_OWN_FILES = 256  # files that are open besides connections, at most
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -60,6 +61,7 @@ def run(application: Guard, bound: socket.socket, on_ready: Any = lambda: None) 
         Whether everything in hand could be answered.
     """
     settings = application.service.settings
+    _allow_files(settings.connections + _OWN_FILES)
     logging.getLogger("uvicorn").setLevel(logging.ERROR)  # what strangers send is theirs to know
     config = uvicorn.Config(
         application,
@@ -79,6 +81,17 @@ def run(application: Guard, bound: socket.socket, on_ready: Any = lambda: None) 
     server = _Server(config, application, on_ready)
     server.run(sockets=[bound])
     return not server.cut_off
+
+
+def _allow_files(needed: int) -> None:
+    """Raise the number of files that the process may have open, if that is less than needed and can be done."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # ImportError: Windows has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 class _Server(uvicorn.Server):
@@ -129,23 +142,19 @@ class _Server(uvicorn.Server):
 
 def _protocol(most: int) -> type[H11Protocol]:
     """HTTP as uvicorn has it, with at most so many connections, none of which may hold its place for nothing."""
+    waiting: dict[H11Protocol, None] = {}  # in the order in which they began to wait
 
     class BoundedProtocol(H11Protocol):
         _patience: asyncio.TimerHandle | None = None
-        since = 0.0
 
         def connection_made(self, transport: Any) -> None:
-            if len(self.connections) >= most and not self._made_room():
-                transport.abort()
             super().connection_made(transport)
-            self._wait_for_head()
-
-        def _made_room(self) -> bool:
-            """Whether the connection that has been idle longest could be closed."""
-            idle = [one for one in self.connections if isinstance(one, BoundedProtocol) and one.idle]
-            if idle:
-                min(idle, key=lambda one: one.since).transport.abort()
-            return bool(idle)
+            if len(self.connections) > most:
+                longest = next(iter(waiting), self)
+                waiting.pop(longest, None)
+                longest.transport.abort()
+            if not transport.is_closing():
+                self._wait_for_head()
 
         @property
         def idle(self) -> bool:
@@ -153,11 +162,12 @@ def _protocol(most: int) -> type[H11Protocol]:
             return self.cycle is None or self.cycle.response_complete
 
         def _wait_for_head(self) -> None:
-            self.since = self.loop.time()
             self._stop_waiting()
+            waiting[self] = None
             self._patience = self.loop.call_later(_HEAD, self._lose_patience)
 
         def _stop_waiting(self) -> None:
+            waiting.pop(self, None)
             if self._patience is not None:
                 self._patience.cancel()
                 self._patience = None
