@@ -222,9 +222,9 @@ def test_kserves_client(bundled_server):
         client = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v2"))
         assert await client.is_server_live(url)
         assert await client.is_model_ready(url, "yolo11n")
-        for binary in (content, base64.b64encode(content)):
+        for data, binary in ((content, True), (base64.b64encode(content), False)):
             tensor = kserve.InferInput("image", [1], "BYTES")
-            tensor.set_data_from_numpy(np.array([binary], np.object_), binary_data=binary is content)
+            tensor.set_data_from_numpy(np.array([data], np.object_), binary_data=binary)
             answer = await client.infer(url, kserve.InferRequest("yolo11n", [tensor]), model_name="yolo11n")
             assert np.array_equal(np.asarray(answer.outputs[0].as_numpy()).reshape(-1, 4), found.boxes)
         first = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v1"))

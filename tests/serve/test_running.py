@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import urllib.error
@@ -150,8 +152,30 @@ def test_a_large_upload_gets_its_answer(bundled_server):
     assert b"67108864" in body
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_curl_as_documented(bundled_server, tmp_path):
+    def curl(*arguments):
+        command = ["curl", "--silent", "--show-error", "--fail", *arguments]
+        return subprocess.run(command, capture_output=True, check=True, timeout=60, cwd=EXAMPLES).stdout
+
+    url = bundled_server.url
+    raw = json.loads(curl("--data-binary", "@street.jpg", f"{url}/v1/detect?conf=0.4"))
+    assert raw["source"] == "-"
+    form = json.loads(
+        curl("-F", "file=@street.jpg", "-F", "file=@pizza.jpg", "-F", "conf=0.4", f"{url}/v1/detect")
+    )
+    assert form["results"][0]["detections"] == raw["detections"]
+    assert [result["source"] for result in form["results"]] == ["street.jpg", "pizza.jpg"]
+    drawn = curl("--data-binary", "@street.jpg", f"{url}/v1/detect?annotate=1")
+    assert drawn.startswith(b"\xff\xd8\xff")
+    why = json.loads(
+        curl("-F", "file=@street.jpg", "-F", "box=1", "-F", "method=drise", "-F", "masks=8", f"{url}/v1/explain")
+    )
+    assert why["detection"] == raw["detections"][0]
+
+
 def test_answers_are_sent_without_delay():
-    """asyncio turns Nagle's algorithm off for sockets that state their protocol; else an answer takes 40 ms more."""
+    """asyncio turns Nagle's algorithm off for sockets that state their protocol; else answers take 40 ms more."""
     from lucidbox.serve.running import bound_socket
 
     with bound_socket("127.0.0.1", 0) as bound:
