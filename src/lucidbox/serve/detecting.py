@@ -131,7 +131,7 @@ def _roboflow(results: Sequence[Result]) -> Any:
     return answers[0] if len(answers) == 1 else answers
 
 
-FORMATS: dict[str, Callable[[Sequence[Result]], Any]] = {
+ANSWER_FORMATS: dict[str, Callable[[Sequence[Result]], Any]] = {
     "lucidbox": _records,
     "coco": _coco,
     "ultralytics": _ultralytics,
@@ -147,7 +147,7 @@ def formatted(shape: str, results: Sequence[Result]) -> tuple[bytes, str]:
     """The body of an answer and its media type."""
     if shape == YOLO:
         return _yolo(results).encode(errors="replace"), "text/plain; charset=utf-8"
-    return json_line(FORMATS[shape](results)).encode(), JSON
+    return json_line(ANSWER_FORMATS[shape](results)).encode(), JSON
 
 
 def _yolo(results: Sequence[Result]) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from lucidbox.core.version import __version__
 from lucidbox.explain import METHODS
-from lucidbox.serve.detecting import FORMATS, YOLO
+from lucidbox.serve.detecting import ANSWER_FORMATS, YOLO
 from lucidbox.serve.explaining import MOST_MASKS
 from lucidbox.serve.tensors import INPUTS, OUTPUTS
 
@@ -42,7 +42,7 @@ _LIMITS: _Schema = {
 }
 _DETECT: _Schema = _LIMITS | {
     "model": {**_TEXT, "description": "name of a model; by default the first"},
-    "format": {"enum": [*FORMATS, YOLO], "description": "shape of the answer"},
+    "format": {"enum": [*ANSWER_FORMATS, YOLO], "description": "shape of the answer"},
     "annotate": {**_SWITCH, "description": "answer with the picture, boxes drawn: JPEG, or PNG where Accept asks"},
 }
 _EXPLAIN: _Schema = {

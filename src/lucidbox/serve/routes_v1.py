@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from lucidbox.core.version import __version__
-from lucidbox.serve.detecting import FORMATS, YOLO, Work, annotated, formatted, wants
+from lucidbox.serve.detecting import ANSWER_FORMATS, YOLO, Work, annotated, formatted, wants
 from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of, switch, without_repeats
 from lucidbox.serve.request_errors import RequestError
 from lucidbox.serve.service import Service
@@ -57,8 +57,10 @@ class DetectRoutes:
         """What is to be done, the shape of the answer, and the media type if it is to be a picture."""
         model = self.service.model(request, given.get("model"))
         shape = given.get("format", "lucidbox")
-        if shape not in FORMATS and shape != YOLO:
-            raise RequestError(422, f"format {shape[:40]!r} is unknown; there are {', '.join((*FORMATS, YOLO))}")
+        if shape not in ANSWER_FORMATS and shape != YOLO:
+            raise RequestError(
+                422, f"format {shape[:40]!r} is unknown; there are {', '.join((*ANSWER_FORMATS, YOLO))}"
+            )
         draws = switch(given, "annotate")
         if not form.files:
             raise RequestError(400, "no picture: the form has no field 'file'")
