@@ -34,6 +34,7 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _EXPOSED = "Server-Timing, X-Request-Id, Retry-After, Inference-Header-Content-Length"
