@@ -53,7 +53,7 @@ def test_schemathesis():
         seen.add(operation.label)
 
         @given(case=operation.as_strategy())
-        @settings(max_examples=15, deadline=None, database=None, phases=[Phase.generate],
+        @settings(max_examples=15, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         def ask(case):
             case.call_and_validate(checks=chosen)

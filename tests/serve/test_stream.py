@@ -53,6 +53,16 @@ def test_what_cannot_be_asked_is_refused_at_once(client, query):
         pass
 
 
+def test_streams_are_bounded(client, red, monkeypatch):
+    monkeypatch.setattr("lucidbox.serve.streaming.MOST_STREAMS", 1)
+    stream = client.websocket_connect
+    with stream("/v1/stream"), pytest.raises(WebSocketDisconnect), stream("/v1/stream"):
+        pass
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_bytes(red)
+        assert socket.receive_json()["frame"] == 0
+
+
 def test_keys_and_origins_hold_here_too(serving, red):
     client = serving(api_key="a-long-secret")
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/v1/stream"):

@@ -1,6 +1,7 @@
 """``lucidbox serve``: the detector behind an address, for programs and, by a page, for people."""
 
 import argparse
+import contextlib
 import os
 import stat
 import sys
@@ -110,7 +111,8 @@ def _log(record: Mapping[str, Any]) -> None:
     """One line of JSON on standard output for each request."""
     import json
 
-    write_line(json.dumps(record), sys.stdout)
+    with contextlib.suppress(OSError):  # whoever read it has gone, or the disk is full: serving goes on
+        write_line(json.dumps(record), sys.stdout)
 
 
 def _detectors(arguments: argparse.Namespace) -> "dict[str, Detector]":

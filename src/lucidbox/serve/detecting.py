@@ -20,6 +20,7 @@ from lucidbox.serve.worker_pool import Job
 from lucidbox.sources import Picture
 
 JSON = "application/json"
+_LONGEST_JSON = 32 * 2**20  # as objects it takes up to twenty times as much
 
 
 @dataclass
@@ -176,8 +177,10 @@ def json_of(body: bytes) -> Any:
     """The value of a JSON body.
 
     Raises:
-        RequestError: 400, it is no JSON, or holds what no JSON may (NaN).
+        RequestError: 400, it is no JSON, or holds what no JSON may (NaN); 413, it is too long.
     """
+    if len(body) > _LONGEST_JSON:
+        raise RequestError(413, f"JSON of more than {_LONGEST_JSON} bytes; send pictures as files or binary data")
     try:
         return orjson.loads(body)
     except ValueError as error:

@@ -34,14 +34,15 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _EXPOSED = "Server-Timing, X-Request-Id, Retry-After, Inference-Header-Content-Length"
 
 
-def error_body(path: str, message: str, request_id: str) -> Mapping[str, Any]:
+def error_body(route: str, message: str, request_id: str) -> Mapping[str, Any]:
     """An error as clients of the route expect it: a text in KServe's protocols, else an object."""
-    if path.startswith("/v2") or path.endswith((":predict", ":explain")):
+    if route.startswith("/v2") or route.endswith((":predict", ":explain")):
         return {"error": message}
     return {"error": {"message": message, "request_id": request_id}}
 
@@ -124,7 +125,7 @@ class Guard:
             return _deny
         from starlette.responses import JSONResponse
 
-        body = error_body(scope["path"], refusal.message, scope["state"]["request_id"])
+        body = error_body(scope.get(ROUTE, scope["path"]), refusal.message, scope["state"]["request_id"])
         return JSONResponse(body, refusal.status, refusal.headers)
 
     def _record(self, scope: Scope, exchange: "_Exchange", request_id: str) -> None:

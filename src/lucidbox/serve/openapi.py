@@ -200,7 +200,13 @@ def _paths() -> _Schema:
     picture = {"image/jpeg": _PICTURE, "image/png": _PICTURE}
     records = {"anyOf": [_reference("Record"), {"type": "object"}, {"type": "array"}]}
     models = _object(
-        {"models": _array(_reference("Model")), "default": _TEXT, "version": _TEXT, "examples": _array(_TEXT)}
+        {
+            "models": _array(_reference("Model")),
+            "default": _TEXT,
+            "version": _TEXT,
+            "max_bytes": _WHOLE,
+            "examples": _array(_TEXT),
+        }
     )
     instances = {"required": True, "content": _json(_reference("Instances"))}
     ready = _json(_object({"name": _TEXT, "ready": {"type": "boolean"}}))

@@ -30,6 +30,7 @@ class DetectRoutes:
                 "models": [model.to_dict() for model in models.by_name.values()],
                 "default": models.default,
                 "version": __version__,
+                "max_bytes": self.service.settings.max_bytes,
                 "examples": self.page.examples,
             }
         )

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lucidbox.core.errors import OptionError
 from lucidbox.serve.guard import Guard
+from lucidbox.serve.streaming import LONGEST_FRAME
 
 _HEAD = 20.0
 """Seconds within which a connection that has no request in hand must bring one."""
@@ -73,7 +74,7 @@ def run(application: Guard, bound: socket.socket, on_ready: Any = lambda: None) 
         server_header=False,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=max(1, round(settings.grace)),
-        ws_max_size=settings.max_bytes,
+        ws_max_size=min(settings.max_bytes, LONGEST_FRAME),
         ws_max_queue=2,
         ws_per_message_deflate=False,
         proxy_headers=False,

@@ -18,6 +18,12 @@ from lucidbox.serve.uploads import UploadedFile
 from lucidbox.serve.worker_pool import Job
 
 _PARAMETERS = LIMIT_NAMES | {"model"}
+MOST_STREAMS = 64
+"""Streams at a time; each may hold a few frames in memory."""
+
+LONGEST_FRAME = 8 * 2**20
+"""Bytes of a frame."""
+
 _POLICY, _NO_DATA, _GOING_AWAY = 1008, 1003, 1001
 
 
@@ -67,6 +73,8 @@ class StreamRoute:
             model = self.service.models[given.get("model")]
             limits = model.limits(limit_changes(given))
             self.service.check_room(self.service.pool)
+            if len(self.service.on_stop) >= MOST_STREAMS:
+                raise RequestError(429, f"{MOST_STREAMS} streams are open, the most that is taken")
         except (RequestError, LucidboxError) as error:
             refusal = error if isinstance(error, RequestError) else request_error_of(error)
             await socket.close(_POLICY, refusal.message[:120])

@@ -53,8 +53,8 @@ class Uploads:
         chunks: list[bytes] = []
         try:
             await self._read(request, chunks)
-            whole = b"".join(chunks)
-            yield whole
+            chunks[:] = [b"".join(chunks)]  # so that it is in memory once
+            yield chunks[0]
         finally:
             self.held -= sum(map(len, chunks))
 
