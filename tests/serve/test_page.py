@@ -18,7 +18,7 @@ from lucidbox import bundled
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is absent: pip install playwright")
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.extended]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
