@@ -38,11 +38,11 @@ def is_thorough(path):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark as quick what needs no torch and is marked neither slow nor thorough: ``pytest -m quick``."""
+    """Mark as quick what needs no torch and is not marked slow, extended or thorough: ``pytest -m quick``."""
     for item in items:
         if is_thorough(item.path) or CONVERSIONS.intersection(item.fixturenames):
             item.add_marker("thorough")
-        if not any(item.get_closest_marker(name) for name in ("slow", "thorough")):
+        if not any(item.get_closest_marker(name) for name in ("slow", "extended", "thorough")):
             item.add_marker("quick")
 
 

@@ -110,6 +110,7 @@ def test_int8_without_a_readable_picture_is_told(tmp_path, capsys):
     assert not (tmp_path / "a.onnx").exists()
 
 
+@pytest.mark.extended
 def test_an_int8_file_is_described_by_what_it_finds_again(bundled_onnx, tmp_path, capsys):
     target = tmp_path / "int8.onnx"
     pictures = Path(__file__).parents[2] / "examples"

@@ -149,6 +149,7 @@ def made(bundled_onnx, pictures, tmp_path_factory):
     return make
 
 
+@pytest.mark.extended
 def test_an_int8_file_finds_what_the_network_finds(made):
     path, check = made()
     total, again = check.found
@@ -159,6 +160,7 @@ def test_an_int8_file_finds_what_the_network_finds(made):
     assert path.stat().st_size < 3.2e6
 
 
+@pytest.mark.extended
 def test_every_convolution_but_two_is_narrow_and_nothing_is_rounded_behind_a_join(made):
     model = onnx.load(made()[0])
     wide = [node for node in model.graph.node if node.op_type == "Conv" and not node.input[1].endswith(".rounded")]
@@ -174,6 +176,7 @@ def test_every_convolution_but_two_is_narrow_and_nothing_is_rounded_behind_a_joi
             assert len({float(steps[name.replace(".rounded", ".step")]) for name in node.input}) == 1
 
 
+@pytest.mark.extended
 def test_openvino_computes_silu_and_rounding_inside_the_convolutions(made):
     """What makes int8 worth while: no activation is a pass over memory of its own."""
     core = shared_core()
@@ -183,6 +186,7 @@ def test_openvino_computes_silu_and_rounding_inside_the_convolutions(made):
     assert kinds.count("FakeQuantize") <= 2
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("form", "options"),
     [
@@ -199,6 +203,7 @@ def test_other_forms_of_it_find_the_same(form, options, made, pictures):
     assert all(len(found) for found in detector(pictures))
 
 
+@pytest.mark.extended
 def test_int8_is_told_from_the_file_whatever_is_asked_for(made, small_onnx, small_weights, tmp_path):
     path, _ = made()
     assert engine_of(path, engine="openvino", precision="fp32").precision == "int8+fp32"
@@ -217,6 +222,7 @@ def test_int8_is_told_from_the_file_whatever_is_asked_for(made, small_onnx, smal
         engine_of(tmp_path / "none.onnx", engine="openvino")
 
 
+@pytest.mark.extended
 def test_suppression_at_a_low_score_is_not_held_to_another_engines_rounding(made, pictures):
     path, check = made("onnx", suppression=Suppression(0.01, 0.7, 300))
     assert check.engines == ("openvino", "onnxruntime")
@@ -266,6 +272,7 @@ def test_pictures_for_the_check_are_chosen_evenly_and_are_few():
     assert chosen == list(range(0, 200, 8))
 
 
+@pytest.mark.extended
 def test_rounded_weights_are_not_read_as_weights(made, pictures, tmp_path):
     path, _ = made()
     with pytest.raises(WeightsError, match="weights are rounded; give the file that it was made from"):
@@ -274,6 +281,7 @@ def test_rounded_weights_are_not_read_as_weights(made, pictures, tmp_path):
         export.export(path, tmp_path / "again.onnx", Request("onnx", "int8"), pictures=pictures)
 
 
+@pytest.mark.extended
 def test_without_pictures_or_without_anything_in_them_nothing_is_written(bundled_onnx, tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(OptionError, match="int8 needs pictures like those it is to see"):

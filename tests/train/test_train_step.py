@@ -198,6 +198,7 @@ def measured_norm(processes, folder):
     return made.average.network.backbone.stem.bn.running_mean.numpy()
 
 
+@pytest.mark.extended
 def test_two_processes_measure_the_norms_of_one(tmp_path):
     squares(tmp_path)
     first, second = pair(__file__, "measured_norm", tmp_path)

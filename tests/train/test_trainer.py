@@ -225,6 +225,7 @@ def test_twenty_kills(tmp_path, whole):
     kill_and_resume(tmp_path, whole, kills=20, workers=2, seed=7)
 
 
+@pytest.mark.extended
 def test_told_to_stop_it_saves_and_can_go_on(tmp_path, whole):
     data, uninterrupted = whole
     process = begin(tmp_path / "out", data, 1)
@@ -272,6 +273,7 @@ def test_a_damaged_validation_picture_costs_its_objects_only(tmp_path, data):
     assert any("validation goes on without a picture" in message and "3.png" in message for message in told)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("frozen", [False, True])
 def test_stopped_while_validating_it_validates_first_when_resumed(frozen, tmp_path, data, monkeypatch):
     from lucidbox.core.errors import EngineError

@@ -44,6 +44,7 @@ def test_written_read_and_trained_from_they_stay_as_wide(classes, width, tmp_pat
         assert (branch.predict.in_channels, branch.predict.out_channels) == (width, len(names))
 
 
+@pytest.mark.extended
 def test_exported_and_read_back(tmp_path):
     """Exported, run without torch, and read from the export: the same answers, and the width is stated."""
     path = tmp_path / "wide.safetensors"

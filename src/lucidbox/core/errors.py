@@ -32,6 +32,14 @@ class ImageError(LucidboxError):
     """A picture cannot be read; the rest of a batch goes on."""
 
 
+class ImageFormatError(ImageError):
+    """What should be a picture is none, or of a format that is not read."""
+
+
+class ImageSizeError(ImageError):
+    """A picture has more pixels than are allowed, or none."""
+
+
 class SourceError(LucidboxError):
     """A source (folder, video, camera, URL) cannot be opened or read."""
 

@@ -206,7 +206,7 @@ class Detector:
             ImageError: an image cannot be read; the message names it.
             OptionError: a limit is out of range or a class unknown.
         """
-        chosen = self._limits(limits)
+        chosen = self.limits_with(limits)
         several = isinstance(pictures, (list, tuple))
         given = pictures if several else [pictures]
         images = [pixels_of(picture, color) for picture in given]
@@ -248,7 +248,7 @@ class Detector:
             >>> for result in detector.stream("road.mp4"):
             ...     print(result.picture.frame, len(result.detections))
         """
-        chosen = self._limits(limits)
+        chosen = self.limits_with(limits)
         if isinstance(source, (str, Path)):
             source = open_sources(source)
         live = isinstance(source, Sources) and source.live
@@ -274,8 +274,12 @@ class Detector:
             for start in range(0, len(rows), self.batch):
                 yield rows[start : start + self.batch]
 
-    def _limits(self, changes: dict[str, Any]) -> Limits:
-        """The detector's limits with some changed; classes may be names."""
+    def limits_with(self, changes: dict[str, Any]) -> Limits:
+        """The detector's limits with some changed; classes may be names.
+
+        Raises:
+            OptionError: a limit is unknown or out of range, or a class is not in the model.
+        """
         return _limits_of(self.info, self.names, self.limits, changes)
 
 

@@ -2,4 +2,4 @@
 
 from lucidbox.draw.annotate import Style, draw
 
-__all__ = ["Style", "annotate", "draw", "fonts"]
+__all__ = ["Style", "annotate", "draw", "fonts", "palette"]

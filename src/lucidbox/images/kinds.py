@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lucidbox.core.errors import ImageError
+from lucidbox.core.errors import ImageError, ImageFormatError
 from lucidbox.images import jpeg
 
 
@@ -63,7 +63,7 @@ def plugin_for(data: bytes, name: str) -> Plugin | None:
     """Who reads this content; None for JPEG. What the file is called plays no part.
 
     Raises:
-        ImageError: nobody does.
+        ImageFormatError: nobody does, or it is empty.
     """
     if data.startswith(jpeg.SIGNATURE):
         return None
@@ -74,8 +74,8 @@ def plugin_for(data: bytes, name: str) -> Plugin | None:
         raise ImageError(f"{name}: is empty")
     for signature, kind in _UNREAD:
         if re.match(signature, data, re.DOTALL):
-            raise ImageError(f"{name}: {unread(kind)}")
-    raise ImageError(f"{name}: not a picture; {READ} are read")
+            raise ImageFormatError(f"{name}: {unread(kind)}")
+    raise ImageFormatError(f"{name}: not a picture; {READ} are read")
 
 
 def unread(kind: str, reason: str = "") -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.errors import ImageError
+from lucidbox.core.errors import ImageError, ImageFormatError, ImageSizeError
 from lucidbox.images import jpeg
 from lucidbox.images.kinds import LONGEST_SIGNATURE, Plugin, plugin_for, unread
 from lucidbox.images.pixels import from_pillow, to_rgb
@@ -133,12 +133,12 @@ def refuse_size(width: int, height: int, limit: int, name: str) -> None:
     """Refuse a picture or frame of more than ``limit`` pixels, or of none.
 
     Raises:
-        ImageError: it has.
+        ImageSizeError: it has.
     """
     if width * height > limit:
-        raise ImageError(f"{name}: {width}×{height} pixels exceed the limit of {limit}; raise --max-pixels")
+        raise ImageSizeError(f"{name}: {width}×{height} pixels exceed the limit of {limit}; raise --max-pixels")
     if width * height <= 0:
-        raise ImageError(f"{name}: has no pixels ({width}×{height})")
+        raise ImageSizeError(f"{name}: has no pixels ({width}×{height})")
 
 
 def _walked(data: bytes, max_pixels: int, name: str) -> jpeg.Jpeg:
@@ -167,7 +167,7 @@ def _read_with_pillow(data: bytes, plugin: Plugin, max_pixels: int, name: str) -
     except Exception as error:  # Damaged bytes make Pillow's parsers raise nearly every type of error.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, ImportError) or _NOT_READ.search(reason):  # a whole file, of a kind within its kind
-            raise ImageError(
+            raise ImageFormatError(
                 f"{name}: {unread(f'{plugin.kind} of a kind that Pillow does not read', reason)}"
             ) from error
         raise ImageError(f"{name}: damaged or truncated ({reason})") from error

@@ -53,7 +53,7 @@ def failure_record(failure: Failure) -> dict[str, Any]:
     return {"source": failure.source, "error": str(failure.error), **failure.counts}
 
 
-def json_line(record: dict[str, Any]) -> str:
+def json_line(record: dict[str, Any] | list[Any]) -> str:
     """One line of JSON Lines, without its line end.
 
     What UTF-8 cannot hold, such as the stray bytes of a broken file name, becomes "?".
