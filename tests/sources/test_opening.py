@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lucidbox.core.errors import ImageError, OptionError, SourceError
+from lucidbox.core.errors import ImageFormatError, OptionError, SourceError
 from lucidbox.sources import (
     Camera,
     FailedSource,
@@ -89,7 +89,7 @@ def test_bad_arguments_do_not_end_the_rest(tmp_path):
     assert sources.count == 5
     assert [type(item).__name__ for item in sources] == ["Failure", "Picture", "Failure", "Failure", "Picture"]
     failures = [item for item in sources if isinstance(item, Failure)]
-    assert [type(failure.error) for failure in failures] == [SourceError, ImageError, SourceError]
+    assert [type(failure.error) for failure in failures] == [SourceError, ImageFormatError, SourceError]
     assert [failure.source for failure in failures] == [
         str(tmp_path / "missing.jpg"),
         str(tmp_path / "notes.jpg"),

@@ -107,6 +107,7 @@ class OpenVinoEngine:
     def _take(self, model: Any) -> None:
         self._model, self._process = model, os.getpid()
         self._names = [name for port in model.outputs for name in port.names]
+        self._inputs = [port.names or {port.node.friendly_name} for port in model.inputs]
         self._local = threading.local()
 
     def for_many(self) -> "OpenVinoEngine":
@@ -147,7 +148,9 @@ class OpenVinoEngine:
         if request is None:
             request = self._local.request = self._model.create_infer_request()
         try:
-            outputs = request.infer(dict(feeds), share_inputs=True, share_outputs=True)
+            # By place: looked up by name, inputs of several threads' requests wait for one another for ever.
+            inputs = [next(feeds[name] for name in names if name in feeds) for names in self._inputs]
+            outputs = request.infer(inputs, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
             shape = next(iter(feeds.values())).shape
             raise EngineError(f"openvino failed on a batch of shape {shape}: {_first_line(error)}") from error
