@@ -46,7 +46,12 @@ def shared_core() -> Any:
     Its processor plugin gives the thread that first needs it a stack for signals, and frees that memory with the
     last core: on another thread the first would crash at its next signal, be it a child process's end.
     """
-    return import_openvino().Core()
+    openvino = import_openvino()
+    # Its tables of number types are made at their first use. Two threads that first infer at once would wait for
+    # each other for ever: one for Python's lock, the other for the table. So they are made here, by one.
+    openvino.Type.u8.to_dtype()
+    openvino.Tensor(np.zeros(1, np.uint8))
+    return openvino.Core()
 
 
 def automatic_precision() -> tuple[str, str]:
@@ -148,7 +153,6 @@ class OpenVinoEngine:
         if request is None:
             request = self._local.request = self._model.create_infer_request()
         try:
-            # By place: looked up by name, inputs of several threads' requests wait for one another for ever.
             inputs = [next(feeds[name] for name in names if name in feeds) for names in self._inputs]
             outputs = request.infer(inputs, share_inputs=True, share_outputs=True)
         except RuntimeError as error:
