@@ -16,7 +16,8 @@ from lucidbox.detect.nms import Limits, detect, select, suppress
 from lucidbox.detect.predictor import Image
 from lucidbox.detector import Detector
 from lucidbox.engines.base import Engine, Prediction
-from lucidbox.model_files.layouts.layout import Pixels
+from lucidbox.model_files.layouts.layout import NO_DEVIATION, NO_MEAN, Pixels
+from lucidbox.model_files.layouts.recognise import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 Stage = Literal["placement", "pixels", "precision", "weights", "boxes", "classes", "suppression", "none"]
 
@@ -202,8 +203,8 @@ def _other_pixels(
     if reload is None or layout is None:
         return
     now = layout.pixels
-    imagenet = {"mean": (0.485, 0.456, 0.406), "deviation": (0.229, 0.224, 0.225), "scale": 1 / 255}
-    plain = {"mean": (0.0, 0.0, 0.0), "deviation": (1.0, 1.0, 1.0)}
+    imagenet = {"mean": IMAGENET_MEAN, "deviation": IMAGENET_DEVIATION, "scale": 1 / 255}
+    plain = {"mean": NO_MEAN, "deviation": NO_DEVIATION}
     tried = [
         ("the second's pixels go from 0 to 1 if divided by 255", plain | {"scale": 1 / 255}),
         ("the second's pixels go from 0 to 255 if left as they are", plain | {"scale": 1.0}),

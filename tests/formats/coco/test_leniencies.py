@@ -152,7 +152,7 @@ STATED = {
     "https://host/x/images/v1/a%20b.png?token=3": "v1/a b.png",
     "images\\v1\\a.png": "v1/a.png",
     "C:\\Users\\me\\a.png": "a.png",
-    "/home/else/where/a.png": "a.png",
+    "/else/where/a.png": "a.png",
 }
 
 

@@ -15,10 +15,8 @@ STRIDE_SETS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
 NOT_DETECTION = {"segment": "segmentation", "pose": "pose", "obb": "oriented boxes", "classify": "classification"}
 """Tasks that metadata state, other than "detect"."""
 
-_MEAN, _DEVIATION = (
-    (0.485, 0.456, 0.406),
-    (0.229, 0.224, 0.225),
-)  # of ImageNet, which backbones of DETRs start from
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of pixels from 0 to 1, red first: backbones of DETRs start from networks trained with them."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +174,7 @@ def _detr_logits(
     plain = Layout(
         "detr-logits", pixels, Placement("stretch"), (boxes.name, logits.name), "sigmoid", mask_input=mask
     )
-    imagenet = replace(plain, pixels=replace(pixels, mean=_MEAN, deviation=_DEVIATION))
+    imagenet = replace(plain, pixels=replace(pixels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION))
     coco = "91 columns are COCO's own category ids; those of its 80 classes are used"
     if boxes.name == "dets":
         reason = "outputs dets and labels, as RF-DETR's: sigmoid, pixels by ImageNet's mean"
