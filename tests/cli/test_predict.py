@@ -215,6 +215,26 @@ def test_version_and_doctor(capsys):
     assert findings["packages"]["numpy"] == np.__version__
 
 
+def test_doctor_says_how_a_model_is_run(tmp_path, capsys):
+    from dressing import dress
+    from lucidbox.bundled import ONNX
+    from lucidbox.cli import main
+
+    theirs = tmp_path / "theirs.onnx"
+    dress(ONNX, theirs, "yolox", sides=(96, 128), bgr=True, scale=1.0)
+    assert main(["doctor", "--weights", str(theirs)]) == 0
+    shown = capsys.readouterr().out
+    assert "layout       yolox" in shown
+    assert "because" in shown
+    assert main(["doctor", "--weights", str(theirs), "--json"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert (findings["weights"]["layout"]["kind"], findings["precision"]) == ("yolox", "fp32")
+    assert main(["doctor", "--weights", str(ONNX), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"]["layout"] is None
+    assert main(["doctor", "--layout", "yolox"]) == 2
+    assert "--weights FILE" in capsys.readouterr().err
+
+
 def found(*scores_and_classes, names=("person", "traffic/light", "人")):
     scores, classes = np.array(scores_and_classes, np.float64).reshape(-1, 2).T
     boxes = np.tile(np.array([0, 0, 9, 9], np.float32), (len(scores), 1))

@@ -112,12 +112,13 @@ def external(name="numbers"):
     return tensor
 
 
-def test_numbers_in_another_file_are_refused(saved):
+def test_numbers_in_another_file_are_refused_in_files_that_say_they_are_ours(saved, tmp_path):
+    (tmp_path / "numbers.bin").write_bytes(bytes(64))
     node = onnx.helper.make_node("Constant", [], ["c"], value=external())
     half = onnx.TensorProto(name="half", data_type=1, dims=[4])
     half.external_data.add(key="location", value="numbers.bin")
     for made in (model(constants=[external()]), model([node]), model(constants=[half])):
-        with pytest.raises(WeightsError, match="lie in another file"):
+        with pytest.raises(WeightsError, match=r"lie in numbers\.bin, and lucidbox writes all into one"):
             look_at(saved(made))
 
 

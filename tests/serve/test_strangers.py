@@ -90,6 +90,18 @@ def test_pages_of_other_sites_may_not_call(client, red):
     assert client.post("/v1/detect", content=red, headers=own).status_code == 200
 
 
+def test_a_name_of_a_stranger_that_leads_here_is_not_answered(serving, red):
+    """A site whose name is made to lead to this machine sends an Origin that equals its Host."""
+    client = serving(hosts=("127.0.0.1", "::1", "localhost", "proxy.example"))
+    rebound = {"Host": "evil.example:8000", "Origin": "http://evil.example:8000"}
+    assert client.post("/v1/detect", content=red, headers=rebound).status_code == 421
+    assert client.get("/v1/models", headers={"Host": "evil.example"}).status_code == 421
+    for host in ("localhost:8000", "127.0.0.1:1", "[::1]:8000", "LOCALHOST", "my.localhost", "proxy.example"):
+        assert client.get("/v1/models", headers={"Host": host}).status_code == 200, host
+    for host in ("[", "localhost.evil.example", "user@evil.example", "127.0.0.1.evil.example"):
+        assert client.get("/v1/models", headers={"Host": host}).status_code == 421, host
+
+
 def test_allowed_sites_may(serving, red):
     client = serving(allow_origins=("https://example.org",), api_key=KEY)
     origin = {"Origin": "https://example.org"}

@@ -1,4 +1,4 @@
-"""``lucidbox doctor``: what is installed, and which engine and precision will be used and why."""
+"""``lucidbox doctor``: what is installed, which engine and precision will be used, and how a model is run."""
 
 import argparse
 import os
@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lucidbox.cli.console import tell, write_json
+from lucidbox.cli.foreign_models import foreign_facts, foreign_rows, looked_at
 from lucidbox.cli.options import add_options, add_verb
 from lucidbox.cli.tables import pairs
+from lucidbox.core.errors import OptionError
+from lucidbox.core.text import printable
 from lucidbox.core.version import __version__
+from lucidbox.model_files import ModelFile
 
 PACKAGES = {
     "numpy": "numpy",
@@ -29,27 +33,65 @@ PACKAGES = {
 """The name that is shown, and the name of the distribution."""
 
 
+EXAMPLES = """\
+examples:
+  lucidbox doctor
+  lucidbox doctor --json
+  lucidbox doctor --weights theirs.onnx       # how another tool's model is run, and why so
+"""
+
+
 def register(verbs: Any) -> None:
     """Add the verb and its option."""
-    description = "Say what is installed, and which engine and precision predict will use, and why."
-    parser = add_verb(verbs, "doctor", description, "examples:\n  lucidbox doctor\n  lucidbox doctor --json", run)
-    add_options(parser, "--json")
+    description = "Say what is installed, and which engine and precision predict will use for a model, and why."
+    parser = add_verb(verbs, "doctor", description, EXAMPLES, run)
+    parser.add_argument("--weights", metavar="FILE", type=Path, help="say how this model is run, too")
+    add_options(parser, "--layout", "--names", "--json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; exit code 2 if no engine is installed."""
+    if arguments.weights is None and (arguments.layout or arguments.names):
+        raise OptionError("--layout and --names are about a model; name it with --weights FILE")
     findings = examine_installation()
+    file = looked_at(arguments, arguments.weights) if arguments.weights else None
+    if file is not None:
+        findings |= examine_model(file)
     if arguments.json:
         write_json(findings, 2)
     else:
         tell(describe_findings(findings))
+        if file is not None and file.info is not None and file.info.layout is not None:
+            tell(f"weights\n{pairs(foreign_rows(file, findings['weights']), 12, indent=2)}")
     return 0 if findings["engine"] else 2
+
+
+def examine_model(file: ModelFile) -> dict[str, Any]:
+    """How a model file is run: its engine and precision, and of another tool's model all that was recognised.
+
+    Raises:
+        OptionError: no engine that runs it is installed.
+    """
+    from lucidbox import engines
+
+    choice = engines.choose_engine("auto", file.format if file.is_graph else "onnx")
+    found: dict[str, Any] = {"engine": choice.name, "engine_reason": choice.reason}
+    info = file.info
+    precision: tuple[str | None, str]
+    if info is not None and info.layout is not None:
+        precision = ("fp32", "its own tool computes it so; --precision takes another")
+        found["weights"] = foreign_facts(file)
+    else:
+        precision = _precision(choice.name)
+        found["weights"] = {"file": str(file.path), "format": file.format, "layout": None}
+    found["precision"], found["precision_reason"] = precision
+    return found
 
 
 def examine_installation() -> dict[str, Any]:
     """Facts about this installation; needs no network and no weights."""
     from lucidbox import bundled, engines
-    from lucidbox.core.errors import OptionError, OutputError
+    from lucidbox.core.errors import OutputError
     from lucidbox.core.filesystem import cache_folder
     from lucidbox.core.parallel import cores
 
@@ -88,10 +130,17 @@ def describe_findings(findings: dict[str, Any]) -> str:
         ("engine", f"{findings['engine'] or 'none'}: {findings['engine_reason']}"),
         ("precision", f"{findings['precision'] or 'none'}: {findings['precision_reason']}"),
         ("model", findings["bundled_model"] or "none: this copy of lucidbox is incomplete"),
+        *([("weights", _weights_line(findings["weights"]))] if "weights" in findings else []),
         ("cache", f"{cache['folder']}, {cache['bytes'] / 1e6:.1f} MB{state}"),
     ]
     packages = [(name, installed or "-") for name, installed in findings["packages"].items()]
     return f"{pairs(facts, 10)}\npackages\n{pairs(packages, 12, indent=2)}"
+
+
+def _weights_line(weights: dict[str, Any]) -> str:
+    """A model file in one line."""
+    made = "another tool's, run by its layout" if weights["layout"] else "lucidbox's own, or weights that it reads"
+    return printable(f"{weights['file']}: {made}")
 
 
 def _precision(engine: str | None) -> tuple[str | None, str]:

@@ -66,6 +66,13 @@ def register(verbs: Any) -> None:
         metavar="URL",
         help="a site whose pages may call the server, such as https://example.org; may be repeated",
     )
+    place.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which a server on loopback without a key may be called, as behind a proxy",
+    )
     bounds = parser.add_argument_group("bounds")
     add_number(bounds, "--max-bytes", "longest upload (default: 67108864)")
     add_number(bounds, "--max-pixels", "refuse larger pictures (default: 50000000)")
@@ -87,15 +94,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"serving needs {error.name}; pip install 'lucidbox[serve]'") from error
     bounds = ("max_bytes", "max_pixels", "queue", "timeout", "grace", "connections")
     given = {name: getattr(arguments, name) for name in bounds if getattr(arguments, name) is not None}
+    key, loopback = _key(arguments.api_key_file), arguments.host in _LOOPBACK
     settings = ServerSettings(
-        api_key=_key(arguments.api_key_file),
+        api_key=key,
+        hosts=(*_LOOPBACK, *map(str.lower, arguments.allow_host)) if loopback and key is None else (),
         allow_origins=tuple(arguments.allow_origin),
         explain=arguments.explain,
         log=(lambda record: None) if arguments.quiet else _log,
         **given,
     )
     with running.bound_socket(arguments.host, arguments.port) as bound:
-        if arguments.host not in _LOOPBACK and settings.api_key is None:
+        if not loopback and key is None:
             say_note(
                 f"--host {arguments.host} without --api-key-file: everybody who reaches this address may use it"
             )

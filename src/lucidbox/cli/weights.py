@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import say, tell, write_json
+from lucidbox.cli.foreign_models import foreign_facts, foreign_rows, looked_at
 from lucidbox.cli.options import add_flag, add_option, add_options, add_verb
 from lucidbox.cli.tables import pairs
 from lucidbox.core.errors import OptionError, OutputError
@@ -85,7 +86,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from lucidbox import weights
     from lucidbox.weights.licence_text import one_line
 
-    file = _looked_at(arguments)
+    file = looked_at(arguments, arguments.file)
     if file.info is not None and file.info.layout is not None:
         return _show_foreign(arguments, file)
     about = weights.describe(weights.read(arguments.file))
@@ -96,53 +97,14 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _looked_at(arguments: argparse.Namespace) -> "ModelFile":
-    """The file, with the layout and names that the options give."""
-    from lucidbox import weights
-    from lucidbox.model_files import look_at
-
-    names = weights.read_names(arguments.names) if arguments.names else None
-    return look_at(arguments.file, layout=arguments.layout, names=names)
-
-
 def _show_foreign(arguments: argparse.Namespace, file: "ModelFile") -> int:
     """Print what another tool's model is, and why."""
-    from lucidbox.model_files.layouts.foreign import signature_of
-    from lucidbox.model_files.layouts.layout import LAYOUTS
-
-    info = file.graph_info
-    assert info.layout is not None
-    signature, _ = signature_of(file.path, file.format)
-    facts: dict[str, Any] = {
-        "format": file.format,
-        "opset": signature.opset,
-        "parameters": signature.parameters,
-        "inputs": [str(port) for port in signature.inputs],
-        "outputs": [str(port) for port in signature.outputs],
-    }
-    stated = ("architecture", "names", "size", "shape", "licence", "layout", "reasons", "notes")
-    about = {"file": str(file.path), **facts, **{name: asdict(info)[name] for name in stated}}
+    facts = foreign_facts(file)
     if arguments.json:
-        write_json(about)
-        return 0
-    pixels, placement = info.layout.pixels, info.layout.placement
-    rows = [
-        ("made by", "another tool; run by its layout"),
-        ("layout", f"{info.layout.kind}: {LAYOUTS[info.layout.kind]}"),
-        *(("because", reason) for reason in info.reasons),
-        *(("assumed", note) for note in info.notes),
-        ("pixels", f"{'BGR' if pixels.bgr else 'RGB'}, scale {pixels.scale:.6g}, mean {pixels.mean},"
-         f" deviation {pixels.deviation}, {pixels.type}"),
-        ("placement", f"{placement.anchor}, sides rounded {placement.rounding}, padding {placement.padding}"),
-        ("classes", f"{len(info.names)}: {', '.join(info.names)}"),
-        ("inputs", "; ".join(facts["inputs"])),
-        ("outputs", "; ".join(facts["outputs"])),
-        ("format", f"{file.format}{f', opset {signature.opset}' if signature.opset else ''}"),
-        ("parameters", f"{signature.parameters:,}" if signature.parameters else "not counted in this format"),
-        ("licence", info.licence),
-    ]  # fmt: skip
-    tell(printable(str(file.path)))
-    tell(pairs([(name, printable(text)) for name, text in rows], 12, indent=2))
+        write_json(facts)
+    else:
+        tell(printable(str(file.path)))
+        tell(pairs(foreign_rows(file, facts), 12, indent=2))
     return 0
 
 
@@ -154,7 +116,7 @@ def _describe(arguments: argparse.Namespace) -> int:
     target = sidecar_of(arguments.file)
     if _exists(target) and not arguments.force:
         raise OutputError(f"{target}: exists already; edit it, or replace it with --force")
-    info = _looked_at(arguments).info
+    info = looked_at(arguments, arguments.file).info
     if info is None or info.layout is None:
         raise OptionError(f"{arguments.file}: its file says everything; only other tools' models are described")
     text = sidecar_text(info.layout, info.names, info.reasons, arguments.file)

@@ -7,7 +7,7 @@ from pathlib import Path
 from lucidbox.core.errors import OptionError
 from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
 from lucidbox.model_files import ModelFile
-from lucidbox.model_files.file_format import Format
+from lucidbox.model_files.file_format import Format, data_files
 from lucidbox.model_files.layouts.layout import Layout
 
 __all__ = [
@@ -145,15 +145,16 @@ def _load_foreign(name: str, file: ModelFile, layout: Layout, precision: str, th
     from lucidbox.engines.layouts import GraphRunner, LayoutEngine
 
     precision = "fp32" if precision == "auto" else precision
+    beside = data_files(file.path)
     graph: GraphRunner
     if name == "openvino":
         from lucidbox.engines.openvino import OpenVinoEngine
 
-        graph = OpenVinoEngine(file.path, precision, threads, pixels=layout.pixels)
+        graph = OpenVinoEngine(file.path, precision, threads, beside=beside, pixels=layout.pixels)
     elif name == "onnxruntime":
         from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
 
-        graph = OnnxRuntimeEngine(file.path, precision, threads)
+        graph = OnnxRuntimeEngine(file.path, precision, threads, beside=beside)
     else:
         from lucidbox.engines.torchscript import TorchScriptEngine
 

@@ -18,6 +18,7 @@ class OnnxRuntimeEngine:
         path: an ONNX file.
         precision: "auto" or "fp32": its CPU kernels have no other that is faster.
         threads: most threads to use; None leaves it to ONNX Runtime.
+        beside: files that hold numbers of the model.
 
     Raises:
         EngineError: onnxruntime is not installed, another precision is asked for, or the model cannot be loaded.
@@ -27,7 +28,13 @@ class OnnxRuntimeEngine:
     takes_pixels = False
 
     def __init__(
-        self, path: Path, precision: str = "auto", threads: int | None = None, *, quantised: bool = False
+        self,
+        path: Path,
+        precision: str = "auto",
+        threads: int | None = None,
+        *,
+        quantised: bool = False,
+        beside: tuple[Path, ...] = (),
     ) -> None:
         try:
             import onnxruntime
@@ -37,7 +44,7 @@ class OnnxRuntimeEngine:
             raise EngineError(f"onnxruntime on CPU computes in fp32, not {precision}; choose --precision fp32")
         onnxruntime.disable_telemetry_events()
         self.precision = "int8+fp32" if quantised else "fp32"
-        self._path, self._stamp = path, stamp_of(path)
+        self._path, self._beside, self._stamps = path, beside, _stamps(path, *beside)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only: its warnings are not for our users
         if threads is not None:
@@ -58,9 +65,9 @@ class OnnxRuntimeEngine:
 
         The engine itself, where the file is no longer the one that was loaded.
         """
-        if stamp_of(self._path) != self._stamp:
+        if _stamps(self._path, *self._beside) != self._stamps:
             return self
-        return OnnxRuntimeEngine(self._path, threads=1, quantised=self.precision != "fp32")
+        return OnnxRuntimeEngine(self._path, threads=1, quantised=self.precision != "fp32", beside=self._beside)
 
     def outputs(self, images: UInt8[np.ndarray, "b h w 3"]) -> Mapping[str, np.ndarray]:
         """Everything the graph gives, by name.
@@ -77,3 +84,8 @@ class OnnxRuntimeEngine:
         except Exception as error:
             shape, reason = next(iter(feeds.values())).shape, " ".join(str(error).split())
             raise EngineError(f"onnxruntime failed on a batch of shape {shape}: {reason}") from error
+
+
+def _stamps(*files: Path) -> list[object]:
+    """What changes when one of the files is replaced."""
+    return [stamp_of(file) for file in files]

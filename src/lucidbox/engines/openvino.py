@@ -71,6 +71,7 @@ class OpenVinoEngine:
         threads: most threads to use; None leaves it to OpenVINO.
         quantised: the file computes its convolutions in int8; ``precision`` is that of the rest.
         cached: keep the compiled model in the cache folder, where that can be written.
+        beside: files that hold numbers of the model.
         pixels: how a model that lucidbox did not write takes its input; the conversion is fused into the graph.
 
     Raises:
@@ -88,6 +89,7 @@ class OpenVinoEngine:
         *,
         quantised: bool = False,
         cached: bool = True,
+        beside: tuple[Path, ...] = (),
         pixels: Pixels | None = None,
     ) -> None:
         openvino = import_openvino()
@@ -103,7 +105,7 @@ class OpenVinoEngine:
         if threads is not None:
             self._options["INFERENCE_NUM_THREADS"] = threads
         try:
-            model, self._content = _compiled(openvino, path, self._options | _ONE_SOON, cached, pixels)
+            model, self._content = _compiled(openvino, (path, *beside), self._options | _ONE_SOON, cached, pixels)
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
         self._for_forks = self
@@ -162,7 +164,7 @@ class OpenVinoEngine:
 
 
 def _compiled(
-    openvino: Any, path: Path, options: dict[str, Any], cached: bool, pixels: Pixels | None
+    openvino: Any, files: tuple[Path, ...], options: dict[str, Any], cached: bool, pixels: Pixels | None
 ) -> tuple[Any, UInt8[np.ndarray, " n"]]:
     """The compiled model and its bytes, from the cache folder or else put there, if that can be done.
 
@@ -170,9 +172,9 @@ def _compiled(
     old model when a file was replaced by a copy that kept them; and it writes in place, so that a second
     process may read half a file. Here the name says the content, files appear whole, and a checksum is kept.
     """
-    core = shared_core()
+    core, path = shared_core(), files[0]
     depends = options if pixels is None else options | {"pixels": pixels}
-    kept = _kept_path(openvino.__version__, core, path, depends) if cached else None
+    kept = _kept_path(openvino.__version__, core, files, depends) if cached else None
     if kept is not None and (content := _whole_content(kept)) is not None:
         try:
             return core.import_model(openvino.Tensor(content), "CPU", options), content
@@ -191,15 +193,16 @@ def _compiled(
     return model, np.frombuffer(made, np.uint8)
 
 
-def _kept_path(version: str, core: Any, path: Path, options: dict[str, Any]) -> Path | None:
+def _kept_path(version: str, core: Any, files: tuple[Path, ...], options: dict[str, Any]) -> Path | None:
     """Where a compiled model is kept: by the model's content and by all that compiling depends on."""
     processor = [core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
     depends = repr((version, processor, sorted(options.items())))
-    numbers = path.with_suffix(".bin")  # an IR keeps its weights there, and its .xml does not tell them apart
+    numbers = files[0].with_suffix(".bin")  # an IR keeps its weights there, and its .xml does not tell them apart
     try:
-        if path.suffix.lower() != ".onnx" and numbers.exists():
-            depends += sha256_of(numbers)
-        return cache_folder() / "openvino" / f"{sha256_of(path)[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
+        if files[0].suffix.lower() != ".onnx" and numbers.exists():
+            files = (*files, numbers)
+        depends += "".join(map(sha256_of, files[1:]))
+        return cache_folder() / "openvino" / f"{sha256_of(files[0])[:16]}-{zlib.crc32(depends.encode()):08x}.blob"
     except (OSError, OutputError):
         return None
 

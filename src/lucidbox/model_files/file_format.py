@@ -14,6 +14,7 @@ from typing import Literal
 from xml.parsers import expat
 
 from lucidbox.core.errors import WeightsError
+from lucidbox.model_files.external_data import ExternalData
 from lucidbox.model_files.onnx_fields import LARGEST_METADATA, read_onnx_metadata, refuse_control_flow
 from lucidbox.model_files.other_kinds import model_in, refuse_other_kind
 
@@ -22,6 +23,9 @@ Format = Literal["onnx", "openvino", "torchscript", "weights"]
 
 TORCHSCRIPT_SUFFIXES = (".torchscript", ".ts")
 """TorchScript is a program. Only a name that says so makes us run one; in a ``.pt`` nothing is ever run."""
+
+OURS = {"architecture", "names", "size"}
+"""Metadata that every graph has which lucidbox wrote."""
 
 EXTRA_FILE = "lucidbox.json"
 """The entry of a TorchScript archive that holds our metadata."""
@@ -89,8 +93,34 @@ def read_metadata(path: Path, file_format: Format) -> dict[str, str]:
         return _of_ir(path)
     if file_format == "torchscript":
         return _of_torchscript(path)
+    metadata, data = _of_onnx(path)
+    if data and metadata.keys() >= OURS:
+        raise WeightsError(
+            f"its tensors lie in {data[0].name}, and lucidbox writes all into one file; make it again"
+        )
+    return metadata
+
+
+def data_files(path: Path) -> tuple[Path, ...]:
+    """The files beside a graph that hold numbers of it: those that an ONNX file names, or the ``.bin`` of an IR.
+
+    Args:
+        path: of a graph that has been looked at.
+
+    Raises:
+        OSError, ValueError, IndexError, WeightsError: it has been replaced since by something else.
+    """
+    if path.suffix.lower() == ".xml":
+        numbers = path.with_suffix(".bin")
+        return (numbers,) if numbers.exists() else ()
+    return _of_onnx(path)[1] if format_of(path) == "onnx" else ()
+
+
+def _of_onnx(path: Path) -> tuple[dict[str, str], tuple[Path, ...]]:
+    """The metadata of an ONNX file, and the files beside it that hold numbers of its tensors."""
+    external = ExternalData(path)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return read_onnx_metadata(content)
+        return read_onnx_metadata(content, external.check), tuple(external.sizes)
 
 
 def _of_ir(path: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from lucidbox.core.errors import OptionError, WeightsError
-from lucidbox.model_files.file_format import Format, format_of, read_metadata
+from lucidbox.model_files.file_format import OURS, Format, format_of, read_metadata
 from lucidbox.model_files.layouts.layout import LAYOUTS, Kind
 from lucidbox.model_files.metadata import ModelInfo, info_from
 from lucidbox.model_files.other_kinds import model_in
@@ -25,9 +25,6 @@ _REMEDIES = {
     "torchscript": "not TorchScript made by lucidbox; make it with: lucidbox export WEIGHTS --to torchscript",
 }
 """What to say of a file whose metadata begin like ours and go on otherwise."""
-
-_OURS = {"architecture", "names", "size"}
-"""Metadata that every graph has which lucidbox wrote."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
         return ModelFile(path, file_format)
     with _told(path, file_format):
         metadata = read_metadata(path, file_format)
-    if metadata.keys() >= _OURS:
+    if metadata.keys() >= OURS:
         _refuse_options(path, layout, names)
         try:
             return ModelFile(path, file_format, info_from(metadata))

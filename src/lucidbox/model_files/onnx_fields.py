@@ -5,7 +5,7 @@ are given: a graph may loop for ever, name other files, or claim sizes that its 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lucidbox.core.errors import WeightsError
@@ -29,24 +29,37 @@ _DIMENSIONS, _EXTERNAL, _LOCATION = 1, 13, 14
 _MOST_DIMENSIONS = 32
 
 
-def read_onnx_metadata(content: Any) -> dict[str, str]:
+CheckExternal = Callable[[Mapping[str, str], int], None]
+"""Refuses a tensor that lies in another file, by what it states about that file and by how many numbers it has."""
+
+
+def _refuse_external(stated: Mapping[str, str], numbers: int) -> None:
+    raise WeightsError(
+        "its tensors lie in another file, which lucidbox never makes and does not read; save it as one"
+        " file (onnx.save without external data), or give what it was made from"
+    )
+
+
+def read_onnx_metadata(content: Any, check_external: CheckExternal = _refuse_external) -> dict[str, str]:
     """Key and value of each entry of metadata; the graph is checked, its numbers are not read.
 
     Args:
         content: all of the file: bytes or a memory map.
+        check_external: is asked about each tensor that lies in another file; as it is, all are refused.
 
     Raises:
         ValueError: it is not a whole ONNX file.
         WeightsError: the graph holds what lucidbox does not run.
     """
     fields = Fields(content)
+    tensors = _Tensors(fields, check_external)
     metadata: dict[str, str] = {}
     left = LARGEST_METADATA
     for number, start, end in fields.messages(0, len(content)):
         if number == _MODEL["functions"]:
             raise WeightsError("an ONNX file with functions of its own, which lucidbox does not run")
         if number == _MODEL["graph"]:
-            _check_graph(fields, start, end)
+            _check_graph(fields, tensors, start, end)
         if number == _MODEL["metadata"]:
             left -= end - start
             if left < 0:
@@ -58,22 +71,22 @@ def read_onnx_metadata(content: Any) -> dict[str, str]:
     return metadata
 
 
-def _check_graph(fields: "Fields", start: int, end: int) -> None:
+def _check_graph(fields: "Fields", tensors: "_Tensors", start: int, end: int) -> None:
     for number, first, last in fields.messages(start, end):
         if number == _GRAPH["node"]:
-            _check_node(fields, first, last)
+            _check_node(fields, tensors, first, last)
         elif number == _GRAPH["initializer"]:
-            _check_tensor(fields, first, last)
+            tensors.check(first, last)
         elif number == _GRAPH["sparse"]:
             raise WeightsError("an ONNX file with sparse tensors, which lucidbox does not read")
 
 
-def _check_node(fields: "Fields", start: int, end: int) -> None:
+def _check_node(fields: "Fields", tensors: "_Tensors", start: int, end: int) -> None:
     for number, first, last in fields.messages(start, end):
         if number == _NODE["attribute"]:
             for kind, a, b in fields.messages(first, last):
                 if kind in _ATTRIBUTE_TENSORS:
-                    _check_tensor(fields, a, b)
+                    tensors.check(a, b)
                 elif kind in _ATTRIBUTE_OTHERS:
                     raise WeightsError("a graph with graphs or sparse tensors in its nodes; lucidbox runs no such")
         elif number == _NODE["operator"]:
@@ -92,22 +105,33 @@ def refuse_control_flow(operator: str) -> None:
         )
 
 
-def _check_tensor(fields: "Fields", start: int, end: int) -> None:
-    """Numbers lie in the file, and there are no more than its bytes can hold."""
-    lengths: list[int] = []
-    for number, first, last in fields(start, end):
-        if number == _EXTERNAL or (number == _LOCATION and last < 0 and first == 1):
-            raise WeightsError(
-                "its tensors lie in another file, which lucidbox never makes and does not read; save it as one"
-                " file (onnx.save without external data), or give what it was made from"
-            )
-        if number == _DIMENSIONS:
-            lengths += [first] if last < 0 else fields.numbers(first, last)
-            if len(lengths) > _MOST_DIMENSIONS:
-                raise ValueError("no tensor")
-    # Half a byte is the least that a number takes.
-    if math.prod(lengths) > 2 * (end - start):
-        raise WeightsError(f"a tensor of shape {lengths[:8]} has fewer numbers than that; the file is damaged")
+class _Tensors:
+    """Checks that tensors have no more numbers than the bytes they state can hold."""
+
+    def __init__(self, fields: "Fields", check_external: CheckExternal) -> None:
+        self._fields, self._check_external = fields, check_external
+
+    def check(self, start: int, end: int) -> None:
+        """Check the tensor whose message lies there."""
+        lengths: list[int] = []
+        stated: dict[str, str] = {}
+        external = False
+        for number, first, last in self._fields(start, end):
+            if number == _EXTERNAL and last >= 0:
+                external = True
+                entry = {part: self._fields.content[a:b] for part, a, b in self._fields.messages(first, last)}
+                stated[str(entry.get(1, b""), "utf-8")] = str(entry.get(2, b""), "utf-8")
+            elif number == _LOCATION and last < 0:
+                external = external or first == 1
+            elif number == _DIMENSIONS:
+                lengths += [first] if last < 0 else self._fields.numbers(first, last)
+                if len(lengths) > _MOST_DIMENSIONS:
+                    raise ValueError("no tensor")
+        if external:
+            self._check_external(stated, math.prod(lengths))
+        # Half a byte is the least that a number takes.
+        elif math.prod(lengths) > 2 * (end - start):
+            raise WeightsError(f"a tensor of shape {lengths[:8]} has fewer numbers than that; the file is damaged")
 
 
 class Fields:

@@ -40,6 +40,14 @@ _SECURITY = {
 _EXPOSED = "Server-Timing, X-Request-Id, Retry-After, Inference-Header-Content-Length"
 
 
+def _host_name(host: str) -> str:
+    """The name in a Host header, without its port; in small letters."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
 def error_body(route: str, message: str, request_id: str) -> Mapping[str, Any]:
     """An error as clients of the route expect it: a text in KServe's protocols, else an object."""
     if route.startswith("/v2") or route.endswith((":predict", ":explain")):
@@ -91,6 +99,7 @@ class Guard:
             for name in _SINGLE:
                 if len(headers.getlist(name)) > 1:
                     raise RequestError(400, f"header {name} is there twice")
+            self._check_host(headers.get("host", ""))
             if origin := headers.get("origin"):
                 self._check_origin(scope, headers, origin)
                 if scope.get("method") == "OPTIONS" and "access-control-request-method" in headers:
@@ -99,6 +108,13 @@ class Guard:
         except RequestError as refusal:
             return self.refused(scope, refusal)
         return None
+
+    def _check_host(self, host: str) -> None:
+        """Refuse requests that call the server by a name which is not its own."""
+        hosts = self.service.settings.hosts
+        name = _host_name(host)
+        if hosts and host and name not in hosts and not name.endswith(".localhost"):
+            raise RequestError(421, f"this server does not answer to the name {name[:100]!r}; see --allow-host")
 
     def _check_origin(self, scope: Scope, headers: Headers, origin: str) -> None:
         """Refuse what a page of another site makes a browser send, unless it is allowed."""

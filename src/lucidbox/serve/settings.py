@@ -24,6 +24,8 @@ class ServerSettings:
         grace: seconds that requests in hand have to finish when the server is stopped.
         connections: most open connections.
         allow_origins: origins, such as "https://example.org", whose pages may call the server from a browser.
+        hosts: names by which requests may call the server, as their Host header has it; empty: any. Where no key
+            is needed, it keeps out pages of other sites whose own name has been made to lead here (DNS rebinding).
         explain: whether ``/v1/explain`` is there.
         log: is given one record for each request.
 
@@ -39,6 +41,7 @@ class ServerSettings:
     grace: float = 30.0
     connections: int = 1000
     allow_origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     explain: bool = True
     log: Callable[[Mapping[str, Any]], None] = field(default=_nothing, repr=False)
 
