@@ -198,7 +198,11 @@ def _detr_logits(
             replace(imagenet, columns=COCO_IDS), len(COCO_NAMES), f"{reason} Deformable DETR: sigmoid", (coco,)
         )
     else:
-        yield _Candidate(plain, columns, f"{reason} RT-DETR and D-FINE: sigmoid, pixels from 0 to 1")
+        notes = (
+            "pixels from 0 to 1, as RT-DETR and D-FINE take them; if it is a Deformable or Conditional DETR, which"
+            " take them by ImageNet's mean, say so in a description (lucidbox weights describe)",
+        )
+        yield _Candidate(plain, columns, f"{reason} RT-DETR and D-FINE: sigmoid, pixels from 0 to 1", notes)
 
 
 def _one_answer(
