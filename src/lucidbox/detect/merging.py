@@ -1,10 +1,10 @@
 """Puts together what was found in several views of one image: one exact suppression that knows their borders.
 
-Two boxes of one class from different views show the same object where they agree on what both views could see: their
-*shared IoU*, that of each box cut to the other's view, is above :data:`SHARED_IOU`. So half an object at a tile's
+Two boxes of one class from different views show the same object where they agree on what both views could see:
+their *shared IoU*, that of each box cut to the other's view, is above a threshold. So half an object at a tile's
 border agrees with the whole object in the next tile, however small the IoU of the two boxes. Of boxes that agree
-one stays: whole ones go before those that a border cuts, then better scores before lower. Boxes of one view
-are not compared again: there the one path's own suppression has decided.
+one stays: whole ones go before those that a border cuts, then better scores before lower. Boxes of one view are
+not compared again: there the one path's own suppression has decided.
 """
 
 from collections.abc import Iterator, Sequence
@@ -106,9 +106,7 @@ def agreeing_pairs(
     return np.concatenate(found, axis=1)
 
 
-def _intersections(
-    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "n 4"]
-) -> Float[np.ndarray, " n"]:
+def _intersections(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
     """Area that the two boxes of each row have in common."""
     overlap = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
     np.maximum(overlap, 0, out=overlap)

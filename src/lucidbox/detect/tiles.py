@@ -89,8 +89,8 @@ class Tiling:
             return (whole,)
         if rows * columns >= MOST_VIEWS:
             raise OptionError(
-                f"{rows * columns} tiles of {size[0]},{size[1]} pixels for an image of {image[1]}x{image[0]} are more"
-                f" than {MOST_VIEWS - 1}: give larger tiles or less overlap"
+                f"{rows * columns} tiles of {size[0]},{size[1]} pixels in an image of {image[1]}x{image[0]}; at"
+                f" most {MOST_VIEWS - 1} are taken: give larger tiles or less overlap"
             )
         height, width = min(size[0], image[0]), min(size[1], image[1])
         return whole, *(
@@ -106,13 +106,13 @@ def tiling_of(tiles: int | str | Sequence[int] | None, overlap: float | None = N
     Raises:
         OptionError: it is none of these, or out of range; or there is an overlap and there are no tiles.
     """
-    share = {} if overlap is None else {"overlap": overlap}
     if tiles is None:
         if overlap is not None:
             raise OptionError("a tile overlap without tiles has no meaning: say tiles, too")
         return None
+    share = Tiling.overlap if overlap is None else overlap
     if tiles == "auto":
-        return Tiling(**share)
+        return Tiling(overlap=share)
     try:
         parts = tiles.split(",") if isinstance(tiles, str) else [tiles] if isinstance(tiles, int) else list(tiles)
         sides = [int(part) for part in parts]
@@ -120,7 +120,7 @@ def tiling_of(tiles: int | str | Sequence[int] | None, overlap: float | None = N
         sides = []
     if len(sides) not in (1, 2):
         raise OptionError(f"tiles {tiles!r}: give auto, one number of pixels, or HEIGHT,WIDTH, such as 640")
-    return Tiling((sides[0], sides[-1]), **share)
+    return Tiling((sides[0], sides[-1]), share)
 
 
 def _count(side: int, tile: int, overlap: float) -> int:
