@@ -100,17 +100,17 @@ class Tiling:
         )
 
 
-def tiling_of(tiles: int | str | Sequence[int] | None, overlap: float | None = None) -> Tiling | None:
+def tiling_of(tiles: int | str | Sequence[int] | None, tile_overlap: float | None = None) -> Tiling | None:
     """The tiling of ``640``, ``"640"``, ``"384,640"`` (height, width), a pair or ``"auto"``; None without tiles.
 
     Raises:
         OptionError: it is none of these, or out of range; or there is an overlap and there are no tiles.
     """
     if tiles is None:
-        if overlap is not None:
+        if tile_overlap is not None:
             raise OptionError("a tile overlap without tiles has no meaning: say tiles, too")
         return None
-    share = Tiling.overlap if overlap is None else overlap
+    share = Tiling.overlap if tile_overlap is None else tile_overlap
     if tiles == "auto":
         return Tiling(overlap=share)
     try:
