@@ -32,7 +32,7 @@ def common(first, second):
 
 def brute_force(parts, limits):
     """The rule word for word: every pair of boxes, one box at a time."""
-    parts = sorted(parts, key=lambda part: part[0])
+    parts = sorted(parts, key=lambda part: (part[0].size[0] * part[0].size[1], part[0]))
     extent = [max(view[side] for view, _ in parts) for side in (2, 3)]
     rows = []
     for view, detections in parts:

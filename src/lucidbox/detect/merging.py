@@ -7,6 +7,7 @@ one stays: whole ones go before those that a border cuts, then better scores bef
 not compared again: there the one path's own suppression has decided.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -36,7 +37,8 @@ def merge(parts: Sequence[tuple[View, Detections]], limits: Limits) -> Detection
     """
     if len(parts) == 1:
         return parts[0][1]
-    parts = sorted(parts, key=lambda part: part[0])
+    # Of equal scores that of the smaller view counts, whose pixels are finer.
+    parts = sorted(parts, key=lambda part: (math.prod(part[0].size), part[0]))
     counts = [len(found) for _, found in parts]
     sides = np.array([view for view, _ in parts], np.float32)
     owners = np.repeat(np.arange(len(parts)), counts)
