@@ -45,6 +45,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--iou": {"type": float, "metavar": "P", "help": "overlap above which a box is dropped (default: 0.7)"},
     "--max-det": {"type": int, "metavar": "N", "help": "most boxes of a picture (default: 300)"},
     "--classes": {"metavar": "A,B", "help": "only these classes: names or ids, comma between"},
+    # small objects in large pictures
+    "--tiles": {
+        "metavar": "N|H,W|auto",
+        "help": "also look at overlapping tiles of so many pixels, for objects that are small in the picture;"
+        " auto: of the network's size, where the picture is much larger",
+    },
+    "--tile-overlap": {
+        "type": float,
+        "metavar": "P",
+        "help": "share of a tile that the next one has, too (default: 0.2)",
+    },
     # data sets and results
     "--annotations": {
         "metavar": "FILE|DIR",
@@ -55,6 +66,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "of the random numbers"},
     "--json": {"action": "store_true", "help": "print one JSON object instead"},
 }
+
+
+TILES = ("--tiles", "--tile-overlap")
+"""Options of verbs that detect in tiles, too; :func:`tiles_of` reads them."""
 
 
 def add_options(group: Any, *names: str) -> None:
@@ -113,6 +128,20 @@ def load_detector(arguments: argparse.Namespace, **settings: Any) -> "Detector":
 
         chosen["names"] = read_names(arguments.names)
     return Detector.load(**chosen | settings, say=say)
+
+
+def tiles_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """:data:`TILES` as :meth:`lucidbox.Detector.stream` takes them, checked before a model is loaded.
+
+    Raises:
+        OptionError: one is malformed or out of range.
+    """
+    given = {"tiles": arguments.tiles, "tile_overlap": arguments.tile_overlap}
+    if any(value is not None for value in given.values()):
+        from lucidbox.detect.tiles import tiling_of
+
+        tiling_of(**given)
+    return given
 
 
 def comma_separated(option: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import ProgressBar, say, say_error, say_passed_over, tell, write_json
-from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
+from lucidbox.cli.options import (
+    TILES,
+    add_flag,
+    add_number,
+    add_option,
+    add_options,
+    add_verb,
+    load_detector,
+    tiles_of,
+)
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.text import printable
 
@@ -32,6 +41,7 @@ examples:
   lucidbox predict street.jpg --weights yolo11n.pt
   lucidbox predict photos/ --weights yolo11n.pt --conf 0.4 --classes person,dog
   lucidbox predict road.mp4 --weights yolo11n.pt --video-stride 5 --save out
+  lucidbox predict aerial.tif --tiles auto                    # small objects in a large picture
   lucidbox predict photos/ --weights yolo11n.pt --json --no-draw > found.jsonl
   cat street.jpg | lucidbox predict - --weights yolo11n.pt --json
 
@@ -48,6 +58,7 @@ def register(verbs: Any) -> None:
     model = parser.add_argument_group("model")
     add_options(model, "--weights", "--layout", "--names", "--size", "--engine", "--precision")
     add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
+    add_options(model, *TILES)
     limits = parser.add_argument_group("what counts")
     add_options(limits, "--conf", "--iou", "--max-det", "--classes")
     add_flag(limits, "--agnostic", "suppress across classes")
@@ -86,6 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.reduced_decoding and (arguments.crops or not arguments.no_draw):
         raise OptionError("--reduced-decoding leaves no whole picture to draw on or to cut from; add --no-draw")
+    tiles = tiles_of(arguments)
+    if arguments.reduced_decoding and arguments.tiles is not None:
+        raise OptionError("--reduced-decoding leaves no pixels for --tiles; leave one of them out")
     draw = not arguments.no_draw
     options = SaveOptions(draw, arguments.txt, arguments.crops, arguments.max_labels, arguments.webm)
     detector = load_detector(arguments, batch=arguments.batch, **_limits(arguments))
@@ -105,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         saver.check_folder()
         report = stack.enter_context(_open_report(arguments, sources.count))
         try:
-            for result in detector.stream(sources, on_failure=report.unread):
+            for result in detector.stream(sources, on_failure=report.unread, **tiles):
                 try:
                     report.predicted(result, saver.save(result))
                 except OutputError as error:

@@ -1,3 +1,3 @@
 """The one path from pixels to boxes: letterbox, engine, selection, suppression, back to the image."""
 
-__all__ = ["anchor_outcome", "letterbox", "nms", "predictor", "stream"]
+__all__ = ["anchor_outcome", "letterbox", "merging", "nms", "predictor", "stream", "tiles"]

@@ -6,12 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import NamedTuple
 
 from lucidbox.core.detections import Detections
+from lucidbox.core.errors import OptionError
 from lucidbox.core.parallel import in_order
-from lucidbox.detect.letterbox import Size
+from lucidbox.detect.letterbox import Letterbox
+from lucidbox.detect.merging import merge
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
+from lucidbox.detect.tiles import Tiling, View
 from lucidbox.engines.base import Scalable
 from lucidbox.sources.items import Failure, LazyItem, Picture
 
@@ -26,8 +30,9 @@ class Result:
     Attributes:
         picture: the pixels and where they came from.
         detections: the boxes, in the image's own pixels.
-        milliseconds: from letterbox to suppression; a batch's time is shared evenly. Other images of the stream
-            may have had a share of the processor meanwhile, so these do not add up to the stream's time.
+        milliseconds: from letterbox to suppression; a batch's time is shared evenly, and tiles' times are added.
+            Other images of the stream, or tiles, may have had a share of the processor meanwhile, so these do
+            not add up to the stream's time.
     """
 
     picture: Picture
@@ -35,12 +40,29 @@ class Result:
     milliseconds: float
 
 
+class Piece(NamedTuple):
+    """A view of an image, which is the whole image where there are no tiles; and how many views the image has."""
+
+    picture: Picture
+    view: View
+    views: int
+
+
+class Found(NamedTuple):
+    """What was found in a piece, in its own pixels, and how long that took."""
+
+    piece: Piece
+    detections: Detections
+    milliseconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class StreamBatch:
-    """Images that share one inference, and the predictor that makes it."""
+    """Pieces that share one inference, where they lie in its input, and the predictor that makes it."""
 
     predictor: Predictor
-    pictures: tuple[Picture, ...]
+    pieces: tuple[Piece, ...]
+    letterboxes: tuple[Letterbox, ...]
 
 
 class StreamRunner:
@@ -73,66 +95,121 @@ class StreamRunner:
         return self.predictor.for_many() if self.workers > 1 else self.predictor
 
     def one_by_one(
-        self, items: Iterable[LazyItem], limits: Limits
+        self, items: Iterable[LazyItem], limits: Limits, tiling: Tiling | None = None
     ) -> Generator[list[Result] | Failure, None, None]:
         """Answers in the order of the items, without any thread."""
-        yield from map(partial(_answer, limits), self._batches(map(_read, items)))
+        batches = self._batches(map(_read, items), tiling)
+        yield from _joined(map(partial(_answer, limits), batches), limits)
 
     def overlapping(
-        self, items: Iterable[LazyItem], limits: Limits
+        self, items: Iterable[LazyItem], limits: Limits, tiling: Tiling | None = None, *, live: bool = False
     ) -> Generator[list[Result] | Failure, None, None]:
-        """The same answers in the same order; several images are read and several batches answered at once."""
+        """The same answers in the same order; several images are read and several batches answered at once.
+
+        Args:
+            items: are read by threads.
+            limits: what counts as a detection.
+            tiling: how images are divided, if at all.
+            live: take an item only when the one before is answered; only its tiles are answered at once.
+        """
         readers = ThreadPoolExecutor(self.workers, "lucidbox")
         callers = readers if self.callers > 1 else ThreadPoolExecutor(1, "lucidbox")
-        with (
-            readers,
-            callers,
-            closing(in_order(readers, _read, items, self.workers)) as pictures,
-            closing(self._batches(pictures)) as batches,
-            closing(in_order(callers, partial(_answer, limits), batches, self.workers + 1)) as answers,
-        ):
-            yield from answers
+        with readers, callers:
+            for group in ([item] for item in items) if live else (items,):
+                with (
+                    closing(in_order(readers, _read, group, self.workers)) as pictures,
+                    closing(self._batches(pictures, tiling, MANY if live else 0)) as batches,
+                    closing(in_order(callers, partial(_answer, limits), batches, self.workers + 1)) as answers,
+                ):
+                    yield from _joined(answers, limits)
 
-    def _batches(self, items: Iterable[Picture | Failure]) -> Generator[StreamBatch | Failure, None, None]:
-        """Images that follow one another and have one shape, at most a batch of them; failures in between."""
-        waiting: list[Picture] = []
-        seen = 0
-        for item in items:
-            if waiting and not (isinstance(item, Picture) and self._shape(item) == self._shape(waiting[0])):
-                yield StreamBatch(self._predictor_at(seen), tuple(waiting))
+    def _batches(
+        self, items: Iterable[Picture | Failure], tiling: Tiling | None, seen: int = 0
+    ) -> Generator[StreamBatch | Failure, None, None]:
+        """Pieces that follow one another and have one shape, at most a batch of them; failures in between."""
+        waiting: list[tuple[Piece, Letterbox]] = []
+        for piece in self._pieces(items, tiling):
+            letterbox = None
+            if isinstance(piece, Piece):
+                whole = piece.views == 1
+                letterbox = self.predictor.letterbox_for(piece.picture.size if whole else piece.view.size)
+            if waiting and (letterbox is None or letterbox.shape != waiting[0][1].shape):
+                yield self._batch(waiting, seen)
                 waiting = []
+            if isinstance(piece, Failure):
+                yield piece
+                continue
+            assert letterbox is not None
+            waiting.append((piece, letterbox))
+            seen += 1
+            if len(waiting) == self.batch:
+                yield self._batch(waiting, seen)
+                waiting = []
+        if waiting:
+            yield self._batch(waiting, seen)
+
+    def _pieces(
+        self, items: Iterable[Picture | Failure], tiling: Tiling | None
+    ) -> Generator[Piece | Failure, None, None]:
+        """The views of every image; a failure for an image that cannot be divided so."""
+        for item in items:
             if isinstance(item, Failure):
                 yield item
                 continue
-            waiting.append(item)
-            seen += 1
-            if len(waiting) == self.batch:
-                yield StreamBatch(self._predictor_at(seen), tuple(waiting))
-                waiting = []
-        if waiting:
-            yield StreamBatch(self._predictor_at(seen), tuple(waiting))
+            height, width = item.size
+            views: tuple[View, ...] = (View(0, 0, width, height),)
+            if tiling is not None:
+                try:
+                    views = tiling.views(item.size, self.predictor.size)
+                    if len(views) > 1 and item.pixels.shape[:2] != item.size:
+                        raise OptionError("decoded at a reduced size, which leaves no pixels for tiles")
+                except OptionError as error:
+                    yield Failure(item.source, OptionError(f"{item.source}: {error}"))
+                    continue
+            yield from (Piece(item, view, len(views)) for view in views)
 
-    def _predictor_at(self, seen: int) -> Predictor:
-        """The predictor after this many images; once the one for many exists, short streams use it, too."""
+    def _batch(self, waiting: list[tuple[Piece, Letterbox]], seen: int) -> StreamBatch:
+        """A batch, and its predictor after this many pieces; once the one for many exists, all streams use it."""
         exists = "predictor_for_many" in vars(self)
-        return self.predictor_for_many if exists or seen > MANY else self.predictor
-
-    def _shape(self, picture: Picture) -> Size:
-        return self.predictor.letterbox_for(picture.size).shape
+        predictor = self.predictor_for_many if exists or seen > MANY else self.predictor
+        return StreamBatch(predictor, *zip(*waiting, strict=True))
 
 
-def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[Result] | Failure:
-    """Detects in images that share an inference; a failure stays one."""
+def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[Found] | Failure:
+    """Detects in pieces that share an inference; a failure stays one."""
     if isinstance(batch, Failure):
         return batch
     started = time.perf_counter()
-    letterboxes = [batch.predictor.letterbox_for(picture.size) for picture in batch.pictures]
-    found = batch.predictor([picture.pixels for picture in batch.pictures], letterboxes, limits)
+    pixels = [piece.view.of(piece.picture.pixels) for piece in batch.pieces]
+    found = batch.predictor(pixels, batch.letterboxes, limits)
     milliseconds = (time.perf_counter() - started) * 1000 / len(found)
-    return [
-        Result(picture, detections, milliseconds)
-        for picture, detections in zip(batch.pictures, found, strict=True)
-    ]
+    return [Found(piece, detections, milliseconds) for piece, detections in zip(batch.pieces, found, strict=True)]
+
+
+def _joined(
+    answers: Iterable[list[Found] | Failure], limits: Limits
+) -> Generator[list[Result] | Failure, None, None]:
+    """The results of images whose pieces are all answered; pieces of one image follow one another."""
+    parts: list[Found] = []
+    for answer in answers:
+        if isinstance(answer, Failure):
+            yield answer
+            continue
+        results = []
+        for found in answer:
+            parts.append(found)
+            if len(parts) == found.piece.views:
+                results.append(_result(parts, limits))
+                parts = []
+        if results:
+            yield results
+
+
+def _result(parts: list[Found], limits: Limits) -> Result:
+    started = time.perf_counter()
+    detections = merge([(part.piece.view, part.detections) for part in parts], limits)
+    milliseconds = (time.perf_counter() - started) * 1000 + sum(part.milliseconds for part in parts)
+    return Result(parts[0].piece.picture, detections, milliseconds)
 
 
 def _read(item: LazyItem) -> Picture | Failure:

@@ -19,6 +19,7 @@ from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
+from lucidbox.detect.tiles import Tiling, tiling_of
 from lucidbox.detector import loading
 from lucidbox.engines import Engine
 from lucidbox.images.reading import ImageSource, from_pillow, read_image, to_rgb
@@ -190,13 +191,24 @@ class Detector:
         """What counts as a detection, unless a call says otherwise."""
         return self.predictor.limits
 
-    def __call__(self, pictures: Any, *, color: Color = "rgb", **limits: Any) -> Detections | list[Detections]:
+    def __call__(
+        self,
+        pictures: Any,
+        *,
+        color: Color = "rgb",
+        tiles: int | str | Sequence[int] | None = None,
+        tile_overlap: float | None = None,
+        **limits: Any,
+    ) -> Detections | list[Detections]:
         """Detects in one image, or in each of a list.
 
         Args:
             pictures: a path, the bytes of an image file, the file itself, open, an array ("h w 3", "h w" or
                 "h w 4"), a PIL image, or a list or tuple of these.
             color: channel order of arrays, "rgb" or "bgr".
+            tiles: also look at overlapping tiles of each image, for objects that are small in it: a tile's side in
+                pixels of the image, or height, width; "auto" goes by the sizes of image and network.
+            tile_overlap: share of a tile that the next has, too; 0.2 by default.
             **limits: ``conf``, ``iou``, ``max_det``, ``classes`` (names or ids), ``agnostic``, for this call.
 
         Returns:
@@ -204,12 +216,19 @@ class Detector:
 
         Raises:
             ImageError: an image cannot be read; the message names it.
-            OptionError: a limit is out of range or a class unknown.
+            OptionError: a limit is out of range, a class unknown, or tiles cannot be.
         """
-        chosen = self.limits_with(limits)
+        chosen, tiling = self.limits_with(limits), tiling_of(tiles, tile_overlap)
         several = isinstance(pictures, (list, tuple))
         given = pictures if several else [pictures]
         images = [pixels_of(picture, color) for picture in given]
+        if tiling is not None:
+            whole = (
+                picture if isinstance(picture, Picture) else Picture(image, "image", "image")
+                for picture, image in zip(given, images, strict=True)
+            )
+            tiled = [result.detections for result in self._results(map(lazy, whole), chosen, tiling)]
+            return tiled if several else tiled[0]
         letterboxes = [
             self.predictor.letterbox_for(picture.size if isinstance(picture, Picture) else image.shape[:2])
             for picture, image in zip(given, images, strict=True)
@@ -225,6 +244,8 @@ class Detector:
         source: str | Path | Iterable[ImageSource | Picture | Failure],
         *,
         on_failure: Callable[[Failure], None] | None = None,
+        tiles: int | str | Sequence[int] | None = None,
+        tile_overlap: float | None = None,
         **limits: Any,
     ) -> Iterator[Result]:
         """Detects in every image of a source, in order, as a call would, but several at a time.
@@ -238,9 +259,12 @@ class Detector:
                 and of image files' bytes, or open files.
             on_failure: called with each image that cannot be read, and the stream goes on. Without it the
                 first such image raises its error; what a camera loses before it goes on is a warning.
+            tiles: as for a call.
+            tile_overlap: as for a call.
             **limits: as for a call.
 
         Raises:
+            OptionError: a limit is out of range, a class unknown, or tiles cannot be.
             SourceError: the source cannot be opened.
             ImageError: an image cannot be read and ``on_failure`` is None.
 
@@ -248,20 +272,35 @@ class Detector:
             >>> for result in detector.stream("road.mp4"):
             ...     print(result.picture.frame, len(result.detections))
         """
-        chosen = self.limits_with(limits)
+        chosen, tiling = self.limits_with(limits), tiling_of(tiles, tile_overlap)
         if isinstance(source, (str, Path)):
             source = open_sources(source)
         live = isinstance(source, Sources) and source.live
+        with closing(lazy_items(source)) as items:
+            yield from self._results(items, chosen, tiling, live, on_failure)
+
+    def _results(
+        self,
+        items: Iterable[LazyItem],
+        limits: Limits,
+        tiling: Tiling | None,
+        live: bool = False,
+        on_failure: Callable[[Failure], None] | None = None,
+    ) -> Generator[Result, None, None]:
+        """Results in the order of the items; failures are told, warned of or raised, as :meth:`stream` says."""
         runner = self.stream_runner
-        run = runner.one_by_one if live or runner.workers == 1 else runner.overlapping
-        with closing(lazy_items(source)) as items, closing(run(items, chosen)) as answers:
+        if runner.workers == 1 or (live and tiling is None):
+            answers = runner.one_by_one(items, limits, tiling)
+        else:
+            answers = runner.overlapping(items, limits, tiling, live=live)
+        with closing(answers):
             for answer in answers:
                 if not isinstance(answer, Failure):
                     yield from answer
                 elif on_failure is not None:
                     on_failure(answer)
                 elif answer.passing:
-                    warnings.warn(str(answer.error), stacklevel=2)
+                    warnings.warn(str(answer.error), stacklevel=3)
                 else:
                     raise answer.error
 

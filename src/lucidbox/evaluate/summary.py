@@ -188,11 +188,12 @@ def _row(protocol: Protocol, curves: Curves, kind: str, iou: float | None, area:
     area_name, most = protocol.areas[area].name, protocol.max_detections[limit]
     title = "Average Precision" if kind == "AP" else "Average Recall"
     line = f" {title:<18} ({kind}) @[ IoU={shown:<9} | area={area_name:>6s} | maxDets={most:>3d} ] = {value:0.3f}"
-    suffix = _area_suffix(area_name) if area else f"{iou * 100:.0f}" if iou else "" if kind == "AP" else str(most)
+    suffix = area_suffix(area_name) if area else f"{iou * 100:.0f}" if iou else "" if kind == "AP" else str(most)
     return SummaryRow(kind + suffix, value, line)
 
 
-def _area_suffix(name: str) -> str:
+def area_suffix(name: str) -> str:
+    """What the short names of numbers end with in an area range: "s" as in APs, "-name" for ranges not COCO's."""
     return name[0] if name in ("small", "medium", "large") else f"-{name}"
 
 

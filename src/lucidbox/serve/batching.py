@@ -34,7 +34,7 @@ class Batcher:
     """
 
     def __init__(self, predictor: Predictor, most: int) -> None:
-        self._predictor, self._most = predictor, most
+        self._predictor, self.most = predictor, most
         self._lock = threading.Lock()
         self._open: dict[Size, _Batch] = {}
 
@@ -50,7 +50,7 @@ class Batcher:
             row = len(batch.images)
             batch.images.append(image)
             batch.letterboxes.append(letterbox)
-            if len(batch.images) == self._most:
+            if len(batch.images) == self.most:
                 del self._open[letterbox.shape]
                 batch.full.set()
         if row == 0:

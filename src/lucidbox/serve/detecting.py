@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from lucidbox.core.version import __version__
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.stream import Result
+from lucidbox.detect.tiles import Tiling
 from lucidbox.images.reading import read_image
 from lucidbox.save.json_lines import json_line, json_record
 from lucidbox.save.results import txt_lines
@@ -46,6 +48,7 @@ class Work:
         files: what was uploaded, all of it pictures.
         limits: what counts as a detection.
         max_pixels: of a picture.
+        tiling: how pictures are divided, if at all.
         stages: filled in.
     """
 
@@ -53,6 +56,7 @@ class Work:
     files: Sequence[UploadedFile]
     limits: Limits
     max_pixels: int
+    tiling: Tiling | None = None
     stages: Stages = field(default_factory=Stages)
 
     def __call__(self, job: Job) -> list[Result]:
@@ -60,27 +64,38 @@ class Work:
 
         Raises:
             ImageError: a file is no picture that can be read; names it.
+            OptionError: a picture would have too many tiles.
             EngineError: the model fails.
             RequestError: nobody waits for the answer any more.
         """
         self.stages.queue = job.waited
         results = []
         for file in self.files:
-            if job.dropped.is_set():
-                raise RequestError(503, "given up")
-            results.append(self._result(file, job.alone))
+            _go_on(job)
+            results.append(self._result(file, job))
         return results
 
-    def _result(self, file: UploadedFile, alone: bool) -> Result:
+    def _result(self, file: UploadedFile, job: Job) -> Result:
         began = time.perf_counter()
         name = "picture" if file.name == "-" else file.name
         pixels = read_image(file.content, max_pixels=self.max_pixels, name=name)
         read = time.perf_counter()
-        found = self.model.detect(pixels, self.limits, alone)
+        size = pixels.shape[0], pixels.shape[1]
+        views = self.tiling.views(size, self.model.detector.size) if self.tiling else ()
+        if len(views) > 1:
+            found = self.model.detect_in_views(pixels, views, self.limits, job.alone, partial(_go_on, job))
+        else:
+            found = self.model.detect(pixels, self.limits, job.alone)
         ended = time.perf_counter()
         self.stages.decode += read - began
         self.stages.inference += ended - read
         return Result(Picture(pixels, file.name, name), found, (ended - read) * 1000)
+
+
+def _go_on(job: Job) -> None:
+    """Stop work that nobody waits for any more."""
+    if job.dropped.is_set():
+        raise RequestError(503, "given up")
 
 
 def _records(results: Sequence[Result]) -> Any:

@@ -1,6 +1,6 @@
 """The models of a server: detectors by name, what each states about itself, and how it may be explained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -9,8 +9,10 @@ from typing import Any
 from lucidbox.core.class_names import coco_category_ids
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
+from lucidbox.detect.merging import merge
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Image, Predictor
+from lucidbox.detect.tiles import View
 from lucidbox.detector import Detector
 from lucidbox.draw.palette import palette
 from lucidbox.explain import DEFAULT_METHOD, METHODS
@@ -51,6 +53,28 @@ class ServedModel:
         if self.batcher is not None:
             return self.detector.predictor.finish(self.batcher(pixels), limits)
         return self.predictor(alone)([pixels], None, limits)[0]
+
+    def detect_in_views(
+        self, pixels: Image, views: Sequence[View], limits: Limits, alone: bool, go_on: Callable[[], None]
+    ) -> Detections:
+        """Detections in several views of one image, put together; tiles share inferences among themselves.
+
+        Args:
+            pixels: the image.
+            views: the whole image, then its tiles, all of one size.
+            limits: what counts as a detection.
+            alone: whether no other request waits.
+            go_on: called before each inference; raises where nobody waits for the answer any more.
+        """
+        predictor, most = self.predictor(alone), 1
+        if self.batcher is not None:
+            predictor, most = self.detector.predictor, self.batcher.most
+        parts: list[tuple[View, Detections]] = []
+        for start, stop in [(0, 1), *((row, row + most) for row in range(1, len(views), most))]:
+            go_on()
+            some = views[start:stop]
+            parts += zip(some, predictor([view.of(pixels) for view in some], None, limits), strict=True)
+        return merge(parts, limits)
 
     @cached_property
     def batcher(self) -> Batcher | None:

@@ -40,11 +40,31 @@ _LIMITS: _Schema = {
     "classes": {**_TEXT, "description": "only these: names or numbers, comma between"},
     "agnostic": {**_SWITCH, "description": "suppress across classes"},
 }
-_DETECT: _Schema = _LIMITS | {
-    "model": {**_TEXT, "description": "name of a model; by default the first"},
-    "format": {"enum": [*ANSWER_FORMATS, YOLO], "description": "shape of the answer"},
-    "annotate": {**_SWITCH, "description": "answer with the picture, boxes drawn: JPEG, or PNG where Accept asks"},
+_TILES: _Schema = {
+    "tiles": {
+        **_TEXT,
+        "pattern": r"^(auto|[0-9]{2,5}(,[0-9]{2,5})?)$",
+        "description": "also look at overlapping tiles: auto, or a tile's side in pixels, or HEIGHT,WIDTH",
+    },
+    "tile_overlap": {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "description": "share of a tile that the next one has, too; with tiles",
+    },
 }
+_DETECT: _Schema = (
+    _LIMITS
+    | _TILES
+    | {
+        "model": {**_TEXT, "description": "name of a model; by default the first"},
+        "format": {"enum": [*ANSWER_FORMATS, YOLO], "description": "shape of the answer"},
+        "annotate": {
+            **_SWITCH,
+            "description": "answer with the picture, boxes drawn: JPEG, or PNG where Accept asks",
+        },
+    }
+)
 _EXPLAIN: _Schema = {
     "model": _DETECT["model"],
     "conf": _LIMITS["conf"],

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from lucidbox.detect.tiles import Tiling, tiling_of
 from lucidbox.serve.request_errors import RequestError
 
 _MOST = 64  # parameters of a request
@@ -96,6 +97,20 @@ def limit_changes(given: Mapping[str, str]) -> dict[str, Any]:
         "classes": classes.split(",") if classes else None,
         "agnostic": switch(given, "agnostic"),
     }
+
+
+TILE_NAMES = frozenset({"tiles", "tile_overlap"})
+"""Parameters that ask for detections in tiles, too."""
+
+
+def tiling_asked(given: Mapping[str, str]) -> Tiling | None:
+    """How images are to be divided, if at all.
+
+    Raises:
+        RequestError: 400, the overlap is no number.
+        OptionError: one of them is malformed or out of range.
+    """
+    return tiling_of(given.get("tiles"), number(given, "tile_overlap"))
 
 
 def texts_of(given: Any, known: frozenset[str]) -> dict[str, str]:

@@ -5,14 +5,22 @@ from starlette.responses import JSONResponse, Response
 
 from lucidbox.core.version import __version__
 from lucidbox.serve.detecting import ANSWER_FORMATS, YOLO, Work, annotated, formatted, wants
-from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of, switch, without_repeats
+from lucidbox.serve.parameters import (
+    LIMIT_NAMES,
+    TILE_NAMES,
+    limit_changes,
+    query_of,
+    switch,
+    tiling_asked,
+    without_repeats,
+)
 from lucidbox.serve.request_errors import RequestError
 from lucidbox.serve.service import Service
 from lucidbox.serve.static_page import StaticPage
 from lucidbox.serve.uploads import UploadForm, form_of
 from lucidbox.serve.worker_pool import Job
 
-_DETECT = LIMIT_NAMES | {"model", "format", "annotate"}
+_DETECT = LIMIT_NAMES | TILE_NAMES | {"model", "format", "annotate"}
 
 
 class DetectRoutes:
@@ -70,4 +78,5 @@ class DetectRoutes:
         accept = request.headers.get("accept", "")
         picture = ("image/png" if wants(accept, "image/png") else "image/jpeg") if draws else ""
         limits = model.limits(limit_changes(given))
-        return Work(model, form.files, limits, self.service.settings.max_pixels), shape, picture
+        most = self.service.settings.max_pixels
+        return Work(model, form.files, limits, most, tiling_asked(given)), shape, picture

@@ -11,13 +11,13 @@ from lucidbox.core.errors import LucidboxError
 from lucidbox.save.json_lines import json_line, json_record
 from lucidbox.serve.detecting import Work
 from lucidbox.serve.models import ServedModel
-from lucidbox.serve.parameters import LIMIT_NAMES, limit_changes, query_of
+from lucidbox.serve.parameters import LIMIT_NAMES, TILE_NAMES, limit_changes, query_of, tiling_asked
 from lucidbox.serve.request_errors import RequestError, request_error_of
 from lucidbox.serve.service import MODEL, ROUTE, Service
 from lucidbox.serve.uploads import UploadedFile
 from lucidbox.serve.worker_pool import Job
 
-_PARAMETERS = LIMIT_NAMES | {"model"}
+_PARAMETERS = LIMIT_NAMES | TILE_NAMES | {"model"}
 MOST_STREAMS = 64
 """Streams at a time; each may hold a few frames in memory."""
 
@@ -71,7 +71,7 @@ class StreamRoute:
         try:
             given = query_of(socket.scope["query_string"], _PARAMETERS)
             model = self.service.models[given.get("model")]
-            limits = model.limits(limit_changes(given))
+            limits, tiling = model.limits(limit_changes(given)), tiling_asked(given)
             self.service.check_room(self.service.pool)
             if len(self.service.on_stop) >= MOST_STREAMS:
                 raise RequestError(429, f"{MOST_STREAMS} streams are open, the most that is taken")
@@ -87,7 +87,8 @@ class StreamRoute:
         try:
             while (frame := await newest.take()) is not None and self.service.ready:
                 number = newest.number
-                answer = await self._answer(model, Work(model, [UploadedFile("-", frame)], limits, self._most))
+                work = Work(model, [UploadedFile("-", frame)], limits, self._most, tiling)
+                answer = await self._answer(model, work)
                 await socket.send_text(json_line({"frame": number, **answer}))
             with contextlib.suppress(RuntimeError):  # the client has closed it
                 await socket.close(_GOING_AWAY if not self.service.ready else 1000)

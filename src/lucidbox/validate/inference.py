@@ -8,6 +8,7 @@ thresholds keep nearly everything: the evaluator sorts it out.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from lucidbox.datasets.locate import locate
 from lucidbox.detect.letterbox import batch_shape, fit_validation
 from lucidbox.detect.nms import Limits, select, suppress
 from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detect.tiles import Tiling, View
 from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
 from lucidbox.images.headers import read_header
@@ -37,6 +39,11 @@ CLASS_OFFSET = 7680
 
 Numbered = tuple[int, UInt8[np.ndarray, "h w 3"]]
 """A picture's id in the truth, and its pixels."""
+
+NumberedView = tuple[tuple[int, View, int], UInt8[np.ndarray, "h w 3"]]
+"""A picture's id, a view of it and how many there are; and the view's pixels."""
+
+_Key = TypeVar("_Key")
 
 
 def files_of(truth: Truth, folder: Path) -> dict[int, Path]:
@@ -163,7 +170,23 @@ def departures(info: ModelInfo | None) -> list[str]:
     return notes
 
 
-def raw_predictions(predictor: Predictor, groups: Iterable[list[Numbered]]) -> Iterator[tuple[int, RawPrediction]]:
+def in_views(
+    groups: Iterable[list[Numbered]], tiling: Tiling, predictor: Predictor, batch: int
+) -> Iterator[list[NumberedView]]:
+    """The views of every image in groups that share one inference: the whole image, then its tiles by the batch.
+
+    Raises:
+        OptionError: an image has too many tiles.
+    """
+    for image_id, pixels in (numbered for group in groups for numbered in group):
+        views = tiling.views((pixels.shape[0], pixels.shape[1]), predictor.size)
+        for start, stop in [(0, 1), *((row, row + batch) for row in range(1, len(views), batch))]:
+            yield [((image_id, view, len(views)), view.of(pixels)) for view in views[start:stop]]
+
+
+def raw_predictions(
+    predictor: Predictor, groups: Iterable[list[tuple[_Key, UInt8[np.ndarray, "h w 3"]]]]
+) -> Iterator[tuple[_Key, RawPrediction]]:
     """The id of every image and the network's answer for it, fitted as the reference fits it for validation.
 
     Args:
@@ -181,7 +204,7 @@ def raw_predictions(predictor: Predictor, groups: Iterable[list[Numbered]]) -> I
             shape = batch_shape(sizes, longest)
             letterboxes = [fit_validation(size, longest, shape) for size in sizes]
         answers = predictor.infer(images, letterboxes)
-        yield from zip((image_id for image_id, _ in group), answers, strict=True)
+        yield from zip((key for key, _ in group), answers, strict=True)
 
 
 def class_offset_detections(predictor: Predictor, raw: RawPrediction) -> Detections:

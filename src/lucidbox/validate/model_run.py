@@ -1,13 +1,17 @@
 """A model run over the images of annotations: what it finds, and why it misses what it misses."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError, LucidboxError
 from lucidbox.core.progress import Progress, no_progress
+from lucidbox.detect.letterbox import Size
+from lucidbox.detect.merging import merge
 from lucidbox.detect.predictor import Predictor, RawPrediction
+from lucidbox.detect.tiles import Tiling
 from lucidbox.detector import Detector
 from lucidbox.evaluate import CocoEvaluator, Predictions, Protocol, Summary, Truth
 from lucidbox.evaluate.analysis.image_sizes import size_doubts
@@ -18,6 +22,23 @@ from lucidbox.validate.false_negatives import Missed, explain_missed, missed_row
 from lucidbox.validate.inference import Numbered
 
 
+@dataclass
+class Cost:
+    """What tiles cost in one run.
+
+    Attributes:
+        images: images looked at.
+        views: views of them, the whole images included.
+        whole_seconds: from letterbox to suppression, of the whole images alone.
+        tiled_seconds: of all views, and of putting together what was found in them.
+    """
+
+    images: int = 0
+    views: int = 0
+    whole_seconds: float = 0.0
+    tiled_seconds: float = 0.0
+
+
 class ModelRun:
     """Runs a detector over the images of a truth, as published accuracies are measured.
 
@@ -25,7 +46,8 @@ class ModelRun:
         detector: the model; its size must be square.
         truth: whose images are looked at.
         images: the file of each image by its id, see :func:`lucidbox.validate.inference.files_of`; or a stream.
-        batch: images in one inference; a stream is read one by one.
+        batch: images in one inference, tiles where there are any; a stream is read one by one.
+        tiling: how images are divided, if at all; every view of an image is fitted as an image is.
         on_failure: called with the error of each image that cannot be read; its objects count as missed.
         progress: sees the images pass.
 
@@ -42,11 +64,13 @@ class ModelRun:
         images: Mapping[int, Path] | Sources,
         *,
         batch: int = 1,
+        tiling: Tiling | None = None,
         on_failure: Callable[[LucidboxError], None] = lambda error: None,
         progress: Progress = no_progress,
     ) -> None:
         self.predictor = inference.validation_predictor(detector)
-        self.truth, self.images, self.batch = truth, images, batch
+        self.truth, self.images, self.batch, self.tiling = truth, images, batch, tiling
+        self.cost = Cost()
         self._on_failure, self._progress = on_failure, progress
         self._notes = [
             f"not as published accuracies are measured: {note}" for note in inference.departures(detector.info)
@@ -60,31 +84,64 @@ class ModelRun:
         Raises:
             DataError: not one image could be read.
         """
-        (exact,) = self._collect(_exact_detections)
+        if self.tiling is not None:
+            return self.whole_and_tiled()[1]
+        (exact,) = self._collect(self._on_whole(_exact_detections), 1)
         return exact
 
     def predictions_and_class_offset(self) -> tuple[Predictions, Predictions]:
         """All detections of the model, and those that suppression by shifted boxes gives, from one run."""
-        exact, shifted = self._collect(_exact_detections, inference.class_offset_detections)
+        exact, shifted = self._collect(self._on_whole(_exact_detections, inference.class_offset_detections), 2)
         return exact, shifted
 
-    def _collect(self, *ways: Callable[[Predictor, RawPrediction], Detections]) -> list[Predictions]:
-        """The detections of every image, by each way of making them from the network's answer."""
+    def whole_and_tiled(self) -> tuple[Predictions, Predictions]:
+        """All detections in the whole images, and those in their tiles, too, from one run."""
+        whole, tiled = self._collect(self._on_views(self.tiling or Tiling()), 2)
+        return whole, tiled
+
+    def _on_whole(
+        self, *ways: Callable[[Predictor, RawPrediction], Detections]
+    ) -> Iterator[tuple[int, Size, list[Detections]]]:
+        """Each image's id and size, and its detections by each way of making them from the network's answer."""
+        for image_id, raw in self._answers(self._groups(), len(self.truth.image_ids)):
+            height, width = raw.image.shape[:2]
+            yield image_id, (height, width), [way(self.predictor, raw) for way in ways]
+
+    def _on_views(self, tiling: Tiling) -> Iterator[tuple[int, Size, list[Detections]]]:
+        """Each image's id and size, what was found in the whole image, and in all its views together."""
+        parts = []
+        groups = self._progress(self._groups(), len(self.truth.image_ids))
+        for group in inference.in_views(groups, tiling, self.predictor, self.batch):
+            image_id, _, count = group[0][0]
+            started = time.perf_counter()
+            for (_, view, _), raw in inference.raw_predictions(self.predictor, [group]):
+                parts.append((view, self.predictor.finish(raw)))
+            if len(parts) == 1:
+                self.cost.whole_seconds += time.perf_counter() - started
+            if len(parts) == count:
+                whole, merged = parts[0], merge(parts, self.predictor.limits)
+                self.cost.images, self.cost.views = self.cost.images + 1, self.cost.views + count
+                parts = []
+            self.cost.tiled_seconds += time.perf_counter() - started
+            if not parts:
+                yield image_id, whole[0].size, [whole[1], merged]
+
+    def _collect(self, found: Iterable[tuple[int, Size, list[Detections]]], ways: int) -> list[Predictions]:
+        """The detections of every image, by each way of making them."""
         # All that the model gives: the evaluation applies its own limits.
         everything = Protocol(max_detections=(inference.LIMITS.max_det,))
-        evaluators = [CocoEvaluator(self.truth, everything) for _ in ways]
+        evaluators = [CocoEvaluator(self.truth, everything) for _ in range(ways)]
         count = len(self.truth.image_ids)
-        for image_id, raw in self._answers(self._groups(), count):
-            height, width = raw.image.shape[:2]
+        for image_id, (height, width), answers in found:
             self._opened[image_id] = width, height
-            for evaluator, way in zip(evaluators, ways, strict=True):
-                evaluator.add(image_id, way(self.predictor, raw))
+            for evaluator, answer in zip(evaluators, answers, strict=True):
+                evaluator.add(image_id, answer)
         if not self._opened and count:
             raise DataError(f"{self.truth.source}: none of its {count} images could be read: nothing is evaluated")
         if self._failures:
             self._notes.append(f"{self._failures} images could not be read; their objects count as missed")
-        found = [evaluator.predictions() for evaluator in evaluators]
-        return [replace(one, notes=one.notes + tuple(self._notes)) for one in found]
+        collected = [evaluator.predictions() for evaluator in evaluators]
+        return [replace(one, notes=one.notes + tuple(self._notes)) for one in collected]
 
     def size_doubts(self, summary: Summary) -> tuple[str, ...]:
         """What it means if opened images have not the sizes that the annotations state; nothing if they have."""
@@ -113,7 +170,7 @@ class ModelRun:
         """Images that share one inference."""
         if isinstance(self.images, Sources):
             return inference.read_stream(self.images, self.truth, self._failed, self._notes.append)
-        return inference.read_files(self.images, self.batch, self._failed)
+        return inference.read_files(self.images, 1 if self.tiling else self.batch, self._failed)
 
     def _failed(self, error: LucidboxError) -> None:
         self._on_failure(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import Failures, progress, say, say_note, tell, write_json
-from lucidbox.cli.options import add_flag, add_option, add_options, add_verb, load_detector
+from lucidbox.cli.options import TILES, add_flag, add_option, add_options, add_verb, load_detector, tiles_of
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
 
@@ -33,6 +33,7 @@ examples:
   lucidbox evaluate --annotations instances.json --predictions results.json --per-class --errors
   lucidbox evaluate --annotations instances.json --predictions results.json --bootstrap 1000 --plots plots/
   lucidbox evaluate --annotations instances.json --compare before.json after.json   # exit code 3: worse
+  lucidbox evaluate --annotations instances.json --weights --images aerial/ --tiles auto --compare-tiles
   lucidbox evaluate --annotations instances.json --predictions results.json --explain-gap
   lucidbox evaluate --annotations instances.json --predictions results.json --classes person,car --json ap.json
 """
@@ -69,6 +70,12 @@ def register(verbs: Any) -> None:
     add_option(model, "--engine", default=None)
     add_option(model, "--precision", default=None)
     add_option(model, "--batch", help="pictures padded to one shape (1)")
+    add_options(model, *TILES)
+    add_flag(
+        model,
+        "--compare-tiles",
+        "do --tiles help here, for which objects, at what cost? Paired bootstrap; exit code 3 if they do not",
+    )
     add_flag(model, "--missed", "why each missed object was missed")
     _add_rules(parser.add_argument_group("rules (COCO's by default)"))
     _add_outputs(parser.add_argument_group("what is shown and written"))
@@ -110,7 +117,7 @@ def _add_outputs(group: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if the second predictions are worse."""
+    """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if a comparison says no."""
     from lucidbox.cli.annotations import read_annotations
     from lucidbox.cli.evaluate.rules import check_combination, protocol_of
     from lucidbox.evaluate import load_predictions
@@ -128,6 +135,8 @@ def run(arguments: argparse.Namespace) -> int:
         predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
     else:
         model = _model_run(arguments, truth, root, failures)
+        if arguments.compare_tiles:
+            return _compare_tiles(arguments, model, protocol) or (1 if failures.count else 0)
         if arguments.explain_gap:
             predictions, shifted = model.predictions_and_class_offset()
         else:
@@ -161,6 +170,7 @@ def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None,
         OptionError: no images are named.
         DataError: images are missing.
     """
+    from lucidbox.detect.tiles import tiling_of
     from lucidbox.sources import open_sources
     from lucidbox.validate.inference import files_of
     from lucidbox.validate.model_run import ModelRun
@@ -168,6 +178,7 @@ def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None,
     folder = arguments.images or root
     if folder is None:
         raise OptionError("--weights needs --images: the folder of the annotated pictures, or hf:NAME:SPLIT")
+    tiling = tiling_of(**tiles_of(arguments))
     streamed = str(folder).startswith("hf:")
     # Missing images are reported before the model is loaded, which takes seconds.
     files = {} if streamed else files_of(truth, Path(folder))
@@ -178,6 +189,7 @@ def _model_run(arguments: argparse.Namespace, truth: "Truth", root: Path | None,
         truth,
         open_sources(folder) if streamed else files,
         batch=arguments.batch or 1,
+        tiling=tiling,
         on_failure=failures,
         progress=progress(),
     )
@@ -289,6 +301,22 @@ def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol"
     document = {"a": arguments.compare[0], "b": arguments.compare[1], **asdict(result), "notes": notes}
     _show([comparison], document, arguments.json)
     return WORSE if result.verdict == "worse" else 0
+
+
+def _compare_tiles(arguments: argparse.Namespace, model: "ModelRun", protocol: "Protocol") -> int:
+    """Whether tiles help: 0, or 3 if it does not show that they do."""
+    from lucidbox.cli.evaluate.report import comparison_table, cost_line
+    from lucidbox.evaluate.analysis.sizes_compared import compare_sizes
+
+    whole, tiled = model.whole_and_tiled()
+    resamples = 1000 if arguments.bootstrap is None else arguments.bootstrap
+    result = compare_sizes(model.truth, whole, tiled, protocol, resamples, arguments.seed)
+    _say_notes([*model.truth.notes, *tiled.notes])
+    shown = comparison_table(result, resamples, len(model.truth.image_ids), ("whole", "tiled"))
+    settings = {"tiles": arguments.tiles, **asdict(model.tiling)} if model.tiling else {}
+    document = {**settings, **asdict(result), "cost": asdict(model.cost), "notes": list(tiled.notes)}
+    _show([shown, cost_line(model.cost)], document, arguments.json)
+    return 0 if result.verdict == "better" else WORSE
 
 
 def _notebook_rule(

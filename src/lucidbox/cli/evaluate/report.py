@@ -10,10 +10,11 @@ from lucidbox.evaluate.analysis.variants import MetricVariant
 from lucidbox.evaluate.operating import OperatingPoint
 from lucidbox.evaluate.summary import ClassResult
 from lucidbox.validate.false_negatives import REASONS, THRESHOLD, Missed
+from lucidbox.validate.model_run import Cost
 
 VERDICTS = {
-    "better": "B is better than A",
-    "worse": "B is worse than A",
+    "better": "{1} is better than {0}",
+    "worse": "{1} is worse than {0}",
     "no difference": "no difference that these pictures could show",
 }
 
@@ -71,21 +72,32 @@ def interval_table(intervals: Sequence[Interval], resamples: int, pictures: int)
     return f"95 % confidence, {resamples} resamples of {pictures} pictures:\n{table(columns, rows, indent=2)}"
 
 
-def comparison_table(result: Comparison, resamples: int, pictures: int) -> str:
+def comparison_table(result: Comparison, resamples: int, pictures: int, titles: Sequence[str] = ("A", "B")) -> str:
     """Two sets of predictions side by side, and the verdict."""
+    first, second = titles
     columns = [
         Column(width=6, align="<"),
-        Column("A", 7, "{:.4f}"),
-        Column("B", 7, "{:.4f}"),
-        Column("B - A", 8, "{:+.4f}"),
-        Column("95 % interval of B - A", gap=3, align="<"),
+        Column(first, 7, "{:.4f}"),
+        Column(second, 7, "{:.4f}"),
+        Column(f"{second} - {first}", 8, "{:+.4f}", gap=2),
+        Column(f"95 % interval of {second} - {first}", gap=3, align="<"),
     ]
     rows = [
         (change.name, first.value, second.value, change.value, f"{change.low:+.4f} to {change.high:+.4f}")
         for first, second, change in zip(result.first, result.second, result.differences, strict=True)
     ]
-    verdict = f"{VERDICTS[result.verdict]} ({resamples} paired resamples of {pictures} pictures)"
+    verdict = f"{VERDICTS[result.verdict].format(*titles)} ({resamples} paired resamples of {pictures} pictures)"
     return f"{table(columns, rows)}\n{verdict}"
+
+
+def cost_line(cost: Cost) -> str:
+    """What tiles cost, for a person."""
+    images = max(cost.images, 1)
+    whole, tiled = (seconds / images * 1000 for seconds in (cost.whole_seconds, cost.tiled_seconds))
+    return (
+        f"cost: {cost.views / images:.1f} views a picture instead of 1; from letterbox to boxes {tiled:.1f} ms a"
+        f" picture instead of {whole:.1f} ({tiled / max(whole, 1e-9):.1f} times)"
+    )
 
 
 def missed_table(missed: Sequence[Missed], most: int = 20) -> str:

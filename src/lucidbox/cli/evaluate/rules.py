@@ -10,13 +10,18 @@ from lucidbox.core.errors import OptionError
 from lucidbox.evaluate import COCO, AreaRange, Protocol, Truth
 from lucidbox.evaluate.analysis.intervals import check_resampling
 
-_MODEL_OPTIONS = ("images", "layout", "names", "size", "engine", "precision", "batch", "missed")
+_MODEL_OPTIONS = (
+    "images", "layout", "names", "size", "engine", "precision", "batch", "missed", "tiles", "tile_overlap",
+    "compare_tiles",
+)  # fmt: skip
 _WITHOUT_EFFECT = {
     "--compare": ("per_class", "errors", "explain_gap", "plots", "save_predictions", "rule"),
     "--rule notebook": (
         "per_class", "errors", "bootstrap", "explain_gap", "plots", "save_predictions", "missed",
         "max_detections", "areas", "class_agnostic",
     ),
+    "--tiles": ("missed", "explain_gap"),
+    "--compare-tiles": ("per_class", "errors", "plots", "save_predictions", "rule"),
     "--explain-gap": ("iou_thresholds", "max_detections", "areas", "class_agnostic"),
     "--errors": ("class_agnostic",),
     # Detections on what the annotations lack are left out, and counted, in any case.
@@ -33,12 +38,14 @@ def check_combination(arguments: argparse.Namespace) -> None:
     if arguments.weights is None:
         for name in _MODEL_OPTIONS:
             if _given(arguments, name):
-                raise OptionError(f"--{name} runs a model and needs --weights")
+                raise OptionError(f"--{name.replace('_', '-')} runs a model and needs --weights")
     for option, others in _WITHOUT_EFFECT.items():
         if _given(arguments, option.split()[0].removeprefix("--").replace("-", "_")):
             for name in filter(lambda one: _given(arguments, one), others):
                 shown = name.replace("_", "-")
                 raise OptionError(f"--{shown} has no meaning with {option}; leave one of them out")
+    if arguments.compare_tiles and arguments.tiles is None:
+        raise OptionError("--compare-tiles needs --tiles: auto, or a number of pixels")
     if arguments.batch is not None and arguments.batch < 1:
         raise OptionError(f"--batch {arguments.batch} is less than 1")
     if str(arguments.images).startswith("hf:") and (arguments.batch not in (None, 1) or arguments.missed):

@@ -7,7 +7,11 @@
 - ``intervals``: confidence intervals, comparison of two sets of predictions
 - ``notebook_variant``: the average precision that the seed notebook computes
 - ``plots``: curves, bars and matrices as images
+- ``sizes_compared``: comparison of two sets of predictions for objects of each size
 - ``variants``: the same predictions scored as other tools score them
 """
 
-__all__ = ["confusion", "doubts", "errors", "image_sizes", "intervals", "notebook_variant", "plots", "variants"]
+__all__ = [
+    "confusion", "doubts", "errors", "image_sizes", "intervals", "notebook_variant", "plots", "sizes_compared",
+    "variants",
+]  # fmt: skip

@@ -1,0 +1,175 @@
+"""Puts together what was found in several views of one image: one exact suppression that knows their borders.
+
+Two boxes of one class from different views show the same object where they agree on what both views could see:
+their *shared IoU*, that of each box cut to the other's view, is above a threshold. So half an object at a tile's
+border agrees with the whole object in the next tile, however small the IoU of the two boxes. Of boxes that agree
+one stays: whole ones go before those that a border cuts, then better scores before lower. Boxes of one view are
+not compared again: there the one path's own suppression has decided.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lucidbox.core.array_types import Bool, Float, Int
+from lucidbox.core.detections import Detections
+from lucidbox.detect.nms import Limits, best_first
+from lucidbox.detect.tiles import View
+
+SHARED_IOU = 0.5
+"""Boxes of different views show one object above this shared IoU, or above the limit's own if that is lower."""
+
+BORDER = 0.01
+"""A border cuts a box that comes as near to it as this share of the view's side."""
+
+PORTION = 2**14  # pairs looked at together
+
+
+def merge(parts: Sequence[tuple[View, Detections]], limits: Limits) -> Detections:
+    """What stays of the boxes of several views of one image, best score first, in the image's own pixels.
+
+    The order of the views does not matter. What one view alone found is returned as it is.
+
+    Args:
+        parts: each view and what was found in it, in its own pixels.
+        limits: ``iou``, ``agnostic`` and ``max_det`` are heeded here.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    # Of equal scores that of the smaller view counts, whose pixels are finer.
+    parts = sorted(parts, key=lambda part: (math.prod(part[0].size), part[0]))
+    counts = [len(found) for _, found in parts]
+    sides = np.array([view for view, _ in parts], np.float32)
+    owners = np.repeat(np.arange(len(parts)), counts)
+    joined = Detections(
+        np.concatenate([found.boxes for _, found in parts]) + sides[:, [0, 1, 0, 1]][owners],
+        np.concatenate([found.scores for _, found in parts]),
+        np.concatenate([found.classes for _, found in parts]),
+        parts[0][1].names,
+    )
+    labels = np.zeros_like(joined.classes) if limits.agnostic else joined.classes
+    pairs = agreeing_pairs(joined.boxes, labels, owners, sides, min(limits.iou, SHARED_IOU))
+    by_score = best_first(joined.scores)
+    cut = cut_by_border(joined.boxes, owners, sides)[by_score]
+    ranks = np.empty(len(owners), np.intp)
+    ranks[np.concatenate([by_score[~cut], by_score[cut]])] = np.arange(len(owners))
+    stays = _greedy(ranks, pairs)
+    return joined[by_score[stays[by_score]][: limits.max_det]]
+
+
+def cut_by_border(
+    boxes: Float[np.ndarray, "n 4"], owners: Int[np.ndarray, " n"], views: Float[np.ndarray, "v 4"]
+) -> Bool[np.ndarray, " n"]:
+    """Which boxes end at a border of their view that is not the image's.
+
+    Args:
+        boxes: xyxy, pixels of the image.
+        owners: row of ``views`` of each box.
+        views: xyxy of all views, which together reach to the image's borders.
+    """
+    near = BORDER * (views[:, 2:] - views[:, :2])
+    cut = np.zeros(len(boxes), bool)
+    for side in (0, 1):
+        low, high = views[:, side], views[:, side + 2]
+        # A box beyond these ends at a border. At the image's own border no box lies beyond.
+        least = np.where(low > low.min(), low + near[:, side], -np.inf)
+        most = np.where(high < high.max(), high - near[:, side], np.inf)
+        cut |= (boxes[:, side] <= least[owners]) | (boxes[:, side + 2] >= most[owners])
+    return cut
+
+
+def agreeing_pairs(
+    boxes: Float[np.ndarray, "n 4"],
+    labels: Int[np.ndarray, " n"],
+    owners: Int[np.ndarray, " n"],
+    views: Float[np.ndarray, "v 4"],
+    threshold: float,
+) -> Int[np.ndarray, "2 p"]:
+    """Pairs of boxes of one label and of different views whose shared IoU is above the threshold.
+
+    Args:
+        boxes: xyxy, pixels of the image.
+        labels: what must be equal.
+        owners: row of ``views`` of each box.
+        views: xyxy of each view.
+        threshold: for the shared IoU.
+    """
+    found = [np.zeros((2, 0), np.intp)]
+    for first, second in _near_pairs(boxes, labels, owners):
+        pair = boxes[first].astype(np.float64), boxes[second].astype(np.float64)
+        common = _intersections(*pair)
+        # What both views see of two boxes has the same intersection as the boxes, each in its own view.
+        union = _intersections(pair[0], views[owners[second]])
+        union += _intersections(pair[1], views[owners[first]])
+        union -= common
+        agree = common > threshold * union
+        found.append(np.stack([first[agree], second[agree]]))
+    return np.concatenate(found, axis=1)
+
+
+def _intersections(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+    """Area that the two boxes of each row have in common."""
+    overlap = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
+    np.maximum(overlap, 0, out=overlap)
+    areas: Float[np.ndarray, " n"] = overlap[:, 0] * overlap[:, 1]
+    return areas
+
+
+def _near_pairs(
+    boxes: Float[np.ndarray, "n 4"], labels: Int[np.ndarray, " n"], owners: Int[np.ndarray, " n"]
+) -> Iterator[tuple[Int[np.ndarray, " p"], Int[np.ndarray, " p"]]]:
+    """Rows of all pairs that may agree: of one label, of different views, with sides that overlap; each pair once.
+
+    Boxes lie in horizontal strips, twice as high as boxes are on average, in as many as they touch. In each strip
+    they are sorted by their left sides, so that those which begin before a box ends follow it.
+    """
+    if len(boxes) == 0:
+        return
+    left, top, right, bottom = boxes.T.copy()
+    per_pixel = np.float32(1 / max(1.0, 2 * float((bottom - top).mean())))
+    highest, lowest = (top * per_pixel).astype(np.int64), (bottom * per_pixel).astype(np.int64)
+    spans = lowest - highest + 1
+    rows = np.repeat(np.arange(len(boxes)), spans)
+    strips = np.arange(len(rows)) + np.repeat(highest + spans - np.cumsum(spans), spans)
+    # Label, strip and side in one integer, which NumPy sorts fast; 1/64 of a pixel is enough to find what is near.
+    width = int(right.max() * 64) + 2
+    groups = (labels[rows] * (int(lowest.max()) + 1) + strips) * width
+    begins, ends = groups + (left * 64).astype(np.int64)[rows], groups + (right * 64).astype(np.int64)[rows] + 1
+    order = np.argsort(begins)
+    rows, strips = rows[order], strips[order]
+    owner, upper, lower, highest = owners[rows], top[rows], bottom[rows], highest[rows]
+    after = np.searchsorted(begins[order], ends[order]) - np.arange(1, len(order) + 1)
+    totals = np.append(0, np.cumsum(after))
+    start = 0
+    while start < len(order):
+        stop = max(start + 1, int(np.searchsorted(totals, totals[start] + PORTION)) - 1)
+        some = after[start:stop]
+        first = np.repeat(np.arange(start, stop), some)
+        second = np.arange(1 + totals[start], 1 + totals[stop]) + np.repeat(
+            np.arange(start, stop) - totals[start:stop], some
+        )
+        near = owner[first] != owner[second]
+        near &= upper[first] < lower[second]
+        near &= upper[second] < lower[first]
+        # Two boxes may meet in several strips; the first of them counts.
+        near &= strips[first] == np.maximum(highest[first], highest[second])
+        yield rows[first[near]], rows[second[near]]
+        start = stop
+
+
+def _greedy(ranks: Int[np.ndarray, " n"], pairs: Int[np.ndarray, "2 p"]) -> Bool[np.ndarray, " n"]:
+    """Which boxes stay: best rank first, each drops those it is paired with.
+
+    All boxes without a better rival left are settled at once, then what they drop no longer drops others.
+    """
+    stays = np.ones(len(ranks), bool)
+    swap = ranks[pairs[0]] > ranks[pairs[1]]
+    better, worse = np.where(swap, pairs[::-1], pairs)
+    while len(better):
+        open_ones = np.zeros(len(ranks), bool)
+        open_ones[worse] = True
+        stays[worse[~open_ones[better]]] = False
+        left = stays[better] & stays[worse]
+        better, worse = better[left], worse[left]
+    return stays
