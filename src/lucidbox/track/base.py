@@ -1,4 +1,4 @@
-"""What all trackers do alike with a frame: check it, move tracks on, let go of those that are lost for too long."""
+"""What all trackers do alike with a frame: check it, move tracks on, end those that are lost for too long."""
 
 from abc import ABC, abstractmethod
 
@@ -35,6 +35,11 @@ class TableTracker(ABC):
         ids = np.zeros(len(boxes), np.int64)
         self._associate(boxes, scores, ids)
         return TrackedDetections.of(detections, ids, seconds)
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Ids of all tracks that have not ended, found in the last frame or not."""
+        return tuple(self._tracks.ids[self._tracks.ids > 0].tolist())
 
     @abstractmethod
     def _associate(

@@ -1,7 +1,7 @@
 """Kalman filters of many boxes at once, each side moving at a constant speed.
 
-All noise is independent between the four coordinates, and every coordinate is measured; so a filter of eight numbers
-falls apart into four of two (place and speed), whose covariances are three numbers each. The result is the same.
+All noise is independent between the four coordinates, and every coordinate is measured; so a filter of eight
+numbers falls apart into four of two (place and speed), whose covariances are three numbers each.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class BoxFilters:
 
     def boxes(self) -> Float[np.ndarray, "n 4"]:
         """The boxes as xyxy."""
-        place = self.state[0]
+        place: Float[np.ndarray, "n 4"] = self.state[0]
         if not self.noise.relative:
             return place.copy()
         return np.concatenate([place[:, :2] - place[:, 2:] / 2, place[:, :2] + place[:, 2:] / 2], axis=1)
@@ -83,16 +83,16 @@ class BoxFilters:
             return
         place, speed, place_variance, covariance, speed_variance = self.state
         frames, scale = step.frames, self._scale(place)
-        jerk = (scale * self.noise.speed) ** 2
+        push = (scale * self.noise.speed) ** 2
         place_variance += frames * (2 * covariance + frames * speed_variance)
         covariance += frames * speed_variance
         if step.regular:
             place_variance += (scale * self.noise.place) ** 2
-            speed_variance += jerk
+            speed_variance += push
         else:  # noise of the acceleration alone, constant over the step
-            place_variance += jerk * frames**4 / 4
-            covariance += jerk * frames**3 / 2
-            speed_variance += jerk * frames**2
+            place_variance += push * frames**4 / 4
+            covariance += push * frames**3 / 2
+            speed_variance += push * frames**2
         place += frames * speed
         self._clamp()
 

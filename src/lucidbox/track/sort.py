@@ -35,7 +35,7 @@ class SortSettings:
 class Sort(TableTracker):
     """SORT."""
 
-    def __init__(self, settings: SortSettings = SortSettings()) -> None:  # noqa: B008 - frozen
+    def __init__(self, settings: SortSettings = SortSettings()) -> None:
         self.settings = settings
         super().__init__(PIXEL_NOISE, settings.frame_rate, settings.lost_seconds)
 

@@ -74,9 +74,9 @@ class TrackTable:
     def similarity(
         self, rows: Int[np.ndarray, " k"], boxes: Float[np.ndarray, "m 4"], buffer: float = 0.0
     ) -> Float[np.ndarray, "k m"]:
-        """IoU of tracks' predicted boxes and detections, both first grown on all sides by a share of their own.
+        """IoU of tracks' predicted boxes and detections, both first grown on each side by a share of their own.
 
-        Grown boxes: Yang et al., "Hard to track objects with irregular motions and similar appearances?", WACV 2023.
+        Grown boxes: Yang et al., "Hard To Track Objects with Irregular Motions and Similar Appearances?", 2023.
         """
         return pairwise_iou(_grown(self.filters.boxes()[rows], buffer), _grown(boxes, buffer))
 

@@ -53,6 +53,11 @@ class Tracker(Protocol):
         """
         ...
 
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Ids of all tracks that have not ended, found in the last frame or not."""
+        ...
+
     def reset(self) -> None:
         """Forget all tracks, as before the first frame of another video; ids start at 1 again."""
         ...
