@@ -1,0 +1,87 @@
+"""Boxes that were made elsewhere, as a stream of results without pictures: MOT text, or predict's JSON Lines."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from lucidbox.core.detections import Detections
+from lucidbox.core.errors import DataError
+from lucidbox.detect.stream import Result
+from lucidbox.formats.frame_records import FrameRecord, FrameRecords
+from lucidbox.sources import Picture
+
+_NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
+_LONGEST_GAP = 1000
+"""Frames without a box that are gone through one by one: after them no track is left that could go on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxFile:
+    """Boxes of a file, frame by frame.
+
+    Attributes:
+        results: gives a result for each frame; its picture has no pixels, and size (0, 0) if the file states none.
+        videos: how many videos the file is of.
+        names: class names.
+        notes: what to know of the file.
+    """
+
+    results: Callable[[], Iterator[Result]]
+    videos: int
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def open_boxes(path: str | Path, fps: float) -> BoxFile:
+    """Read a file of boxes through, so that whatever is wrong with it is told before any tracking.
+
+    Args:
+        path: MOT text, or JSON Lines of ``lucidbox predict``.
+        fps: frames a second, for MOT text, which states no times.
+
+    Raises:
+        DataError: the file cannot be read, has no frames, or is malformed; names the line.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            begin = stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return _records(path) if begin.startswith(b"{") else _mot(path, fps)
+
+
+def _records(path: str | Path) -> BoxFile:
+    records = FrameRecords(path)
+    names: dict[int, str] = {}
+    videos, last = 0, ("", 0)
+    for record in records:
+        for class_id, label in zip(record.classes.tolist(), record.labels, strict=True):
+            if names.setdefault(class_id, label) != label:
+                raise DataError(
+                    f"{path}: class {class_id} is {names[class_id]!r} and {label!r}; track one model's boxes"
+                )
+        videos += not videos or record.source != last[0] or record.frame <= last[1]
+        last = (record.source, record.frame)
+    if not videos:
+        raise DataError(
+            f"{path}: no record of a frame of a video; make them with lucidbox predict VIDEO --json-file"
+        )
+    listed = tuple(names.get(class_id, "") for class_id in range(max(names, default=-1) + 1))
+    others = (f"{path}: {records.others} records that are not of frames of videos were passed over",)
+    return BoxFile(
+        lambda: (_result(record, listed) for record in records), videos, listed, others if records.others else ()
+    )
+
+
+def _result(record: FrameRecord, names: tuple[str, ...]) -> Result:
+    name = PurePath(record.source).name
+    picture = Picture(_NO_PIXELS, record.source, name, record.frame, record.time, whole=record.size)
+    return Result(picture, Detections(record.boxes, record.scores, record.classes, names), record.milliseconds)
+
+
+def _mot(path: str | Path, fps: float) -> BoxFile:
+    from lucidbox.formats.mot import read_mot
+
+    raise NotImplementedError
