@@ -11,7 +11,7 @@ import numpy as np
 from lucidbox.core.array_types import Float, Int
 from lucidbox.track.base import TableTracker
 from lucidbox.track.motion import Noise
-from lucidbox.track.table import pairs, without
+from lucidbox.track.table import pairs
 
 LEAST_SCORE = 0.1
 """Detections of this score or less are not used."""
