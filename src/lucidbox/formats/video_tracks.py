@@ -109,7 +109,7 @@ class VideoTracks:
 
     def _spans(self, path: _Path) -> Iterator[Span]:
         """A track's parts without holes, thinned to the frames from which the others follow."""
-        seen, looked_at = np.array(path.rows), np.array(self._frames)
+        seen, looked_at = np.array(path.rows, np.int64), np.array(self._frames, np.int64)
         limit = np.tile([self.width, self.height], 2)
         boxes = np.clip(np.array(path.boxes, np.float64).reshape(-1, 4), 0, limit)
         for part in np.split(np.arange(len(seen)), np.flatnonzero(np.diff(seen) > 1) + 1):

@@ -6,10 +6,12 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from lucidbox.core.array_types import Int
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import DataError
 from lucidbox.detect.stream import Result
 from lucidbox.formats.frame_records import FrameRecord, FrameRecords
+from lucidbox.formats.mot import read_mot
 from lucidbox.sources import Picture
 
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
@@ -82,6 +84,29 @@ def _result(record: FrameRecord, names: tuple[str, ...]) -> Result:
 
 
 def _mot(path: str | Path, fps: float) -> BoxFile:
-    from lucidbox.formats.mot import read_mot
+    rows = read_mot(path)
+    kinds, classes = np.unique(rows.classes, return_inverse=True)
+    names = tuple("object" if kind < 0 else str(kind) for kind in kinds.tolist())
+    scores, notes = rows.scores.astype(np.float32), list(rows.notes)
+    if scores.min() < 0 or scores.max() > 1:
+        notes.append(f"{path}: scores from {scores.min():g} to {scores.max():g} are no probabilities; all count as 1")
+        scores = np.ones_like(scores)
+    if (rows.ids > 0).any():
+        notes.append(f"{path}: the ids in the file are passed over, boxes get new ones")
+    found = Detections(rows.boxes.astype(np.float32), scores, classes.astype(np.int64), names)
+    return BoxFile(lambda: _frames(found, rows.frames, str(path), fps), 1, names, tuple(notes))
 
-    raise NotImplementedError
+
+def _frames(found: Detections, frames: Int[np.ndarray, " n"], source: str, fps: float) -> Iterator[Result]:
+    """A result for every frame from the first to the last, also for those without a box; see ``_LONGEST_GAP``."""
+    numbers, starts = np.unique(frames, return_index=True)
+    ends = np.append(starts[1:], len(frames))
+    before = 0
+    for number, start, end in zip(numbers.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        skipped = range(before + 1, min(number, before + 1 + _LONGEST_GAP))
+        for frame, boxes in [*((frame, slice(0, 0)) for frame in skipped), (number, slice(start, end))]:
+            picture = Picture(
+                _NO_PIXELS, source, PurePath(source).name, frame - 1, (frame - 1) / fps, whole=(0, 0)
+            )
+            yield Result(picture, found[boxes], 0.0)
+        before = number

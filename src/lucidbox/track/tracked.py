@@ -1,7 +1,7 @@
 """What a tracker says of one frame: which of the detections belong to which track."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class TrackedDetections:
         return cls(given[kept], ids[kept], kept, seconds)
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Gives detections the identities of objects, frame by frame. One tracker for one video."""
 

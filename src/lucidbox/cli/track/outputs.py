@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.filesystem import atomic_write, check_writable
+from lucidbox.formats.mot import mot_line
 from lucidbox.formats.video_tracks import VideoTracks
 from lucidbox.track.summary import CountsOverTime
 from lucidbox.track.tracking import TrackedResult
@@ -77,8 +78,6 @@ class Outputs(AbstractContextManager["Outputs"]):
                 self._tracks = VideoTracks(PurePath(result.picture.name).name, *result.picture.size)
             self._tracks.add(frame, result.seconds, result.ids.tolist(), detections.boxes, detections.labels)
         if self._mot:
-            from lucidbox.formats.mot import mot_line
-
             columns = (result.ids.tolist(), detections.boxes.tolist(), detections.scores.tolist())
             for track, box, score in zip(*columns, strict=True):
                 self._mot.write_line(mot_line(frame + 1, track, box, score))
