@@ -71,9 +71,8 @@ def load_sequence(truth: str | Path, found: str | Path, *, mot_challenge: bool =
         counted &= true_rows.classes == PEDESTRIAN
         tracked &= ~_on_distractors(true_rows, found_rows, tracked)
     if not counted.any():
-        raise DataError(
-            f"{truth}: no box is to be counted; true tracks have a number above 0 in the seventh column"
-        )
+        wanted = "class 1 in the eighth" if mot_challenge else "a number other than 0 in the seventh"
+        raise DataError(f"{truth}: no box is to be counted; those that are have {wanted} column")
     notes = [*true_rows.notes, *found_rows.notes]
     notes += _notes(true_rows, found_rows, counted, tracked, mot_challenge)
     return sequence_of(

@@ -66,8 +66,9 @@ class TrackSummary:
         ]
         counts = (
             f"{self.truth_boxes} true boxes of {self.truth_tracks} objects: {self.hits} found, "
-            f"{self.misses} missed, {self.false_alarms} false alarms; {self.found_tracks} tracks; {self.mostly_tracked} objects mostly "
-            f"tracked, {self.partly_tracked} partly, {self.mostly_lost} mostly lost"
+            f"{self.misses} missed, {self.false_alarms} false alarms; {self.found_tracks} tracks; "
+            f"{self.mostly_tracked} objects mostly tracked, {self.partly_tracked} partly, "
+            f"{self.mostly_lost} mostly lost"
         )
         return "\n".join([*lines, "", counts])
 
