@@ -82,12 +82,12 @@ def test_who_appears_on_the_line_belongs_to_neither_side_yet():
 
 
 def test_visits_have_the_seconds_of_the_frames_own_times():
-    way = [(50, 150), (150, 150), (160, 150), (250, 150), (250, 150)]
+    way = [(60, 150), (140, 150), (160, 150), (240, 150), (250, 150)]
     watcher = SceneWatcher(zones=[SQUARE])
     entered, left = walk(watcher, [way], times=[0, 0.5, 7.5, 8.25, 9])
-    assert entered == Event("entered", "yard", 1, "car", 0.5)
-    assert left == Event("left", "yard", 1, "car", 8.25, dwell=7.75)
-    assert left.to_dict()["dwell"] == 7.75
+    assert entered == Event("entered", "yard", 1, "car", 0.25)  # half of the way between the frames
+    assert left == Event("left", "yard", 1, "car", 7.875, dwell=7.625)
+    assert left.to_dict()["dwell"] == 7.625
     (count,) = watcher.zones
     assert (count.inside, count.entered) == (0, 1)
 

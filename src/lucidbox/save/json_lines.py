@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from lucidbox.core.errors import LucidboxError, OutputError
 from lucidbox.core.filesystem import PendingFile, output_error
 from lucidbox.detect.stream import Result
 from lucidbox.save.writers import Saved
 from lucidbox.sources import Failure
+
+_File = TypeVar("_File", bound="LineFile")
 
 
 def json_record(result: Result, saved: Saved | None = None, error: object = None) -> dict[str, Any]:
@@ -80,7 +82,7 @@ class LineFile:
     def __init__(self, path: str | Path) -> None:
         self._path = path
 
-    def __enter__(self) -> Self:
+    def __enter__(self: _File) -> _File:
         """Open the file under its temporary name."""
         # isfile is False, never an error, for what cannot be looked at; the pending file reports that.
         if os.path.isfile(self._path):  # noqa: PTH113

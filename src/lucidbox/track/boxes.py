@@ -15,8 +15,8 @@ from lucidbox.formats.mot import read_mot
 from lucidbox.sources import Picture
 
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
-_LONGEST_GAP = 1000
-"""Frames without a box that are gone through one by one: after them no track is left that could go on."""
+_LONGEST_GAP = 250
+"""Frames without a box that are gone through one by one; of a longer gap the rest is passed over."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,14 @@ class BoxFile:
         results: gives a result for each frame; its picture has no pixels, and size (0, 0) if the file states none.
         videos: how many videos the file is of.
         names: class names.
+        sized: whether it states the size of frames.
         notes: what to know of the file.
     """
 
     results: Callable[[], Iterator[Result]]
     videos: int
     names: tuple[str, ...]
+    sized: bool
     notes: tuple[str, ...] = ()
 
 
@@ -72,9 +74,8 @@ def _records(path: str | Path) -> BoxFile:
         )
     listed = tuple(names.get(class_id, "") for class_id in range(max(names, default=-1) + 1))
     others = (f"{path}: {records.others} records that are not of frames of videos were passed over",)
-    return BoxFile(
-        lambda: (_result(record, listed) for record in records), videos, listed, others if records.others else ()
-    )
+    notes = others if records.others else ()
+    return BoxFile(lambda: (_result(record, listed) for record in records), videos, listed, True, notes)
 
 
 def _result(record: FrameRecord, names: tuple[str, ...]) -> Result:
@@ -89,12 +90,14 @@ def _mot(path: str | Path, fps: float) -> BoxFile:
     names = tuple("object" if kind < 0 else str(kind) for kind in kinds.tolist())
     scores, notes = rows.scores.astype(np.float32), list(rows.notes)
     if scores.min() < 0 or scores.max() > 1:
-        notes.append(f"{path}: scores from {scores.min():g} to {scores.max():g} are no probabilities; all count as 1")
+        notes.append(
+            f"{path}: scores from {scores.min():g} to {scores.max():g} are no probabilities; all count as 1"
+        )
         scores = np.ones_like(scores)
     if (rows.ids > 0).any():
         notes.append(f"{path}: the ids in the file are passed over, boxes get new ones")
     found = Detections(rows.boxes.astype(np.float32), scores, classes.astype(np.int64), names)
-    return BoxFile(lambda: _frames(found, rows.frames, str(path), fps), 1, names, tuple(notes))
+    return BoxFile(lambda: _frames(found, rows.frames, str(path), fps), 1, names, False, tuple(notes))
 
 
 def _frames(found: Detections, frames: Int[np.ndarray, " n"], source: str, fps: float) -> Iterator[Result]:

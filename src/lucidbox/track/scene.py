@@ -112,7 +112,7 @@ class Event:
         place: name of the line or zone.
         track: the object's id.
         label: its class name.
-        time: seconds since the video's first frame; of a crossing, interpolated between two frames.
+        time: seconds since the video's first frame, interpolated between the frames before and after.
         side: to which side a line was crossed.
         dwell: seconds that an object which left was in the zone.
     """
@@ -162,12 +162,15 @@ class _Known:
         sides: for each line, where and when the object was last seen on the side which it counts to: signed
             distance, x, y, time; None as long as it has only been seen on the line.
         since: for each zone, when it entered; None if it is not inside.
+        steady: for each zone, where and when the object was last seen as it counts, inside or outside: x, y, time;
+            None before the first frame.
     """
 
     label: str
     time: float
     sides: list[tuple[float, float, float, float] | None]
     since: list[float | None]
+    steady: list[tuple[float, float, float] | None]
 
 
 class SceneWatcher:
@@ -226,10 +229,11 @@ class SceneWatcher:
         for row, (track, label, point, margin) in enumerate(zip(*columns, strict=True)):
             known = self._known.get(track)
             if known is None:
-                known = _Known(label, seconds, [None] * len(self._lines), [None] * len(self._zones))
+                zones = len(self._zones)
+                known = _Known(label, seconds, [None] * len(self._lines), [None] * zones, [None] * zones)
             known.label = label
             events += self._cross(track, known, [side[row] for side in sides], point, margin, seconds)
-            events += self._stay(track, known, [depth[row] for depth in depths], margin, seconds)
+            events += self._stay(track, known, [depth[row] for depth in depths], point, margin, seconds)
             known.time = seconds
             self._known[track] = known
         for track in [track for track in self._known if track not in held]:
@@ -255,18 +259,23 @@ class SceneWatcher:
                 yield Event("crossed", line.name, track, known.label, met[2], side)
 
     def _stay(
-        self, track: int, known: _Known, depths: list[float], margin: float, seconds: float
+        self, track: int, known: _Known, depths: list[float], point: list[float], margin: float, seconds: float
     ) -> Iterable[Event]:
-        new = track not in self._known
+        now = (point[0], point[1], seconds)
         for row, (zone, depth) in enumerate(zip(self._zones, depths, strict=True)):
-            since = known.since[row]
-            if since is None and depth > (-_ON_BORDER if new else margin):
-                known.since[row] = seconds
+            since, before = known.since[row], known.steady[row]
+            enters = since is None and depth > (-_ON_BORDER if before is None else margin)
+            leaves = since is not None and depth < -margin
+            if enters or leaves or (since is None) == (depth < 0):
+                known.steady[row] = now
+            if enters:
+                known.since[row] = entered = _border_time(zone, before or now, now, entering=True)
                 self._entered[row] += 1
-                yield Event("entered", zone.name, track, known.label, seconds)
-            elif since is not None and depth < -margin:
+                yield Event("entered", zone.name, track, known.label, entered)
+            elif since is not None and leaves:
                 known.since[row] = None
-                yield Event("left", zone.name, track, known.label, seconds, dwell=seconds - since)
+                left = _border_time(zone, before or now, now, entering=False)
+                yield Event("left", zone.name, track, known.label, left, dwell=left - since)
 
     def _end(self, track: int) -> Iterable[Event]:
         """Forget a track that ended; where it was in a zone, it left when it was last seen."""
@@ -274,6 +283,27 @@ class SceneWatcher:
         for zone, since in zip(self._zones, known.since, strict=True):
             if since is not None:
                 yield Event("left", zone.name, track, known.label, known.time, dwell=known.time - since)
+
+
+def _border_time(
+    zone: Zone, before: tuple[float, float, float], now: tuple[float, float, float], entering: bool
+) -> float:
+    """When an object, on a straight way between two places and times, passed a zone's border.
+
+    Of several passings it is the last where it entered, the first where it left.
+    """
+    (x, y, began), (other_x, other_y, ended) = before, now
+    shares = []
+    for start, end in zone.edges():
+        one, other = _turn(start, end, (x, y)), _turn(start, end, (other_x, other_y))
+        if (one > 0) != (other > 0):
+            share = one / (one - other)
+            met = (x + share * (other_x - x), y + share * (other_y - y))
+            if _is_beside(Line(zone.name, start, end), met):
+                shares.append(share)
+    if not shares:  # it was on the border
+        return began
+    return began + (max(shares) if entering else min(shares)) * (ended - began)
 
 
 def standing_points(boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2"]:

@@ -47,7 +47,9 @@ def register(verbs: Any) -> None:
     parser = add_verb(verbs, "track", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="videos or cameras; see below")
     group = parser.add_argument_group("tracking")
-    group.add_argument("--tracker", metavar="NAME", help="how objects are followed; docs/track.md compares them")
+    group.add_argument(
+        "--tracker", metavar="NAME", help="sort, bytetrack, botsort or cbiou; docs/track.md compares them"
+    )
     group.add_argument(
         "--count-line",
         metavar="NAME=x1,y1,x2,y2",

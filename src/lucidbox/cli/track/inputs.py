@@ -112,11 +112,15 @@ def _boxes(arguments: argparse.Namespace) -> Input:
         del on_failure
         return map(chosen, file.results())
 
+    if arguments.to and not file.sized:
+        raise OptionError(
+            f"--to needs the size of frames, which MOT text like {arguments.detections} does not state"
+        )
     return Input(results, None, file.videos)
 
 
 def check_single(given: Input, options: dict[str, Any]) -> None:
-    """Refuse files of one video's tracks where there are several videos.
+    """Refuse files of one video's tracks, by option, where there are several videos.
 
     Raises:
         OptionError: names the option.

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path, PurePath
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.filesystem import atomic_write, check_writable
@@ -50,7 +50,7 @@ class Outputs(AbstractContextManager["Outputs"]):
         self._mot: LineFile | None = None
         self._open = ExitStack()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Outputs":
         """Open the MOT text."""
         if self._mot_path:
             from lucidbox.save.json_lines import LineFile
