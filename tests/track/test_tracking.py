@@ -12,7 +12,7 @@ from lucidbox.draw.annotate import track_colour
 from lucidbox.sources import Picture
 from lucidbox.track import TRACKERS, Line, Zone, track
 from lucidbox.track.drawing import TrackDrawing
-from lucidbox.track.summary import CountsOverTime, TrackSummary
+from lucidbox.track.summary import CountsOverTime, VideoSummary
 
 
 def frame(number, *boxes, size=(100, 200), source="road.mp4", time=None):
@@ -95,7 +95,7 @@ def test_a_summary_counts_tracks_by_their_commonest_class():
         replace(result, detections=replace(result.detections, names=("bus",) if n == 5 else ("car",)))
         for n, result in enumerate(results)
     ]
-    summary = TrackSummary(flickering[0])
+    summary = VideoSummary(flickering[0])
     for result in flickering:
         summary.add(result)
     assert summary.to_dict() == {

@@ -99,12 +99,15 @@ def draw(
     best_first = np.argsort(-detections.scores, kind="stable")
     shown = best_first[_inside(detections.boxes[best_first], height, width)]
     corners = _pixel_corners(detections.boxes[shown], height, width)
-    texts, colours = _texts_and_colours(detections[shown], None if tracks is None else tracks[shown].tolist())
-    for box, colour in zip(corners[::-1].tolist(), colours[::-1], strict=True):
+    ids = None if tracks is None else tracks[shown].tolist()
+    colours = (
+        [track_colour(track) for track in ids] if ids else list(map(palette, detections.classes[shown].tolist()))
+    )
+    for colour, box in zip(colours[::-1], corners[::-1].tolist(), strict=True):
         _draw_box(canvas, box, colour, style.line)
-    scores = [f"{score:.2f}" if show_scores else "" for score in detections.scores[shown].tolist()]
-    wanted = list(zip(texts, scores, colours, corners.tolist(), strict=True))[:max_labels]
-    for label in _place_labels(wanted, (height, width), style):
+    labelled = detections[shown[:max_labels]]
+    labels = _place_labels(labelled, corners[:max_labels].tolist(), (height, width), style, show_scores, ids)
+    for label in labels:
         _draw_label(canvas, label)
     return canvas
 
@@ -177,22 +180,23 @@ def track_colour(track: int) -> Colour:
     return palette(track % _TRACK_COLOURS)
 
 
-def _texts_and_colours(detections: Detections, tracks: list[int] | None) -> tuple[list[str], list[Colour]]:
-    """What is written at each box before its score, and its colour."""
-    classes = detections.classes.tolist()
-    names = list(map(_shown_name, detections.labels, classes))
-    if tracks is None:
-        return names, list(map(palette, classes))
-    return [f"#{track} {name}" for track, name in zip(tracks, names, strict=True)], list(map(track_colour, tracks))
-
-
 def _place_labels(
-    wanted: list[tuple[str, str, Colour, list[int]]], extent: tuple[int, int], style: Style
+    detections: Detections,
+    corners: list[list[int]],
+    extent: tuple[int, int],
+    style: Style,
+    show_scores: bool,
+    tracks: list[int] | None = None,
 ) -> list[_Label]:
-    """Labels inside the image that do not overlap, from text, score, colour and box of each, in their order."""
+    """Labels inside the image that do not overlap, in the order of the detections."""
     taken = np.zeros((0, 4), np.intp)
     labels: list[_Label] = []
-    for text, score, colour, box in wanted:
+    for row, (detection, box) in enumerate(zip(detections, corners, strict=True)):
+        class_id = int(detection.classes[0])
+        text, colour = _shown_name(detection.labels[0], class_id), palette(class_id)
+        if tracks:
+            text, colour = f"#{tracks[row]} {text}", track_colour(tracks[row])
+        score = f"{detection.scores[0]:.2f}" if show_scores else ""
         ink = _label_ink(text, score, style, extent[1])
         if ink is None or ink.shape[0] > extent[0]:
             continue

@@ -33,7 +33,7 @@ class Visits:
         return self.seconds / self.count if self.count else None
 
 
-class TrackSummary:
+class VideoSummary:
     """Sums up one video, result by result; needs memory for the tracks that have not ended, not for all.
 
     Args:

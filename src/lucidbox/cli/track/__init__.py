@@ -39,7 +39,7 @@ exit codes:
   0 done; 1 a part failed, the rest is done; 2 wrong usage or bad input; 130 stopped by Ctrl-C, what was done stays
 """
 
-DEFAULT_FOLDER = Path("runs") / "track"
+_FOLDER = Path("runs") / "track"
 
 
 def register(verbs: Any) -> None:
@@ -70,7 +70,7 @@ def register(verbs: Any) -> None:
     add_detecting(parser)
     add_reading(parser.add_argument_group("reading"))
     output = parser.add_argument_group("output")
-    add_output(output, str(DEFAULT_FOLDER))
+    add_output(output, str(_FOLDER))
     output.add_argument("--mot", metavar="FILE", help="MOT text of one video into a new file")
     output.add_argument("--plot", metavar="FILE", help="counts over time of one video (.png, .svg, .pdf)")
     output.add_argument(
@@ -85,7 +85,7 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Track everything; 0, 1 if a part failed, 2 if nothing could be done."""
     from lucidbox.cli.track.inputs import check_single, open_input
-    from lucidbox.cli.track.outputs import Outputs
+    from lucidbox.cli.track.track_files import TrackFiles
     from lucidbox.cli.track.places import parse_lines, parse_zones
     from lucidbox.cli.track.report import TrackReport
     from lucidbox.save.writers import SaveOptions, Saver
@@ -98,8 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_whole_number("--trails", arguments.trails, least=0)
     draw = not (arguments.no_draw or arguments.detections)
     options = SaveOptions(draw, arguments.txt, arguments.crops, arguments.max_labels, arguments.webm)
-    folder = Path(arguments.save) if arguments.save else DEFAULT_FOLDER
-    outputs = Outputs(arguments.mot, arguments.plot, arguments.to)
+    folder = Path(arguments.save) if arguments.save else _FOLDER
+    files = TrackFiles(arguments.mot, arguments.plot, arguments.to)
     given = open_input(arguments, folder)
     check_single(given, {"--mot": arguments.mot, "--plot": arguments.plot, "--to": arguments.to})
     with ExitStack() as stack:
@@ -107,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
         saver.check_folder()
         file, bar = stack.enter_context(open_places(arguments, given.count))
         report = TrackReport(arguments.json, file, bar, arguments.video_stride)
-        report.outputs = stack.enter_context(outputs)
+        report.files = stack.enter_context(files)
         tracked = track(given.results(report.unread), tracker, lines=lines, zones=zones)
         save_and_report(_shown(tracked, report), saver, report)
         if given.sources is not None:

@@ -15,10 +15,8 @@ from lucidbox.cli.predict import limits_of, reading_of
 from lucidbox.core.class_names import class_ids
 from lucidbox.core.errors import OptionError, SourceError
 from lucidbox.detect.stream import Result
+from lucidbox.save.video import USUAL_FPS
 from lucidbox.sources import FailedSource, Failure, Sources, open_sources
-
-USUAL_FPS = 25.0
-"""Frames a second of MOT text, which states no times."""
 
 _VIDEOS = ("video", "camera", "url", "refused")
 _OF_DETECTING = (

@@ -9,11 +9,11 @@ from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OutputError
 from lucidbox.core.text import printable
 from lucidbox.track.scene import Event
-from lucidbox.track.summary import TrackSummary
+from lucidbox.track.summary import VideoSummary
 from lucidbox.track.tracking import TrackedResult
 
 if TYPE_CHECKING:
-    from lucidbox.cli.track.outputs import Outputs
+    from lucidbox.cli.track.track_files import TrackFiles
     from lucidbox.detect.stream import Result
     from lucidbox.save.writers import Saved, Saver
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 class TrackReport(Report):
     """A :class:`~lucidbox.cli.predict.Report` of tracked frames. Lines for people are events, not frames."""
 
-    outputs: "Outputs | None" = None
+    files: "TrackFiles | None" = None
     """Get every result, too."""
-    _summary: TrackSummary | None = None
+    _summary: VideoSummary | None = None
 
     def predicted(self, result: "Result", saved: "Saved | None" = None, error: OutputError | None = None) -> None:
         """Tell one frame, after the sum of the video before it."""
         assert isinstance(result, TrackedResult)
         if self._summary is None or result.begins:
             self.sum_up()
-            self._summary = TrackSummary(result)
+            self._summary = VideoSummary(result)
         self._summary.add(result)
         super().predicted(result, saved, error)
         try:
-            if self.outputs is not None:
-                self.outputs.add(result)
+            if self.files is not None:
+                self.files.add(result)
         except OutputError as problem:  # a full disk: raised once, and the rest is still done
             self.failed(problem)
 
@@ -65,8 +65,8 @@ class TrackReport(Report):
     def end(self, saver: "Saver") -> None:
         """Sum up the last video, write what is written at the end, then end as ``predict`` does."""
         self.sum_up()
-        if self.outputs is not None:
-            for error in self.outputs.finish():
+        if self.files is not None:
+            for error in self.files.finish():
                 self.failed(error)
         super().end(saver)
 
@@ -81,7 +81,7 @@ def describe_event(source: str, event: Event) -> str:
     return f"{who} {what}" if event.dwell is None else f"{who} {what} after {event.dwell:.2f} s"
 
 
-def summary_lines(summary: TrackSummary) -> Iterator[str]:
+def summary_lines(summary: VideoSummary) -> Iterator[str]:
     """Counts of one video as tables."""
     tracks = (
         ", ".join(f"{printable(name) or 'object'} {count}" for name, count in summary.tracks.items()) or "none"

@@ -24,7 +24,7 @@ TOOLS: dict[str, Callable[[VideoTracks], str]] = {
 """What ``--to`` names: programs in which tracks are corrected by hand, and how their files are written."""
 
 
-class Outputs(AbstractContextManager["Outputs"]):
+class TrackFiles(AbstractContextManager["TrackFiles"]):
     """Files that hold the tracks of one video. MOT text is written as frames come, the others at the end.
 
     Args:
@@ -50,7 +50,7 @@ class Outputs(AbstractContextManager["Outputs"]):
         self._mot: LineFile | None = None
         self._open = ExitStack()
 
-    def __enter__(self) -> "Outputs":
+    def __enter__(self) -> "TrackFiles":
         """Open the MOT text."""
         if self._mot_path:
             from lucidbox.save.json_lines import LineFile
