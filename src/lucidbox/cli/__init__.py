@@ -21,6 +21,7 @@ from lucidbox.core.version import __version__
 
 VERBS = {
     "predict": "find objects in pictures, videos, cameras",
+    "track": "follow and count objects in videos",
     "evaluate": "COCO's average precision of predictions",
     "train": "train a detector on pictures of yours",
     "serve": "the detector behind an address, and a page",

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,20 @@ def register(verbs: Any) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "predict", DESCRIPTION, EXAMPLES, run)
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="what to look at; see below")
+    add_detecting(parser)
+    reading = parser.add_argument_group("reading")
+    add_reading(reading)
+    add_flag(
+        reading,
+        "--reduced-decoding",
+        "decode half, a quarter or an eighth of JPEG files far larger than --size: faster, boxes move;"
+        " with --no-draw",
+    )
+    add_output(parser.add_argument_group("output"), "runs/predict")
+
+
+def add_detecting(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the model, and of what counts as a detection."""
     model = parser.add_argument_group("model")
     add_options(model, "--weights", "--layout", "--names", "--size", "--engine", "--precision")
     add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
@@ -62,24 +76,18 @@ def register(verbs: Any) -> None:
     limits = parser.add_argument_group("what counts")
     add_options(limits, "--conf", "--iou", "--max-det", "--classes")
     add_flag(limits, "--agnostic", "suppress across classes")
-    _add_reading(parser.add_argument_group("reading"))
-    _add_output(parser.add_argument_group("output"))
 
 
-def _add_reading(group: Any) -> None:
+def add_reading(group: Any) -> None:
+    """Add the options of how sources are read."""
     add_flag(group, "--recursive", "look into folders within folders")
     add_number(group, "--video-stride", "look at each N-th frame only (default: 1)", 1)
-    add_flag(
-        group,
-        "--reduced-decoding",
-        "decode half, a quarter or an eighth of JPEG files far larger than --size: faster, boxes move;"
-        " with --no-draw",
-    )
     add_number(group, "--max-pixels", "refuse larger pictures (default: 178956970)")
 
 
-def _add_output(group: Any) -> None:
-    group.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/predict)")
+def add_output(group: Any, folder: str) -> None:
+    """Add the options of what is written, by default into this folder."""
+    group.add_argument("--save", metavar="DIR", help=f"where results go: a new folder (default: {folder})")
     add_option(group, "--json", help="JSON Lines on standard output; words on standard error")
     group.add_argument("--json-file", metavar="FILE", help="JSON Lines into a new file")
     add_flag(group, "--txt", "a text file a picture: class cx cy w h score, relative")
@@ -91,7 +99,6 @@ def _add_output(group: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict everything; 0, 1 if some pictures failed, 2 if all did."""
-    from lucidbox.images.reading import MAX_PIXELS
     from lucidbox.save.writers import DEFAULT_FOLDER, SaveOptions, Saver
     from lucidbox.sources import open_sources
 
@@ -102,12 +109,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError("--reduced-decoding leaves no pixels for --tiles; leave one of them out")
     draw = not arguments.no_draw
     options = SaveOptions(draw, arguments.txt, arguments.crops, arguments.max_labels, arguments.webm)
-    detector = load_detector(arguments, batch=arguments.batch, **_limits(arguments))
+    detector = load_detector(arguments, batch=arguments.batch, **limits_of(arguments))
     sources = open_sources(
         arguments.sources,
-        recursive=arguments.recursive,
-        video_stride=arguments.video_stride,
-        max_pixels=MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
+        **reading_of(arguments),
         reduced_within=detector.size if arguments.reduced_decoding else None,
         results=Path(arguments.save) if arguments.save else DEFAULT_FOLDER,
     )
@@ -118,24 +123,37 @@ def run(arguments: argparse.Namespace) -> int:
         saver = stack.enter_context(Saver(options, Path(arguments.save) if arguments.save else None))
         saver.check_folder()
         report = stack.enter_context(_open_report(arguments, sources.count))
-        try:
-            for result in detector.stream(sources, on_failure=report.unread, **tiles):
-                try:
-                    report.predicted(result, saver.save(result))
-                except OutputError as error:
-                    report.predicted(result, error=error)
-                    if saver.folder is None:  # there is no folder, so nothing can be saved
-                        raise
-                    report.failed(error)
-        except KeyboardInterrupt:  # how most cameras are left
-            report.end(saver)
-            raise
+        save_and_report(detector.stream(sources, on_failure=report.unread, **tiles), saver, report)
         report.passed_over(sources)
         report.end(saver)
     return report.exit_code
 
 
-def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
+def save_and_report(results: "Iterable[Result]", saver: "Saver", report: "Report") -> None:
+    """Write and print result by result; Ctrl-C, how most cameras are left, ends with what was done."""
+    try:
+        for result in results:
+            try:
+                report.predicted(result, saver.save(result))
+            except OutputError as error:
+                report.predicted(result, error=error)
+                if saver.folder is None:  # there is no folder, so nothing can be saved
+                    raise
+                report.failed(error)
+    except KeyboardInterrupt:
+        report.end(saver)
+        raise
+
+
+def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options of :func:`add_reading` say to ``open_sources``."""
+    from lucidbox.images.reading import MAX_PIXELS
+
+    most = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
+    return {"recursive": arguments.recursive, "video_stride": arguments.video_stride, "max_pixels": most}
+
+
+def limits_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The limits that were given."""
     return {
         "conf": arguments.conf,
@@ -148,6 +166,15 @@ def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
 
 @contextmanager
 def _open_report(arguments: argparse.Namespace, count: int | None) -> "Iterator[Report]":
+    """A report to the places that were asked for."""
+    with open_places(arguments, count) as (file, bar):
+        yield Report(arguments.json, file, bar, arguments.video_stride)
+
+
+@contextmanager
+def open_places(
+    arguments: argparse.Namespace, count: int | None
+) -> "Iterator[tuple[JsonLines | None, ProgressBar | None]]":
     """Open the JSON file that was asked for and, for more than one picture, a progress bar."""
     with ExitStack() as stack:
         file = None
@@ -155,8 +182,7 @@ def _open_report(arguments: argparse.Namespace, count: int | None) -> "Iterator[
             from lucidbox.save.json_lines import JsonLines
 
             file = stack.enter_context(JsonLines(arguments.json_file))
-        bar = None if count == 1 else stack.enter_context(closing(ProgressBar(count)))
-        yield Report(arguments.json, file, bar, arguments.video_stride)
+        yield file, None if count == 1 else stack.enter_context(closing(ProgressBar(count)))
 
 
 class Report:
@@ -191,17 +217,27 @@ class Report:
         self._pictures += 1
         self._objects += len(result.detections)
         if self._json_file or self._json_lines:
-            from lucidbox.save.json_lines import json_record
-
-            self._write_json(json_record(result, saved, error))
+            self.write_record(self.record_of(result, saved, error))
         picture = result.picture
         if picture.frame is not None:
             self._frames[picture.source] = (self._frames.get(picture.source, (0, 0))[0] + 1, picture.frame)
+        for line in self.lines_of(result):
+            self.tell_line(line)
+        self._advance()
+
+    def record_of(self, result: "Result", saved: "Saved | None", error: OutputError | None) -> dict[str, Any]:
+        """The JSON of one picture."""
+        from lucidbox.save.json_lines import json_record
+
+        return json_record(result, saved, error)
+
+    def lines_of(self, result: "Result") -> Iterable[str]:
+        """What a person is told of one picture."""
+        picture = result.picture
         height, width = picture.size
         place = picture.source if picture.frame is None else f"{picture.source} frame {picture.frame}"
         found = describe_detections(result.detections)
-        self._say(f"{place} {width}x{height}: {found}, {result.milliseconds:.1f} ms")
-        self._advance()
+        return [f"{place} {width}x{height}: {found}, {result.milliseconds:.1f} ms"]
 
     def unread(self, failure: "Failure") -> None:
         """Print the error of a picture that could not be read, and its JSON."""
@@ -209,7 +245,7 @@ class Report:
         if self._json_file or self._json_lines:
             from lucidbox.save.json_lines import failure_record
 
-            self._write_json(failure_record(failure))
+            self.write_record(failure_record(failure))
         self._advance()
 
     def passed_over(self, sources: "Sources") -> None:
@@ -218,7 +254,7 @@ class Report:
         for one in sources.passed_over:
             self._missing += one.images
             if self._json_file or self._json_lines:
-                self._write_json(one.to_dict())
+                self.write_record(one.to_dict())
 
     def failed(self, error: object) -> None:
         """Print an error of a picture that is counted already, such as a result that could not be written."""
@@ -235,18 +271,21 @@ class Report:
             # Pictures overlap, so the times of single pictures do not add up.
             seconds = time.perf_counter() - self._started
             each = f"{seconds / self._pictures * 1000:.1f} ms a picture, reading and saving included"
-            self._say(f"{self._pictures} pictures, {self._objects} objects, {each}")
+            self.tell_line(f"{self._pictures} pictures, {self._objects} objects, {each}")
         for source, (used, last) in self._frames.items():
             if last > (used - 1) * self._stride:  # a live source does not wait
-                self._say(f"{source}: {used} of {last + 1} frames were looked at; the others came meanwhile")
+                self.tell_line(f"{source}: {used} of {last + 1} frames were looked at; the others came meanwhile")
         if self._failures and self._pictures:
-            self._say(f"{self._failures} failed, see above")
+            self.tell_line(f"{self._failures} failed, see above")
         if saver.folder is not None:
-            self._say(f"saved in {saver.folder}")
+            self.tell_line(f"saved in {saver.folder}")
         if saver.has_mp4:
-            self._say("browsers do not play these MP4 videos (MPEG-4 part 2); --webm saves VP8, which they play")
+            self.tell_line(
+                "browsers do not play these MP4 videos (MPEG-4 part 2); --webm saves VP8, which they play"
+            )
 
-    def _write_json(self, record: dict[str, Any]) -> None:
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write a record to the places of JSON that were asked for."""
         if self._json_file:
             try:
                 self._json_file.write(record)
@@ -255,7 +294,8 @@ class Report:
         if self._json_lines:
             write_json(record)
 
-    def _say(self, line: str) -> None:
+    def tell_line(self, line: str) -> None:
+        """Print a line for a person."""
         tell(printable(line), self._words)
 
     def _advance(self) -> None:

@@ -22,6 +22,7 @@ SMALLEST_FONT = 10
 """Smallest font size in pixels; smaller letters cannot be read."""
 
 _LONGEST_NAME = 80  # letters; more would not fit any image and only cost time
+_TRACK_COLOURS = 24  # of the palette, which begins with those that differ most
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def draw(
     image: Shaped[np.ndarray, "..."],
     detections: Detections,
     *,
+    tracks: Int[np.ndarray, " n"] | None = None,
     max_labels: int | None = None,
     line_width: int | None = None,
     font_size: int | None = None,
@@ -75,6 +77,7 @@ def draw(
     Args:
         image: pixels, RGB, grey or RGBA (whose alpha is left out); they are not changed.
         detections: boxes in pixels of this image. Boxes outside it, or with NaN, are not drawn.
+        tracks: an object's id for each box, which gives the box its colour and stands before the class name.
         max_labels: label only this many boxes, those of the highest scores. All boxes are drawn.
         line_width: width of box edges in pixels; by default it depends on the image's size.
         font_size: size of labels in pixels, a capital being about 0.7 of it high; by default as above.
@@ -96,13 +99,34 @@ def draw(
     best_first = np.argsort(-detections.scores, kind="stable")
     shown = best_first[_inside(detections.boxes[best_first], height, width)]
     corners = _pixel_corners(detections.boxes[shown], height, width)
-    for index, box in zip(shown[::-1], corners[::-1].tolist(), strict=True):
-        _draw_box(canvas, box, palette(int(detections.classes[index])), style.line)
+    ids = None if tracks is None else tracks[shown].tolist()
+    colours = (
+        [track_colour(track) for track in ids] if ids else list(map(palette, detections.classes[shown].tolist()))
+    )
+    for colour, box in zip(colours[::-1], corners[::-1].tolist(), strict=True):
+        _draw_box(canvas, box, colour, style.line)
     labelled = detections[shown[:max_labels]]
-    labels = _place_labels(labelled, corners[:max_labels].tolist(), (height, width), style, show_scores)
+    labels = _place_labels(labelled, corners[:max_labels].tolist(), (height, width), style, show_scores, ids)
     for label in labels:
         _draw_label(canvas, label)
     return canvas
+
+
+def draw_text(canvas: UInt8[np.ndarray, "h w 3"], text: str, point: tuple[float, float], colour: Colour) -> None:
+    """Write a line of text on a bar whose left top corner is near this point, moved into the image.
+
+    Args:
+        canvas: RGB pixels, which are changed. Nothing is written where they have no room.
+        text: in letters of any script.
+        point: x, y in pixels.
+        colour: of the bar; letters are black or white.
+    """
+    height, width = canvas.shape[:2]
+    ink = _label_ink(_shown_name(text, 0), "", Style.for_picture(height, width), width)
+    if ink is not None and ink.shape[0] <= height:
+        left = min(max(round(point[0]), 0), width - ink.shape[1])
+        top = min(max(round(point[1]), 0), height - ink.shape[0])
+        _draw_label(canvas, _Label(ink, left, top, colour))
 
 
 def _as_rgb(image: Shaped[np.ndarray, "..."]) -> UInt8[np.ndarray, "h w 3"]:
@@ -151,16 +175,29 @@ def _draw_box(canvas: UInt8[np.ndarray, "h w 3"], box: list[int], colour: Colour
         cv2.rectangle(canvas, bar[:2], (bar[2] - 1, bar[3] - 1), colour, cv2.FILLED)
 
 
+def track_colour(track: int) -> Colour:
+    """The colour of an object's id: always the same, and another than those of the ids near it."""
+    return palette(track % _TRACK_COLOURS)
+
+
 def _place_labels(
-    detections: Detections, corners: list[list[int]], extent: tuple[int, int], style: Style, show_scores: bool
+    detections: Detections,
+    corners: list[list[int]],
+    extent: tuple[int, int],
+    style: Style,
+    show_scores: bool,
+    tracks: list[int] | None = None,
 ) -> list[_Label]:
     """Labels inside the image that do not overlap, in the order of the detections."""
     taken = np.zeros((0, 4), np.intp)
     labels: list[_Label] = []
-    for detection, box in zip(detections, corners, strict=True):
+    for row, (detection, box) in enumerate(zip(detections, corners, strict=True)):
         class_id = int(detection.classes[0])
+        text, colour = _shown_name(detection.labels[0], class_id), palette(class_id)
+        if tracks:
+            text, colour = f"#{tracks[row]} {text}", track_colour(tracks[row])
         score = f"{detection.scores[0]:.2f}" if show_scores else ""
-        ink = _label_ink(_shown_name(detection.labels[0], class_id), score, style, extent[1])
+        ink = _label_ink(text, score, style, extent[1])
         if ink is None or ink.shape[0] > extent[0]:
             continue
         places = np.array(list(_places(box, ink.shape, extent)))
@@ -169,7 +206,7 @@ def _place_labels(
         if free.size:
             place = places[free[0]]
             taken = np.vstack([taken, place])
-            labels.append(_Label(ink, int(place[0]), int(place[1]), palette(class_id)))
+            labels.append(_Label(ink, int(place[0]), int(place[1]), colour))
     return labels
 
 

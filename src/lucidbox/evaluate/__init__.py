@@ -18,5 +18,5 @@ from lucidbox.evaluate.truth import Truth
 __all__ = [
     "AreaRange", "COCO", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth", "analysis",
     "categories", "curves", "evaluate", "evaluation", "load_predictions", "load_truth", "operating",
-    "save_predictions", "summary", "truth",
+    "save_predictions", "summary", "tracks", "truth",
 ]  # fmt: skip

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from lucidbox.core.errors import LucidboxError, OutputError
 from lucidbox.core.filesystem import PendingFile, output_error
 from lucidbox.detect.stream import Result
 from lucidbox.save.writers import Saved
 from lucidbox.sources import Failure
+
+_File = TypeVar("_File", bound="LineFile")
 
 
 def json_record(result: Result, saved: Saved | None = None, error: object = None) -> dict[str, Any]:
@@ -61,17 +63,17 @@ def json_line(record: dict[str, Any] | list[Any]) -> str:
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode(errors="replace").decode()
 
 
-class JsonLines:
-    """Writes a new JSON Lines file; never replaces a file that exists.
+class LineFile:
+    """Writes a new text file line by line; never replaces a file that exists.
 
     The file gets its name when the block ends, normally, by Ctrl-C or by a ``LucidboxError``; after any other
     error it is removed. After a line that could not be written (a full disk) the file holds the lines before it,
-    and no more are taken: ``write`` raises once, later calls do nothing, so that a caller may report the error and
-    go on with other work. A file without a line is kept only if nothing failed.
+    and no more are taken: ``write_line`` raises once, later calls do nothing, so that a caller may report the
+    error and go on with other work. A file without a line is kept only if nothing failed.
 
     Example:
-        >>> with JsonLines("found.jsonl") as lines:
-        ...     lines.write({"source": "street.jpg"})
+        >>> with LineFile("tracks.txt") as lines:
+        ...     lines.write_line("1,1,10,20,30,40,0.9,-1,-1,-1")
 
     Raises:
         OutputError: on entering: the file exists; or, then or on writing or leaving, it cannot be written.
@@ -80,7 +82,7 @@ class JsonLines:
     def __init__(self, path: str | Path) -> None:
         self._path = path
 
-    def __enter__(self) -> "JsonLines":
+    def __enter__(self: _File) -> _File:
         """Open the file under its temporary name."""
         # isfile is False, never an error, for what cannot be looked at; the pending file reports that.
         if os.path.isfile(self._path):  # noqa: PTH113
@@ -96,11 +98,11 @@ class JsonLines:
             raise
         return self
 
-    def write(self, record: dict[str, Any]) -> None:
-        """Add one record; does nothing after a call that raised ``OutputError``."""
+    def write_line(self, text: str) -> None:
+        """Add one line; does nothing after a call that raised ``OutputError``."""
         if self._failed:
             return
-        line = f"{json_line(record)}\n".encode()
+        line = f"{text}\n".encode()
         try:
             with self._reported():
                 written = 0
@@ -131,3 +133,16 @@ class JsonLines:
             yield
         except OSError as error:
             raise output_error(self._pending.path, error) from error
+
+
+class JsonLines(LineFile):
+    """A :class:`LineFile` of JSON Lines.
+
+    Example:
+        >>> with JsonLines("found.jsonl") as lines:
+        ...     lines.write({"source": "street.jpg"})
+    """
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Add one record; does nothing after a call that raised ``OutputError``."""
+        self.write_line(json_line(record))

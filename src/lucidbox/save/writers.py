@@ -2,12 +2,16 @@
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import OptionError, OutputError
 from lucidbox.core.file_names import UniquePaths, without_extension
 from lucidbox.core.filesystem import atomic_write, numbered_folder, output_error
@@ -20,6 +24,14 @@ if TYPE_CHECKING:
     from lucidbox.save.video import VideoSaver
 
 DEFAULT_FOLDER = Path("runs") / "predict"
+
+Drawing = Callable[[Result, int | None], UInt8[np.ndarray, "h w 3"]]
+"""Pixels of a result's image with its boxes on it, of which at most so many are labelled."""
+
+
+def with_boxes(result: Result, max_labels: int | None) -> UInt8[np.ndarray, "h w 3"]:
+    """A :data:`Drawing` of boxes and labels, coloured by class."""
+    return draw(result.picture.pixels, result.detections, max_labels=max_labels)
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,7 @@ class Saver:
         options: what to write.
         folder: where to write; ``runs/predict`` if None. A folder that holds something is left as it is: the
             results go into the first free one of NAME-2, NAME-3 and so on.
+        drawing: makes the annotated images, called with every result in their order.
 
     Example:
         >>> with Saver(SaveOptions()) as saver:
@@ -101,8 +114,8 @@ class Saver:
         ...         saver.save(result)
     """
 
-    def __init__(self, options: SaveOptions, folder: Path | None = None) -> None:
-        self.options = options
+    def __init__(self, options: SaveOptions, folder: Path | None = None, drawing: Drawing = with_boxes) -> None:
+        self.options, self._drawing = options, drawing
         self.folder: Path | None = None  # made with the first result
         self._wanted_folder = folder
         self.has_mp4 = False  # whether a video was begun that browsers do not play
@@ -188,7 +201,7 @@ class Saver:
     def _draw(self, result: Result, stem: PurePosixPath, folder: Path) -> Path:
         """Write the annotated image, or add the frame to the current video."""
         picture = result.picture
-        drawn = draw(picture.pixels, result.detections, max_labels=self.options.max_labels)
+        drawn = self._drawing(result, self.options.max_labels)
         height, width = drawn.shape[:2]
         if self._video is None or picture.frame is None:
             path = folder / f"{stem}{suffix_for(Path(picture.name).suffix, height, width)}"

@@ -23,7 +23,9 @@ Annotations are a COCO JSON file (instances_val2017.json) or a data set in any f
 (data.yaml, data.toml, a folder); of several parts the one called val, or --part. What is evaluated is a COCO
 result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height], "score"}, or a model:
 --weights runs it over the pictures with the settings that published accuracies are measured with (confidence
-0.001, IoU 0.7, several labels an anchor, at most 300 boxes)."""
+0.001, IoU 0.7, several labels an anchor, at most 300 boxes).
+
+With --tracks: HOTA, DetA, AssA, MOTA, IDF1 and identity switches of tracks, equal to TrackEval's."""
 
 EXAMPLES = """\
 examples:
@@ -35,6 +37,7 @@ examples:
   lucidbox evaluate --annotations instances.json --compare before.json after.json   # exit code 3: worse
   lucidbox evaluate --annotations instances.json --weights --images aerial/ --tiles auto --compare-tiles
   lucidbox evaluate --annotations instances.json --predictions results.json --explain-gap
+  lucidbox evaluate --tracks gt.txt --predictions mot.txt   # HOTA, MOTA, IDF1, switches
   lucidbox evaluate --annotations instances.json --predictions results.json --classes person,car --json ap.json
 """
 
@@ -45,10 +48,12 @@ def register(verbs: Any) -> None:
     """Add the verb and its options."""
     parser = add_verb(verbs, "evaluate", DESCRIPTION, EXAMPLES, run)
     what = parser.add_argument_group("what is evaluated")
-    add_option(what, "--annotations", required=True)
+    truth = what.add_mutually_exclusive_group(required=True)
+    add_option(truth, "--annotations")
+    truth.add_argument("--tracks", metavar="FILE", help="true tracks of a video, as MOT text")
     add_option(what, "--part", help="part of a data set of several, such as train (val)")
     given = what.add_mutually_exclusive_group(required=True)
-    given.add_argument("--predictions", metavar="JSON", help="COCO result file")
+    given.add_argument("--predictions", metavar="JSON", help="COCO result file; with --tracks MOT text")
     given.add_argument(
         "--compare", nargs=2, metavar=("A", "B"),
         help="two result files: is B better than A? Paired bootstrap; exit code 3 if it is worse",
@@ -90,6 +95,7 @@ def _add_rules(group: Any) -> None:
     )  # fmt: skip
     add_option(group, "--classes", help="category names or ids to evaluate, comma between")
     add_flag(group, "--class-agnostic", "take all classes for one")
+    add_flag(group, "--mot-challenge", "count true tracks of class 1 alone, and none on classes 2, 7, 8 and 12")
     group.add_argument(
         "--rule", choices=("notebook",),
         help="notebook: the seed notebook's simplified rule, to see the difference",
@@ -120,10 +126,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, or compare; 0, 1 if pictures could not be read, or 3 if a comparison says no."""
     from lucidbox.cli.annotations import read_annotations
     from lucidbox.cli.evaluate.rules import check_combination, protocol_of
+    from lucidbox.cli.evaluate.tracks import check_tracks, track_figures
     from lucidbox.evaluate import load_predictions
 
+    check_tracks(arguments)
     check_combination(arguments)
     _check_outputs(arguments)
+    if arguments.tracks:
+        text, document, notes = track_figures(arguments)
+        _say_notes(notes)
+        _show([text], document, arguments.json)
+        return 0
     truth, root = read_annotations(arguments.annotations, arguments.part)
     protocol = protocol_of(arguments, truth)
     if arguments.compare:

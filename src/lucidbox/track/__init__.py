@@ -1,0 +1,33 @@
+"""Identities over time: trackers in NumPy. Knows boxes and times, neither images nor files."""
+
+from lucidbox.track.bot_sort import BotSort, BotSortSettings, CascadedBufferedIou
+from lucidbox.track.byte_track import ByteTrack, ByteTrackSettings
+from lucidbox.track.scene import Event, Line, Zone
+from lucidbox.track.sort import Sort, SortSettings
+from lucidbox.track.tracked import TrackedDetections, Tracker
+from lucidbox.track.tracking import TrackedResult, track
+
+TRACKERS = {"sort": Sort, "bytetrack": ByteTrack, "botsort": BotSort, "cbiou": CascadedBufferedIou}
+"""Trackers by the names that users give."""
+DEFAULT_TRACKER = "sort"
+"""The tracker that is used where none is named."""
+
+__all__ = [
+    "Event",
+    "Line",
+    "TrackedResult",
+    "Zone",
+    "boxes",
+    "drawing",
+    "plot",
+    "scene",
+    "summary",
+    "track",
+    "tracking",
+    "DEFAULT_TRACKER",
+    "TRACKERS",
+    "Sort",
+    "SortSettings",
+    "TrackedDetections",
+    "Tracker",
+]

@@ -1,0 +1,60 @@
+"""ByteTrack: confident detections first, the others for what is left (Zhang et al., "ByteTrack", 2022)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lucidbox.core.array_types import Float, Int
+from lucidbox.track.base import TableTracker
+from lucidbox.track.motion import Noise
+from lucidbox.track.table import pairs, without
+
+NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
+"""In pixels, whatever the size of boxes; as SORT's."""
+
+
+@dataclass(frozen=True)
+class ByteTrackSettings:
+    """Settings of ByteTrack; the defaults are those of the library ``trackers``.
+
+    Attributes:
+        frame_rate: frames a second of the video, which the motion model counts in.
+        lost_seconds: how long a track is kept without a detection.
+        start_score: score that a detection needs to begin a track.
+        hits: detections one after another that a track needs to get an id.
+        least_iou: IoU that a track and a detection need to be paired.
+        high_score: score from which a detection is confident.
+    """
+
+    frame_rate: float = 30.0
+    lost_seconds: float = 1.0
+    start_score: float = 0.7
+    hits: int = 2
+    least_iou: float = 0.1
+    high_score: float = 0.6
+
+
+class ByteTrack(TableTracker):
+    """ByteTrack."""
+
+    def __init__(self, settings: ByteTrackSettings = ByteTrackSettings()) -> None:
+        self.settings = settings
+        super().__init__(NOISE, settings.frame_rate, settings.lost_seconds)
+
+    def _associate(
+        self, boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+    ) -> None:
+        tracks, settings = self._tracks, self.settings
+        confident = scores >= settings.high_score
+        open_tracks = np.arange(len(tracks))
+        for candidates in (np.flatnonzero(confident), np.flatnonzero(~confident)):
+            similarity = tracks.similarity(open_tracks, boxes[candidates])
+            places, chosen = pairs(similarity, settings.least_iou)
+            rows, found = open_tracks[places], candidates[chosen]
+            tracks.found(rows, boxes[found])
+            tracks.name(rows[tracks.streak[rows] >= settings.hits])
+            ids[found] = tracks.ids[rows]
+            open_tracks = open_tracks[without(len(open_tracks), places)]
+            confident[found] = False  # what stays confident has found no track
+        tracks.begin(boxes[confident & (scores >= settings.start_score)])
+        tracks.keep((tracks.ids > 0) | (tracks.streak >= settings.hits) | (tracks.missed == 0))

@@ -1,0 +1,121 @@
+"""Kalman filters of many boxes at once, each side moving at a constant speed.
+
+All noise is independent between the four coordinates, and every coordinate is measured; so a filter of eight
+numbers falls apart into four of two (place and speed), whose covariances are three numbers each.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lucidbox.core.array_types import Float
+from lucidbox.track.clock import Step
+
+LEAST_SIDE = 1e-3
+"""Pixels that a width or height keeps at least."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviations of a motion model.
+
+    Attributes:
+        place: by which a coordinate wanders in a frame, beyond what its speed explains.
+        speed: by which its speed changes in a frame.
+        measured: of a detection's coordinate.
+        first_place: of a new track's coordinate.
+        first_speed: of a new track's speed, which starts at 0.
+        relative: whether these are shares of the box's width (for centre x and width) and height (for centre y and
+            height), and the filter's coordinates cx, cy, w, h; else they are pixels, and the coordinates xyxy.
+    """
+
+    place: float
+    speed: float
+    measured: float
+    first_place: float
+    first_speed: float
+    relative: bool
+
+
+class BoxFilters:
+    """Places and speeds of n boxes with their uncertainty; arrays ``n 4``, a column a coordinate."""
+
+    def __init__(self, noise: Noise) -> None:
+        self.noise = noise
+        self.state = np.zeros((5, 0, 4))
+        """Place, speed, variance of place, covariance of both, variance of speed."""
+
+    def __len__(self) -> int:
+        return self.state.shape[1]
+
+    def boxes(self) -> Float[np.ndarray, "n 4"]:
+        """The boxes as xyxy."""
+        place: Float[np.ndarray, "n 4"] = self.state[0]
+        if not self.noise.relative:
+            return place.copy()
+        return np.concatenate([place[:, :2] - place[:, 2:] / 2, place[:, :2] + place[:, 2:] / 2], axis=1)
+
+    def _coordinates(self, boxes: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
+        boxes = boxes.astype(np.float64)
+        if not self.noise.relative:
+            return boxes
+        return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+    def _scale(self, place: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"] | float:
+        """What standard deviations are multiplied by."""
+        return np.maximum(place[:, [2, 3, 2, 3]], LEAST_SIDE) if self.noise.relative else 1.0
+
+    def add(self, boxes: Float[np.ndarray, "n 4"]) -> None:
+        """Append filters of new boxes, which stand still as far as is known."""
+        new = np.zeros((5, len(boxes), 4))
+        new[0] = self._coordinates(boxes)
+        scale = self._scale(new[0])
+        new[2], new[4] = (scale * self.noise.first_place) ** 2, (scale * self.noise.first_speed) ** 2
+        self.state = np.concatenate([self.state, new], axis=1)
+
+    def keep(self, which: np.ndarray) -> None:
+        """Keep some filters, by a mask or by places, in this order."""
+        self.state = self.state[:, which]
+
+    def predict(self, step: Step) -> None:
+        """Move all boxes on to the next frame."""
+        if step.frames <= 0 or len(self) == 0:
+            return
+        place, speed, place_variance, covariance, speed_variance = self.state
+        frames, scale = step.frames, self._scale(place)
+        push = (scale * self.noise.speed) ** 2
+        place_variance += frames * (2 * covariance + frames * speed_variance)
+        covariance += frames * speed_variance
+        if step.regular:
+            place_variance += (scale * self.noise.place) ** 2
+            speed_variance += push
+        else:  # noise of the acceleration alone, constant over the step
+            place_variance += push * frames**4 / 4
+            covariance += push * frames**3 / 2
+            speed_variance += push * frames**2
+        place += frames * speed
+        self._clamp()
+
+    def correct(self, which: np.ndarray, boxes: Float[np.ndarray, "k 4"]) -> None:
+        """Take detections of some boxes into account.
+
+        Args:
+            which: the places of their filters, each once.
+            boxes: xyxy, one for each.
+        """
+        place, speed, place_variance, covariance, speed_variance = self.state[:, which]
+        total = place_variance + (self._scale(place) * self.noise.measured) ** 2
+        surprise = self._coordinates(boxes) - place
+        place_gain, speed_gain = place_variance / total, covariance / total
+        self.state[:, which] = (
+            place + place_gain * surprise,
+            speed + speed_gain * surprise,
+            (1 - place_gain) * place_variance,
+            (1 - place_gain) * covariance,
+            speed_variance - speed_gain * covariance,
+        )
+        self._clamp()
+
+    def _clamp(self) -> None:
+        if self.noise.relative:
+            np.maximum(self.state[0, :, 2:], LEAST_SIDE, out=self.state[0, :, 2:])

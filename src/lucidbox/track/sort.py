@@ -1,0 +1,53 @@
+"""SORT: one assignment by IoU a frame (Bewley et al., "Simple online and realtime tracking", 2016)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lucidbox.core.array_types import Float, Int
+from lucidbox.track.base import TableTracker
+from lucidbox.track.motion import Noise
+from lucidbox.track.table import pairs, without
+
+PIXEL_NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
+"""The noise of the library ``trackers``, in pixels whatever the size of boxes."""
+
+
+@dataclass(frozen=True)
+class SortSettings:
+    """Settings of SORT; the library's defaults.
+
+    Attributes:
+        frame_rate: frames a second of the video, which the motion model counts in.
+        lost_seconds: how long a track is kept without a detection.
+        start_score: score that a detection needs to begin a track.
+        hits: detections that a track needs to get an id.
+        least_iou: IoU that a track and a detection need to be paired.
+    """
+
+    frame_rate: float = 30.0
+    lost_seconds: float = 1.0
+    start_score: float = 0.25
+    hits: int = 3
+    least_iou: float = 0.3
+
+
+class Sort(TableTracker):
+    """SORT."""
+
+    def __init__(self, settings: SortSettings = SortSettings()) -> None:
+        self.settings = settings
+        super().__init__(PIXEL_NOISE, settings.frame_rate, settings.lost_seconds)
+
+    def _associate(
+        self, boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+    ) -> None:
+        tracks, settings = self._tracks, self.settings
+        rows, found = pairs(tracks.similarity(np.arange(len(tracks)), boxes), settings.least_iou)
+        tracks.found(rows, boxes[found])
+        mature = tracks.hits[rows] >= settings.hits
+        tracks.name(rows[mature])
+        ids[found] = tracks.ids[rows]
+        free = without(len(boxes), found)
+        tracks.begin(boxes[free[scores[free] >= settings.start_score]])
+        tracks.keep((tracks.hits >= settings.hits) | (tracks.missed == 0))
