@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError("--reduced-decoding leaves no whole picture to draw on or to cut from; add --no-draw")
     draw = not arguments.no_draw
     options = SaveOptions(draw, arguments.txt, arguments.crops, arguments.max_labels, arguments.webm)
-    detector = load_detector(arguments, batch=arguments.batch, **_limits(arguments))
+    detector = load_detector(arguments, batch=arguments.batch, **limits_of(arguments))
     sources = open_sources(
         arguments.sources,
         recursive=arguments.recursive,
@@ -121,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _limits(arguments: argparse.Namespace) -> dict[str, Any]:
+def limits_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The limits that were given."""
     return {
         "conf": arguments.conf,

@@ -248,22 +248,42 @@ class Detector:
             >>> for result in detector.stream("road.mp4"):
             ...     print(result.picture.frame, len(result.detections))
         """
-        chosen = self.limits_with(limits)
         if isinstance(source, (str, Path)):
             source = open_sources(source)
         live = isinstance(source, Sources) and source.live
-        runner = self.stream_runner
-        run = runner.one_by_one if live or runner.workers == 1 else runner.overlapping
-        with closing(lazy_items(source)) as items, closing(run(items, chosen)) as answers:
+        with (
+            closing(lazy_items(source)) as items,
+            closing(self.answers(items, one_by_one=live, **limits)) as answers,
+        ):
             for answer in answers:
                 if not isinstance(answer, Failure):
-                    yield from answer
+                    yield answer
                 elif on_failure is not None:
                     on_failure(answer)
                 elif answer.passing:
                     warnings.warn(str(answer.error), stacklevel=2)
                 else:
                     raise answer.error
+
+    def answers(
+        self, items: Iterable[LazyItem], *, one_by_one: bool = False, **limits: Any
+    ) -> Generator[Result | Failure, None, None]:
+        """What is found in each item of a stream, or its failure: one answer an item, in their order.
+
+        Args:
+            items: are read when they are called, by several threads.
+            one_by_one: work in the caller's thread alone.
+            **limits: as for a call.
+        """
+        chosen = self.limits_with(limits)
+        runner = self.stream_runner
+        run = runner.one_by_one if one_by_one or runner.workers == 1 else runner.overlapping
+        with closing(run(items, chosen)) as answers:
+            for answer in answers:
+                if isinstance(answer, Failure):
+                    yield answer
+                else:
+                    yield from answer
 
     def _groups(self, letterboxes: Sequence[Letterbox]) -> Iterator[list[int]]:
         """Rows of images that may share an inference: equal shapes, at most ``batch`` at a time."""
