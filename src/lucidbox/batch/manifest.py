@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,11 +37,13 @@ class Manifest(ABC):
         source: what the user named.
         count: number of images.
         hash: SHA-256 of what it names, as 64 hexadecimal digits; the same for the same names in another form.
+        base: folder that relative names begin at.
     """
 
     source: str
     count: int
     hash: str
+    base: str
 
     @abstractmethod
     def items(self, first: int, count: int) -> Iterator[ImageItem]:
@@ -53,10 +56,9 @@ class Manifest(ABC):
 
 @dataclass(frozen=True)
 class _Named(Manifest):
-    """Names in memory, of a folder's files; ``base`` is where they are."""
+    """Names in memory, of a folder's files."""
 
     names: tuple[str, ...]
-    base: str
 
     def items(self, first: int, count: int) -> Iterator[ImageItem]:
         return (ImageItem(name, place=within(self.base, name)) for name in self.names[first : first + count])
@@ -66,7 +68,6 @@ class _Named(Manifest):
 class _Listed(Manifest):
     """A text file of names, one a line. ``places`` are the bytes at which every 1,000th of them begins."""
 
-    base: str
     places: tuple[int, ...]
 
     def items(self, first: int, count: int) -> Iterator[ImageItem]:
@@ -85,7 +86,6 @@ class _Listed(Manifest):
 class _Tabled(Manifest):
     """Parquet files with a column of names, or of encoded images. ``rows`` are the number of each file."""
 
-    base: str
     files: tuple[str, ...]
     rows: tuple[int, ...]
     column: str
@@ -145,9 +145,8 @@ def _of_files(source: str, names: Sequence[str], column: str | None) -> Manifest
         return _tabled(source, names, column)
     _no_column(column, source)
     base = "" if is_address(source) else str(Path.cwd())
-    return _Named(
-        source, *_counted(source, (name.encode(errors="surrogateescape") for name in names)), tuple(names), base
-    )
+    count, digest = _counted(source, (os.fsencode(name) for name in names))
+    return _Named(source, count, digest, base, tuple(names))
 
 
 def _no_column(column: str | None, source: str) -> None:

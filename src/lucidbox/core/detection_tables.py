@@ -239,8 +239,10 @@ def job_of(folder: str) -> dict[str, Any] | None:
 
 
 def is_table(uri: str) -> bool:
-    """Whether a name is that of a table of detections: a Parquet file, or a folder."""
-    return uri.lower().endswith((".parquet", ".pq")) or is_folder(uri)
+    """Whether a name is that of a Parquet file, or of a folder that holds some."""
+    if uri.lower().endswith((".parquet", ".pq")):
+        return True
+    return is_folder(uri) and any(one.name.endswith(".parquet") for one in stored_files(uri))
 
 
 def tables(uri: str, names: tuple[str, ...] | None = None) -> list[DetectionTable]:

@@ -23,11 +23,10 @@ _PUT_IF_ABSENT = frozenset({"s3", "s3a", "gs", "gcs", "memory", "abfs", "abfss",
 
 @dataclass(frozen=True)
 class Stored:
-    """A file in a folder. ``uri`` is in the form in which the folder was named; ``size`` is in bytes."""
+    """A file in a folder. ``uri`` is in the form in which the folder was named, ``name`` is below it."""
 
     uri: str
     name: str
-    size: int
 
 
 def is_address(name: str) -> bool:
@@ -150,13 +149,13 @@ def stored_files(folder: str, *, deep: bool = False) -> list[Stored]:
         filesystem, place = _opened(folder)
         filesystem.invalidate_cache()
         try:
-            found = filesystem.find(place, maxdepth=None if deep else 1, detail=True)
+            found = filesystem.find(place, maxdepth=None if deep else 1)
         except FileNotFoundError:
             return []
         root = place.rstrip("/")
         return [
-            Stored(within(folder, name), name, int(entry["size"] or 0))
-            for key, entry in sorted(found.items())
+            Stored(within(folder, name), name)
+            for key in sorted(found)
             if (name := key[len(root) :].lstrip("/")) and not any(part[0] == "." for part in name.split("/"))
         ]
 
@@ -165,11 +164,8 @@ def _files_here(folder: str, path: Path) -> list[Stored]:
     if not path.is_dir():
         return []
     with os.scandir(path) as entries:
-        files = [entry for entry in entries if entry.name[0] != "." and entry.is_file()]
-        return [
-            Stored(within(folder, one.name), one.name, one.stat().st_size)
-            for one in sorted(files, key=lambda one: one.name)
-        ]
+        names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_file())
+    return [Stored(within(folder, name), name) for name in names]
 
 
 def matching(pattern: str) -> list[str]:
