@@ -1,12 +1,14 @@
 """``lucidbox batch``: find objects in very many pictures, resumable, on one machine or many."""
 
 import argparse
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import ProgressBar, progress, say, tell, write_json
 from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
-from lucidbox.core.errors import OptionError
+from lucidbox.core.errors import OptionError, check_whole_number
 
 if TYPE_CHECKING:
     from lucidbox.batch import BatchJob, Shard, ShardResult
@@ -28,6 +30,7 @@ examples:
   lucidbox batch s3://bucket/list.txt --out s3://bucket/found --weights yolo11n.onnx --conf 0.4
   lucidbox batch list.parquet --column address --out found --shard 3/16     # the fourth of 16 workers
   lucidbox batch list.txt --out found --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
+  lucidbox batch s3://bucket/list.txt --out s3://bucket/found --on ray --address auto
   lucidbox batch --summary s3://bucket/found
 
 exit codes:
@@ -58,6 +61,7 @@ def register(verbs: Any) -> None:
     add_number(work, "--max-pixels", "refuse larger pictures (default: 178956970)")
     work.add_argument("--summary", metavar="URI", help="say what a folder of results holds, and do nothing else")
     add_option(work, "--json", help="what was done, or the summary, as one JSON object on standard output")
+    _add_cluster(parser.add_argument_group("on a cluster"))
     model = parser.add_argument_group("model")
     add_options(model, "--weights", "--layout", "--names", "--size", "--engine", "--precision", "--threads")
     add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
@@ -66,17 +70,55 @@ def register(verbs: Any) -> None:
     add_flag(limits, "--agnostic", "suppress across classes")
 
 
+def _add_cluster(group: Any) -> None:
+    group.add_argument("--on", choices=["ray"], help="do the shards on Ray (extra: ray)")
+    group.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the cluster's head, or auto for the cluster of this machine (default: one is started here)",
+    )
+    add_number(group, "--workers", "most shards at a time (default: what the cluster has room for)")
+    group.add_argument(
+        "--gpus-per-worker",
+        type=float,
+        metavar="N",
+        help="graphics cards of a worker (default: none; 0.5: half one)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Do the shards, or sum up; 0, or 1 if there are failures."""
     if arguments.summary is not None:
         return _summary(arguments)
-    detector, job = detector_and_job(arguments)
-    index, parts = _part(arguments.shard)
-    mine = list(job.plan.part(index, parts))
-    done = job.done()
-    missing = [shard for shard in mine if shard.index not in done]
-    say(f"{job.manifest.count} pictures in {len(job.plan)} shards; {len(mine)} are mine, {len(missing)} to do")
-    return _told(_work(job, missing, detector), job, arguments.json)
+    with ExitStack() as stack:
+        _check_cluster(arguments)
+        if arguments.on:
+            from lucidbox.batch.ray import connected
+
+            stack.enter_context(connected(arguments.address))
+        detector, job = detector_and_job(arguments)
+        index, parts = _part(arguments.shard)
+        mine = list(job.plan.part(index, parts))
+        done = job.done()
+        missing = [shard for shard in mine if shard.index not in done]
+        say(f"{job.manifest.count} pictures in {len(job.plan)} shards; {len(mine)} are mine, {len(missing)} to do")
+        return _told(_work(arguments, job, missing, detector), job, arguments.json)
+
+
+def _check_cluster(arguments: argparse.Namespace) -> None:
+    """Refuse options of a cluster that cannot be used.
+
+    Raises:
+        OptionError: names the option.
+    """
+    for name in ("address", "workers", "gpus_per_worker"):
+        if getattr(arguments, name) is not None and not arguments.on:
+            raise OptionError(f"--{name.replace('_', '-')} needs --on ray")
+    if arguments.workers is not None:
+        check_whole_number("--workers", arguments.workers)
+    cards = arguments.gpus_per_worker or 0
+    if not (0 <= cards < 1 or (cards < 1000 and cards == int(cards))):
+        raise OptionError(f"--gpus-per-worker {cards:g}: give a whole number, or a part of one card such as 0.5")
 
 
 def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob]":
@@ -118,16 +160,43 @@ def _part(text: str) -> tuple[int, int]:
     return int(index), int(parts)
 
 
-def _work(job: "BatchJob", shards: "list[Shard]", detector: "Detector") -> "list[ShardResult]":
-    from lucidbox.batch import run_shard
-
+def _work(
+    arguments: argparse.Namespace, job: "BatchJob", shards: "list[Shard]", detector: "Detector"
+) -> "list[ShardResult]":
     results = []
     with closing(ProgressBar(sum(shard.count for shard in shards))) as bar:
-        for shard in shards:
-            result = run_shard(job, shard, detector, advance=bar.advance)
+        work = _on_ray if arguments.on else _here
+        for result in work(arguments, job, shards, detector, bar):
             results.append(result)
             say(_line(result, job))
     return results
+
+
+def _here(
+    arguments: argparse.Namespace, job: "BatchJob", shards: "list[Shard]", detector: "Detector", bar: ProgressBar
+) -> "Iterator[ShardResult]":
+    from lucidbox.batch import run_shard
+
+    return (run_shard(job, shard, detector, advance=bar.advance) for shard in shards)
+
+
+def _on_ray(
+    arguments: argparse.Namespace, job: "BatchJob", shards: "list[Shard]", detector: "Detector", bar: ProgressBar
+) -> "Iterator[ShardResult]":
+    from lucidbox.batch.ray import run_shards
+    from lucidbox.core.storage import absolute
+
+    for result in run_shards(
+        replace(job, out=absolute(job.out)),
+        shards,
+        detector,
+        workers=arguments.workers,
+        threads=arguments.threads or 1,
+        gpus_per_worker=arguments.gpus_per_worker or 0,
+    ):
+        for _ in range(result.shard.count):
+            bar.advance()
+        yield result
 
 
 def _line(result: "ShardResult", job: "BatchJob") -> str:

@@ -166,9 +166,18 @@ class Detector:
         Raises:
             OptionError: it was not made by :meth:`load`.
         """
+        return _load, (self.loaded_with,)
+
+    @property
+    def loaded_with(self) -> dict[str, Any]:
+        """The arguments of :meth:`load` by which another process loads the same.
+
+        Raises:
+            OptionError: it was not made by :meth:`load`.
+        """
         if self._loaded_with is None:
             raise OptionError("only a detector made by Detector.load can be pickled: it is loaded anew")
-        return _load, (self._loaded_with,)
+        return self._loaded_with
 
     @property
     def engine(self) -> Engine:
