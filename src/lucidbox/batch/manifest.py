@@ -15,6 +15,7 @@ from lucidbox.core.errors import DataError, OptionError, SourceError
 from lucidbox.core.file_names import PICTURE_EXTENSIONS
 from lucidbox.core.storage import (
     absolute,
+    exists,
     is_address,
     is_folder,
     local_path,
@@ -103,7 +104,8 @@ class _Tabled(Manifest):
         with open_stored(uri) as stream, told(uri):
             file = _parquet(stream)
             columns = _columns(file.schema_arrow, self.column, self.encoded)
-            for row, values in enumerate(_values(file, columns, first, count), first):
+            at_once = 64 if self.encoded else 4096
+            for row, values in enumerate(_values(file, columns, first, count, at_once), first):
                 if self.encoded:
                     data, *name = values
                     yield ImageItem(name[0] if name and name[0] else f"{self.source}#{begun + row}", data or b"")
@@ -120,7 +122,7 @@ def open_manifest(source: str, *, column: str | None = None) -> Manifest:
             Parquet file (or folder, or pattern of such) or one image; by path or address. Relative names in a
             manifest begin at its own folder. Folders of object storage are looked into to the end, those of this
             machine are not.
-        column: of Parquet, the column of names or of encoded images; by default ``uri``, else ``bytes``.
+        column: of Parquet, the column of names or of encoded images; by default ``bytes``, else ``uri``.
 
     Raises:
         SourceError: it cannot be read.
@@ -136,6 +138,8 @@ def open_manifest(source: str, *, column: str | None = None) -> Manifest:
     if lower.endswith(".txt"):
         _no_column(column, source)
         return _listed(source)
+    if not exists(source):
+        raise SourceError(f"{source}: does not exist")
     return _of_files(source, [source], column)
 
 
@@ -277,14 +281,14 @@ def _parquet(stream: Any) -> Any:
 
 def _chosen(schema: Any, column: str | None, uri: str) -> tuple[str, bool]:
     """The column, and whether it holds encoded images."""
-    wanted = [column] if column is not None else ["uri", "bytes"]
+    wanted = [column] if column is not None else ["bytes", "uri"]
     for name in wanted:
         if name in schema.names:
             kind = str(schema.field(name).type)
             if kind in ("string", "large_string", "string_view"):
                 return name, False
-            if kind in ("binary", "large_binary", "binary_view"):
-                return name, True
+            if kind in ("binary", "large_binary", "binary_view") or kind.startswith("struct<bytes: binary"):
+                return name, True  # the struct is how Hugging Face keeps images
             raise DataError(f"{uri}: column {name!r} is of {kind}; it must be text, or bytes of images")
     shown = ", ".join(schema.names)
     raise DataError(f"{uri}: no column {' or '.join(map(repr, wanted))}; it has {shown}: name one with --column")
@@ -292,12 +296,14 @@ def _chosen(schema: Any, column: str | None, uri: str) -> tuple[str, bool]:
 
 def _columns(schema: Any, column: str, encoded: bool) -> list[str]:
     """The columns to read: the images' names go with encoded images, if there are some."""
-    if not encoded:
+    if not encoded or str(schema.field(column).type).startswith("struct"):
         return [column]
     return [column, *[name for name in ("uri", "path") if name in schema.names and name != column][:1]]
 
 
-def _values(file: Any, columns: list[str], first: int, count: int) -> Iterator[tuple[Any, ...]]:
+def _values(
+    file: Any, columns: list[str], first: int, count: int, at_once: int = 4096
+) -> Iterator[tuple[Any, ...]]:
     """Values of some rows; only the row groups that hold them are read."""
     groups, begun, skipped = [], 0, None
     for group in range(file.metadata.num_row_groups):
@@ -306,14 +312,19 @@ def _values(file: Any, columns: list[str], first: int, count: int) -> Iterator[t
             groups.append(group)
             skipped = begun if skipped is None else skipped
         begun += rows
-    # Encoded images are large: a few at a time.
-    size = 64 if len(columns) > 1 else 4096
-    batches = file.iter_batches(size, row_groups=groups, columns=columns)
-    values = (row for one in batches for row in zip(*[column.to_pylist() for column in one.columns], strict=True))
+    batches = file.iter_batches(at_once, row_groups=groups, columns=columns)
+    values = (row for one in batches for row in zip(*[column.to_pylist() for column in _flat(one)], strict=True))
     low = first - (skipped or 0)
     return islice(values, low, low + count)
 
 
+def _flat(batch: Any) -> list[Any]:
+    """The columns of a batch; of an image as Hugging Face keeps it, its bytes and its path."""
+    first = batch.columns[0]
+    return first.flatten()[:2] if str(first.type).startswith("struct") else batch.columns
+
+
 def _parent(uri: str) -> str:
     """The folder of a file, absolute, so that other processes find the same."""
-    return absolute(uri).rpartition("/")[0]
+    path = local_path(uri)
+    return uri[: uri.rindex("/") + 1] if path is None else str(path.absolute().parent)

@@ -55,7 +55,7 @@ def register(verbs: Any) -> None:
     )
     add_number(work, "--shard-size", f"pictures of a shard, which is one file (default: {SHARD_SIZE})", SHARD_SIZE)
     work.add_argument(
-        "--column", metavar="NAME", help="of Parquet: addresses or encoded pictures (default: uri, else bytes)"
+        "--column", metavar="NAME", help="of Parquet: addresses or encoded pictures (default: bytes, else uri)"
     )
     add_flag(work, "--force-new", "begin anew in a folder of other work, whose files stay and are no longer read")
     add_number(work, "--max-pixels", "refuse larger pictures (default: 178956970)")

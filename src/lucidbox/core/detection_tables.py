@@ -227,7 +227,7 @@ def job_of(folder: str) -> dict[str, Any] | None:
     with told(place):
         try:
             content = read_stored(place)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
     try:
         stated: dict[str, Any] = json.loads(content)

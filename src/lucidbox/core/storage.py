@@ -52,7 +52,9 @@ def within(folder: str, name: str) -> str:
     """A name within a folder; names that are absolute, or addresses, stand for themselves."""
     if not folder or is_address(name) or Path(name).is_absolute():
         return name
-    return f"{folder.rstrip('/')}/{name}" if is_address(folder) else str(Path(folder, name))
+    if not is_address(folder):
+        return str(Path(folder, name))
+    return f"{folder}{name}" if folder.endswith("/") else f"{folder}/{name}"
 
 
 def read_stored(uri: str) -> bytes:
