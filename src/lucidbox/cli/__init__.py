@@ -24,6 +24,7 @@ VERBS = {
     "track": "follow and count objects in videos",
     "evaluate": "COCO's average precision of predictions",
     "train": "train a detector on pictures of yours",
+    "batch": "very many pictures, resumable, on one machine or many",
     "serve": "the detector behind an address, and a page",
     "explain": "why this box, and why not that one",
     "data": "check, count, split, convert and show data sets",

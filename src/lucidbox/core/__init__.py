@@ -2,5 +2,6 @@
 
 __all__ = [
     "array_types", "boxes", "class_names", "columns", "detections", "errors", "file_names", "filesystem",
-    "locking", "opencv", "parallel", "progress", "temporary", "text", "version", "matching",
+    "locking", "opencv", "parallel", "progress", "temporary", "text", "version", "matching", "storage",
+    "detection_tables",
 ]  # fmt: skip

@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lucidbox.core.array_types import Float32, Int, Shaped
 from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from lucidbox.core.detection_tables import DetectionRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +137,27 @@ class Detections:
             class_id=self.classes.astype(int),
             data={"class_name": np.array(self.labels, dtype=str)},
         )
+
+    @classmethod
+    def from_parquet(cls, uri: str, names: Sequence[str] | None = None) -> "Iterator[DetectionRow]":
+        """What ``lucidbox batch`` found, image by image; failed images come with their error and no boxes.
+
+        Args:
+            uri: path or address of a Parquet file, or of a folder of them.
+            names: class names, for files that do not state any.
+
+        Raises:
+            SourceError: something cannot be read.
+            DataError: it is no table of detections, or of another version.
+
+        Example:
+            >>> for row in Detections.from_parquet("s3://bucket/found"):
+            ...     print(row.uri, row.error or row.detections.labels)
+        """
+        from lucidbox.core.detection_tables import tables
+
+        given = None if names is None else tuple(names)
+        return (row for table in tables(uri, given) for row in table.rows())
 
     @classmethod
     def empty(cls, names: Sequence[str]) -> "Detections":

@@ -5,9 +5,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lucidbox.core.detection_tables import is_table
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.file_names import UniqueNames, safe_name
 from lucidbox.core.progress import Progress, no_progress
+from lucidbox.datasets.detected import read_detections
 from lucidbox.datasets.folders import new_folder
 from lucidbox.datasets.read_back import compare_with_written, image_keys
 from lucidbox.datasets.reading import read_dataset
@@ -70,7 +72,7 @@ def convert(
     ``labels/PART`` and ``images/PART`` with a link to, or a copy of, each image.
 
     Args:
-        path: see :func:`~lucidbox.datasets.read_dataset`.
+        path: see :func:`~lucidbox.datasets.read_dataset`; or path or address of results of ``lucidbox batch``.
         folder: a new one.
         form: to write.
         images: folder of the images of a COCO JSON.
@@ -84,7 +86,8 @@ def convert(
             back as it was meant.
         OutputError: the folder holds something already, or cannot be written.
     """
-    reading = read_dataset(path, images, progress)
+    detected = is_table(str(path))
+    reading = read_detections(str(path), images, progress) if detected else read_dataset(path, images, progress)
     if reading.form == form:
         raise OptionError(f"{path}: is in the form {form} already; --to takes the other one")
     parts = _named([part for part in reading.parts if len(part)], name)
@@ -119,7 +122,8 @@ def _to_coco(parts: list[DataSet], folder: Path, reading: Reading) -> Conversion
         tables = [(part.name, f"{part.name}.json", part.root) for part in parts]
         (temporary / "data.toml").write_text(toml_text(tables), encoding="utf-8")
         compare_with_written(temporary / "data.toml", parts, {part.name: image_keys(part) for part in parts})
-    return Conversion(folder, folder / "data.toml", tuple(parts), (), (), reading)
+    losses = tuple(field for part in parts for field in part.unread_fields)
+    return Conversion(folder, folder / "data.toml", tuple(parts), losses, (), reading)
 
 
 def _to_yolo(

@@ -167,9 +167,18 @@ class Detector:
         Raises:
             OptionError: it was not made by :meth:`load`.
         """
+        return _load, (self.loaded_with,)
+
+    @property
+    def loaded_with(self) -> dict[str, Any]:
+        """The arguments of :meth:`load` by which another process loads the same.
+
+        Raises:
+            OptionError: it was not made by :meth:`load`.
+        """
         if self._loaded_with is None:
             raise OptionError("only a detector made by Detector.load can be pickled: it is loaded anew")
-        return _load, (self._loaded_with,)
+        return self._loaded_with
 
     @property
     def engine(self) -> Engine:
@@ -227,7 +236,7 @@ class Detector:
                 picture if isinstance(picture, Picture) else Picture(image, "image", "image")
                 for picture, image in zip(given, images, strict=True)
             )
-            tiled = [result.detections for result in self._results(map(lazy, whole), chosen, tiling)]
+            tiled = [result.detections for result in _results(self._answers(map(lazy, whole), chosen, tiling))]
             return tiled if several else tiled[0]
         letterboxes = [
             self.predictor.letterbox_for(picture.size if isinstance(picture, Picture) else image.shape[:2])
@@ -272,37 +281,50 @@ class Detector:
             >>> for result in detector.stream("road.mp4"):
             ...     print(result.picture.frame, len(result.detections))
         """
-        chosen, tiling = self.limits_with(limits), tiling_of(tiles, tile_overlap)
         if isinstance(source, (str, Path)):
             source = open_sources(source)
         live = isinstance(source, Sources) and source.live
         with closing(lazy_items(source)) as items:
-            yield from self._results(items, chosen, tiling, live, on_failure)
+            answers = self.answers(items, live=live, tiles=tiles, tile_overlap=tile_overlap, **limits)
+            yield from _results(answers, on_failure)
 
-    def _results(
+    def answers(
         self,
         items: Iterable[LazyItem],
-        limits: Limits,
-        tiling: Tiling | None,
+        *,
         live: bool = False,
-        on_failure: Callable[[Failure], None] | None = None,
-    ) -> Generator[Result, None, None]:
-        """Results in the order of the items; failures are told, warned of or raised, as :meth:`stream` says."""
+        tiles: int | str | Sequence[int] | None = None,
+        tile_overlap: float | None = None,
+        **limits: Any,
+    ) -> Generator[Result | Failure, None, None]:
+        """What is found in each item of a stream, or its failure: one answer an item, in their order.
+
+        Args:
+            items: are read when they are called, by several threads.
+            live: only the newest item counts: none is read ahead.
+            tiles: as for a call.
+            tile_overlap: as for a call.
+            **limits: as for a call.
+
+        Raises:
+            OptionError: a limit is out of range, a class unknown, or tiles cannot be.
+        """
+        return self._answers(items, self.limits_with(limits), tiling_of(tiles, tile_overlap), live)
+
+    def _answers(
+        self, items: Iterable[LazyItem], limits: Limits, tiling: Tiling | None, live: bool = False
+    ) -> Generator[Result | Failure, None, None]:
         runner = self.stream_runner
         if runner.workers == 1 or (live and tiling is None):
-            answers = runner.one_by_one(items, limits, tiling)
+            found = runner.one_by_one(items, limits, tiling)
         else:
-            answers = runner.overlapping(items, limits, tiling, live=live)
-        with closing(answers):
-            for answer in answers:
-                if not isinstance(answer, Failure):
-                    yield from answer
-                elif on_failure is not None:
-                    on_failure(answer)
-                elif answer.passing:
-                    warnings.warn(str(answer.error), stacklevel=3)
+            found = runner.overlapping(items, limits, tiling, live=live)
+        with closing(found):
+            for answer in found:
+                if isinstance(answer, Failure):
+                    yield answer
                 else:
-                    raise answer.error
+                    yield from answer
 
     def _groups(self, letterboxes: Sequence[Letterbox]) -> Iterator[list[int]]:
         """Rows of images that may share an inference: equal shapes, at most ``batch`` at a time."""
@@ -369,6 +391,22 @@ def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
     if isinstance(picture, ImageSource):
         return read_image(picture)
     return to_rgb(np.asarray(picture), color)
+
+
+def _results(
+    answers: Generator[Result | Failure, None, None], on_failure: Callable[[Failure], None] | None = None
+) -> Generator[Result, None, None]:
+    """Results alone; failures are told, warned of or raised, as :meth:`Detector.stream` says."""
+    with closing(answers):
+        for answer in answers:
+            if not isinstance(answer, Failure):
+                yield answer
+            elif on_failure is not None:
+                on_failure(answer)
+            elif answer.passing:
+                warnings.warn(str(answer.error), stacklevel=3)
+            else:
+                raise answer.error
 
 
 def _picture_of(file: ImageSource, number: int) -> Picture | Failure:

@@ -13,10 +13,11 @@ from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, AreaRange, Protocol
 from lucidbox.evaluate.streaming import CocoEvaluator
 from lucidbox.evaluate.summary import Summary, evaluate
+from lucidbox.evaluate.tables import evaluate_table, load_detections
 from lucidbox.evaluate.truth import Truth
 
 __all__ = [
     "AreaRange", "COCO", "CocoEvaluator", "Predictions", "Protocol", "Summary", "Truth", "analysis",
-    "categories", "curves", "evaluate", "evaluation", "load_predictions", "load_truth", "operating",
-    "save_predictions", "summary", "tracks", "truth",
+    "categories", "curves", "evaluate", "evaluate_table", "evaluation", "load_detections", "load_predictions",
+    "load_truth", "operating", "save_predictions", "summary", "tracks", "truth",
 ]  # fmt: skip

@@ -1,19 +1,44 @@
 """Several processes that train one network, as ``torchrun`` starts them, or only this one."""
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, distributed
 
 from lucidbox.core.array_types import Float
-from lucidbox.core.errors import OptionError
+from lucidbox.core.errors import LucidboxError, OptionError
+
+Made = TypeVar("Made")
 
 PATIENCE = timedelta(hours=12)
 """How long processes wait for each other; long, because the first may be making a cache of images."""
+
+
+class ProcessLostError(LucidboxError):
+    """Another process of this training has ended, or its machine does not answer any more."""
+
+
+@contextmanager
+def _with_others() -> Iterator[None]:
+    """In the block processes talk to each other; what torch raises there means that one is gone.
+
+    Raises:
+        ProcessLostError: in the place of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLostError(
+            f"another process of this training is gone ({_reason(error)}); its own output says why."
+            " Start all of them again with --resume"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,8 @@ class Processes:
         if self.count == 1:
             return amounts
         total = amounts.detach().clone()
-        distributed.all_reduce(total)
+        with _with_others():
+            distributed.all_reduce(total)
         return total
 
     def sum_in_place(self, tensors: Iterable[Tensor]) -> None:
@@ -53,7 +79,8 @@ class Processes:
             return
         parts = list(tensors)
         flat = torch.cat([part.reshape(-1) for part in parts])
-        distributed.all_reduce(flat)
+        with _with_others():
+            distributed.all_reduce(flat)
         lengths = [part.numel() for part in parts]
         for part, summed in zip(parts, torch.split(flat, lengths), strict=True):
             part.copy_(summed.view_as(part))
@@ -61,8 +88,29 @@ class Processes:
     def agree(self, tensors: Iterable[Tensor]) -> None:
         """Copy the first process's values of these tensors into all processes."""
         if self.count > 1:
-            for tensor in tensors:
-                distributed.broadcast(tensor, 0)
+            with _with_others():
+                for tensor in tensors:
+                    distributed.broadcast(tensor, 0)
+
+    def of_first(self, make: Callable[[], Made]) -> Made:
+        """What ``make`` returns in the first process, in every one of them; only there it is called.
+
+        Raises:
+            LucidboxError: ``make`` raised it; in every process.
+        """
+        if self.count == 1:
+            return make()
+        made: list[Made | LucidboxError | None] = [None]
+        if self.leads:
+            try:
+                made = [make()]
+            except LucidboxError as error:
+                made = [error]
+        with _with_others():
+            distributed.broadcast_object_list(made, 0)
+        if isinstance(made[0], LucidboxError):
+            raise made[0]
+        return made[0]  # type: ignore[return-value]
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process; all processes must call this and wait for each other."""
@@ -81,7 +129,8 @@ class Processes:
         padded = mine.new_zeros((longest, mine.shape[1]))
         padded[: len(mine)] = mine
         gathered = [torch.empty_like(padded) for _ in range(self.count)]
-        distributed.all_gather(gathered, padded)
+        with _with_others():
+            distributed.all_gather(gathered, padded)
         counts = self.sum(lengths).tolist()
         return np.concatenate([part[:n].cpu().numpy() for part, n in zip(gathered, counts, strict=True)])
 
@@ -90,7 +139,8 @@ class Processes:
         if self.count == 1:
             return list(texts)
         gathered: list[list[str]] = [[] for _ in range(self.count)]
-        distributed.all_gather_object(gathered, texts)
+        with _with_others():
+            distributed.all_gather_object(gathered, texts)
         return [text for part in gathered for text in part]
 
     def leave(self) -> None:
@@ -118,9 +168,16 @@ def join(device: str = "auto") -> Processes:
         try:
             distributed.init_process_group(backend, timeout=PATIENCE)
         except (RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise OptionError(f"{count} processes do not find each other ({reason}); use torchrun") from error
+            raise OptionError(
+                f"{count} processes do not find each other ({_reason(error)}); start all with torchrun, and on"
+                f" several machines name the network interface: {backend.upper()}_SOCKET_IFNAME=eth0"
+            ) from error
     return Processes(rank, count, chosen)
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of torch's message, without the place in its source."""
+    return re.sub(r"\[\S+\.cc:\d+\] ", "", str(error).splitlines()[0]).partition(". ")[0]
 
 
 def _device(wanted: str, local_rank: int, count: int) -> torch.device:

@@ -10,6 +10,7 @@ from lucidbox.cli.console import progress, say, say_error, say_note, tell, write
 from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
 from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
+from lucidbox.core.storage import is_address
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ def register(verbs: Any) -> None:
 def _add_verb(verbs: Any, name: str, summary: str, description: str, examples: str, run: Run) -> Any:
     """A sub-verb with the arguments that all have: DATA and --images."""
     parser = add_verb(verbs, name, description, f"{_FORMATS}\nexamples:\n{examples}", run, summary=summary)
-    parser.add_argument("data", metavar="DATA", type=Path, help="the data set; see below")
+    parser.add_argument("data", metavar="DATA", type=_path_or_address, help="the data set; see below")
     add_option(parser, "--images", type=Path, help="folder of the pictures of a COCO JSON")
     return parser
+
+
+def _path_or_address(text: str) -> Path | str:
+    """A path; addresses stay as they are, since paths have no double slash."""
+    return text if is_address(text) else Path(text)
 
 
 def _register_check(verbs: Any) -> None:
@@ -114,9 +120,11 @@ def _register_convert(verbs: Any) -> None:
         "convert",
         "COCO JSON to YOLO text and back",
         "Write a data set in the other format, read it back and compare. What the format cannot hold (crowds,\n"
-        "areas of masks) is counted.",
+        "areas of masks) is counted. DATA may also be what lucidbox batch found: a Parquet file or a folder of\n"
+        "them, by path or address.",
         "  lucidbox data convert instances.json yolo --images photos --to yolo\n"
-        "  lucidbox data convert yolo/data.yaml coco --to coco\n",
+        "  lucidbox data convert yolo/data.yaml coco --to coco\n"
+        "  lucidbox data convert found labelled --to coco                # results of lucidbox batch\n",
         _convert,
     )
     convert.add_argument("out", metavar="OUT", type=Path, help="a new folder")

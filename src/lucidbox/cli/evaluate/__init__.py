@@ -21,7 +21,8 @@ COCO's average precision, equal to pycocotools to the last digit.
 
 Annotations are a COCO JSON file (instances_val2017.json) or a data set in any format that "lucidbox data" reads
 (data.yaml, data.toml, a folder); of several parts the one called val, or --part. What is evaluated is a COCO
-result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height], "score"}, or a model:
+result file, a list of {"image_id", "category_id", "bbox": [left, top, width, height], "score"}, what lucidbox
+batch found (Parquet; images are matched by file name), or a model:
 --weights runs it over the pictures with the settings that published accuracies are measured with (confidence
 0.001, IoU 0.7, several labels an anchor, at most 300 boxes).
 
@@ -30,6 +31,7 @@ With --tracks: HOTA, DetA, AssA, MOTA, IDF1 and identity switches of tracks, equ
 EXAMPLES = """\
 examples:
   lucidbox evaluate --annotations instances.json --predictions results.json
+  lucidbox evaluate --annotations instances.json --predictions s3://bucket/found
   lucidbox evaluate --annotations instances.json --weights yolo11n.onnx --images val2017/
   lucidbox evaluate --annotations instances.json --weights yolo11n.onnx --images val2017/ --missed
   lucidbox evaluate --annotations instances.json --predictions results.json --per-class --errors
@@ -53,7 +55,11 @@ def register(verbs: Any) -> None:
     truth.add_argument("--tracks", metavar="FILE", help="true tracks of a video, as MOT text")
     add_option(what, "--part", help="part of a data set of several, such as train (val)")
     given = what.add_mutually_exclusive_group(required=True)
-    given.add_argument("--predictions", metavar="JSON", help="COCO result file; with --tracks MOT text")
+    given.add_argument(
+        "--predictions", metavar="FILE|URI",
+        help="COCO result file, or Parquet of lucidbox batch: a file, or a folder of them, by path or address;"
+            " with --tracks MOT text",
+    )  # fmt: skip
     given.add_argument(
         "--compare", nargs=2, metavar=("A", "B"),
         help="two result files: is B better than A? Paired bootstrap; exit code 3 if it is worse",
@@ -127,7 +133,6 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.cli.annotations import read_annotations
     from lucidbox.cli.evaluate.rules import check_combination, protocol_of
     from lucidbox.cli.evaluate.tracks import check_tracks, track_figures
-    from lucidbox.evaluate import load_predictions
 
     check_tracks(arguments)
     check_combination(arguments)
@@ -145,7 +150,7 @@ def run(arguments: argparse.Namespace) -> int:
     model: ModelRun | None = None
     shifted: Predictions | None = None
     if arguments.weights is None:
-        predictions = load_predictions(arguments.predictions, truth, subset=arguments.subset)
+        predictions = _load(arguments.predictions, arguments, truth, protocol)
     else:
         model = _model_run(arguments, truth, root, failures)
         if arguments.compare_tiles:
@@ -159,6 +164,16 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _evaluate(arguments, truth, predictions, protocol, model, shifted)
     return 1 if failures.count else 0
+
+
+def _load(uri: str, arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> "Predictions":
+    """Predictions from a COCO result file, or from Parquet files of ``lucidbox batch``."""
+    from lucidbox.core.detection_tables import is_table
+    from lucidbox.evaluate import load_detections, load_predictions
+
+    if is_table(uri):
+        return load_detections(uri, truth, protocol, subset=arguments.subset, progress=progress("file"))
+    return load_predictions(uri, truth, subset=arguments.subset)
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
@@ -299,12 +314,12 @@ def _show(sections: list[str], document: dict[str, Any], destination: str | None
 
 def _compare(arguments: argparse.Namespace, truth: "Truth", protocol: "Protocol") -> int:
     from lucidbox.cli.evaluate.report import comparison_table
-    from lucidbox.evaluate import evaluate, load_predictions
+    from lucidbox.evaluate import evaluate
     from lucidbox.evaluate.analysis.intervals import compare_paired
 
     notes, matchings = list(truth.notes), []
     for path in arguments.compare:
-        summary = evaluate(truth, load_predictions(path, truth, subset=arguments.subset), protocol)
+        summary = evaluate(truth, _load(path, arguments, truth, protocol), protocol)
         notes += [*summary.matching.predictions.notes, *summary.doubts]
         matchings.append(summary.matching)
     _say_notes(notes)

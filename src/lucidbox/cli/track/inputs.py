@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lucidbox.cli.console import say_note
-from lucidbox.cli.options import load_detector
+from lucidbox.cli.options import load_detector, tiles_of
 from lucidbox.cli.predict import limits_of, reading_of
 from lucidbox.core.class_names import class_ids
 from lucidbox.core.errors import OptionError, SourceError
@@ -21,7 +21,7 @@ from lucidbox.sources import FailedSource, Failure, Sources, open_sources
 _VIDEOS = ("video", "camera", "url", "refused")
 _OF_DETECTING = (
     "weights", "layout", "names", "size", "iou", "max_det", "agnostic", "recursive", "max_pixels", "save", "txt",
-    "crops", "webm", "max_labels",
+    "crops", "webm", "max_labels", "tiles", "tile_overlap",
 )  # fmt: skip
 """Options that mean nothing where there are boxes already and no pictures."""
 
@@ -66,10 +66,11 @@ def _videos(arguments: argparse.Namespace, folder: Path) -> Input:
     sources = replace(
         sources, parts=tuple(part if part.kind in _VIDEOS else _refused(part.name) for part in sources.parts)
     )
+    tiles = tiles_of(arguments)
     detector = load_detector(arguments, batch=arguments.batch, **limits_of(arguments))
 
     def results(on_failure: Callable[[Failure], None]) -> Iterator[Result]:
-        for result in detector.stream(sources, on_failure=on_failure):
+        for result in detector.stream(sources, on_failure=on_failure, **tiles):
             source = result.picture.source
             if result.picture.frame is None:  # what an address led to
                 on_failure(Failure(source, _refused(source).error))

@@ -166,8 +166,11 @@ def _continued(arguments: argparse.Namespace, processes: "Processes") -> "Traine
     from lucidbox.train.results import CHECKPOINT
     from lucidbox.train.trainer import Trainer
 
-    folder = _begun(Path(arguments.resume), CHECKPOINT)
-    saved = load_checkpoint(folder / CHECKPOINT)
+    def read() -> "tuple[Path, Checkpoint]":
+        folder = _begun(Path(arguments.resume), CHECKPOINT)
+        return folder, load_checkpoint(folder / CHECKPOINT)
+
+    folder, saved = processes.of_first(read)  # other machines need no copy, and cannot have another one
     _refuse_changes(arguments, saved, folder)
     changes = recipe_changes(arguments, KEYS)
     recipe = saved.recipe.changed({key: changes[key] for key in changes if key == "workers"})
