@@ -32,7 +32,7 @@ def boxes_in_a_picture(draw):
     return [left / 1e4, top / 1e4, (right - left) / 1e4, (bottom - top) / 1e4]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(boxes_in_a_picture(), st.sampled_from([1, 3, 18])), max_size=8, unique_by=str))
 def test_to_yolo_and_back_gives_the_same_boxes(objects):
     with tempfile.TemporaryDirectory() as folder:
