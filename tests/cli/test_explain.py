@@ -18,7 +18,6 @@ from lucidbox.detector import loading
 from lucidbox.explain import DEFAULT_METHOD, METHODS
 from lucidbox.explain.near_anchors import Near
 
-
 network_in_torch = cache(loading._network_in_torch)
 
 

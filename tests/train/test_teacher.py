@@ -112,8 +112,8 @@ def test_the_decoding_of_the_layout_gives_the_losses_of_the_formula():
     torch.testing.assert_close(ours.items, theirs.items, rtol=1e-6, atol=0)
 
 
-def test_a_picture_has_the_answers_it_has_alone(shared):
-    teacher = Teacher(shared(TEACHER), COCO_NAMES, threads=1)
+def test_a_picture_has_the_answers_it_has_alone(small_teacher):
+    teacher = Teacher(small_teacher, COCO_NAMES, threads=1)
     images = torch.randint(0, 256, (2, 64, 96, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     together, alone = teacher(images), teacher(images[1:])
     torch.testing.assert_close(together.scores[1:], alone.scores, atol=1e-3, rtol=0.05)

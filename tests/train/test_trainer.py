@@ -82,7 +82,8 @@ def test_what_a_training_leaves(tmp_path, data):
     outcome = trainer(tmp_path / "out", data, callbacks=Told(), licence="CC0-1.0").run()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        "best.safetensors", "checkpoint.safetensors", "last.safetensors", "losses.csv", "metrics.csv", "recipe.toml",
+        "best.safetensors", "checkpoint.safetensors", "last.safetensors", "losses.csv", "metrics.csv",
+        "recipe.toml",
     }  # fmt: skip
     assert (outcome.ending, outcome.epochs) == ("done", 2)
     assert [one for one in told if isinstance(one, tuple)] == [(done, 6, True) for done in range(1, 7)]

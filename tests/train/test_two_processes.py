@@ -82,7 +82,9 @@ def trained(processes, folder):
 
 def all_of_it(processes, folder):
     """Everything that two processes do here, by name; ``trained`` comes last, for it replaces the ends."""
-    return {made.__name__: made(processes, folder) for made in (half_of_a_batch, measured_norm, validated, trained)}
+    return {
+        made.__name__: made(processes, folder) for made in (half_of_a_batch, measured_norm, validated, trained)
+    }
 
 
 @pytest.fixture(scope="module")
