@@ -13,7 +13,8 @@ from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Prediction
 from lucidbox.images.reading import read_image
 from lucidbox.model_files.layouts.layout import Placement
-from lucidbox.validate.first_difference import box_words, class_order, first_difference, placement_words
+from lucidbox.validate.answers_apart import box_words, class_order, placement_words
+from lucidbox.validate.first_difference import first_difference
 from lucidbox.validate.pairs import again_with, shared_limits
 
 SIDES = (256, 320)
