@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,8 +14,17 @@ from lucidbox.cli.explain import EXAMPLES
 from lucidbox.cli.explain.report import say_near
 from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.filesystem import sha256_of
+from lucidbox.detector import loading
 from lucidbox.explain import DEFAULT_METHOD, METHODS
 from lucidbox.explain.near_anchors import Near
+
+network_in_torch = cache(loading._network_in_torch)
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch):
+    """The same weights are read once for all commands; explaining leaves a network as it is."""
+    monkeypatch.setattr(loading, "_network_in_torch", network_in_torch)
 
 
 @pytest.fixture

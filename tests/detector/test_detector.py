@@ -213,7 +213,7 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["openvino", pytest.param("onnxruntime", marks=pytest.mark.extended)])
 def test_a_forked_process_answers_as_its_parent_did(engine, small_onnx):
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED, small_onnx, engine]).returncode == 0
 
@@ -267,8 +267,7 @@ def reds(folder, count):
     return folder
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize(("workers", "batch"), [(2, 1), (5, 3)])
 def test_several_at_once_answer_as_one_by_one(batch, workers, tmp_path):
     def everything(count, engine=RedFinder):
         """Pictures and failures in the order in which they were told."""

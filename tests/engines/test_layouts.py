@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from itertools import product
 
 import cv2
 import numpy as np
@@ -95,14 +96,13 @@ def test_dressed_as_undressed(engine, case, images, undressed, tmp_path):
         ("yolox_nano", "weights/teacher/yolox_nano.onnx"),
     ],
 )
-@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_real_files_give_what_their_own_tools_give(name, weights, engine):
+def test_real_files_give_what_their_own_tools_give(name, weights):
     import json
 
     wanted = json.loads(shared_path(f"golden/foreign/{name}.json").read_text())
     folder = shared_path("data/coco-val-150/images")
-    detector = Detector.load(shared_path(weights), engine=engine)
-    for file, truth in wanted.items():
+    engines = [Detector.load(shared_path(weights), engine=engine) for engine in ("openvino", "onnxruntime")]
+    for (file, truth), detector in product(wanted.items(), engines):
         found = detector(folder / file)
         assert len(found) == len(truth["detections"])
         for entry in truth["detections"]:

@@ -59,7 +59,7 @@ def arrays_of(truths, found):
     return truth, Predictions.from_arrays(*(list(column) for column in columns))
 
 
-RANDOM = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+RANDOM = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 @RANDOM
@@ -84,7 +84,7 @@ OWN_RULES = [
     Protocol(class_agnostic=True, max_detections=(1, 4, 100)),
     Protocol(class_agnostic=True, classes=(2, 90)),
     Protocol(
-        iou_thresholds=tuple(np.linspace(0.05, 1, 70).tolist()), recall_points=(0.0, 1.0), max_detections=(1, 7, 9)
+        iou_thresholds=tuple(np.linspace(0.05, 1, 30).tolist()), recall_points=(0.0, 1.0), max_detections=(1, 7, 9)
     ),
 ]
 

@@ -176,14 +176,14 @@ def test_a_fault_far_into_a_large_file_is_named_by_its_number(files, monkeypatch
 )
 def test_pieces_cut_in_an_awkward_place_lose_nothing(files, monkeypatch, extra):
     truth_path, path = files(
-        change_found=lambda found: [found[index % 2] | extra | {"score": index} for index in range(200)]
+        change_found=lambda found: [found[index % 2] | extra | {"score": index} for index in range(50)]
     )
     truth = load_truth(truth_path)
     whole = load_predictions(path, truth)
     for size in (1, 60, 333, 2000):
         monkeypatch.setattr("lucidbox.formats.json_text.PIECE", size)
         again = load_predictions(path, truth)
-        assert again.scores.tolist() == list(range(200))
+        assert again.scores.tolist() == list(range(50))
         assert np.array_equal(again.boxes_xywh, whole.boxes_xywh)
 
 

@@ -27,7 +27,7 @@ def add_pictures(evaluator, predictions, images):
         evaluator.add_arrays(int(image), rows.category_ids, rows.boxes_xywh, rows.scores)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.integers(1, 16), st.randoms(use_true_random=False), st.booleans())
 def test_any_split_gives_the_same_bits(parts, random, agnostic):
     truth, predictions = crowded_problem(2, images=17)

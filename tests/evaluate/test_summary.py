@@ -149,11 +149,11 @@ def test_confusion_by_hand():
     assert result.names == ("cat", "dog")
 
 
-def test_confusion_counts_every_truth_and_every_sure_detection(golden_file, shared):
+def test_confusion_counts_every_truth_and_every_sure_detection(golden_file):
     from lucidbox.evaluate import load_predictions, load_truth
 
-    truth = load_truth(shared("data/coco-val-150/instances.json"))
-    predictions = load_predictions(golden_file("val/predictions-batch1.json"), truth)
+    truth = load_truth(golden_file("eval/instances_val2014_100.json"))
+    predictions = load_predictions(golden_file("eval/instances_val2014_fakebbox100_results.json"), truth)
     summary = evaluate(truth, predictions)
     counts = confusion(summary.matching, score=0.0).counts
     assert counts[:-1].sum() == (~truth.crowds).sum()

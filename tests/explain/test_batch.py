@@ -10,7 +10,7 @@ from lucidbox.explain import batch as t
 from lucidbox.explain.faithfulness import centred_gaussian, share_inside
 from lucidbox.explain.targets import target_of, to_image
 
-MASKING = Masking(masks=24)
+MASKING = Masking(masks=8)
 
 
 def test_together_as_alone(small):

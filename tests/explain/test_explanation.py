@@ -240,8 +240,12 @@ def test_no_detections(small):
         explain_each(detector, picture, found[:0], network=network)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", ["one colour", "grey", "8 pixels"])
+ODD = [("one colour", method) for method in METHODS] + [
+    (kind, method) for kind in ("grey", "8 pixels") for method in ("odam", "drise")
+]
+
+
+@pytest.mark.parametrize(("kind", "method"), ODD)
 def test_odd_pictures(method, kind, small):
     network, detector, picture, _ = small
     odd = {

@@ -16,7 +16,11 @@ def unchecked():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.mark.parametrize(("name", "options"), [("yolo11n", {}), ("notebook", {"base_channels": 4})])
+# A YOLO11 is traced for the tests of exports, and run at other sizes in those of engines.
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param("yolo11n", {}, marks=pytest.mark.extended), ("notebook", {"base_channels": 4})],
+)
 @pytest.mark.usefixtures("unchecked")
 def test_traced_once_and_run_at_other_sizes(name, options, randomise):
     module = Detecting(fuse(randomise(build(name, 3, **options))))

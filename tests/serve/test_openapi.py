@@ -32,7 +32,7 @@ def test_the_description_says_what_is_so(client):
     assert set(model) == set(schemas["Model"]["properties"])
 
 
-@pytest.mark.thorough
+@pytest.mark.extended
 def test_schemathesis():
     """Generated requests, good and bad: the answers have described statuses, types and shapes; none is a 5xx."""
     schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")

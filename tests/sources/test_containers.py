@@ -64,8 +64,3 @@ def test_files_that_ffmpeg_wrote(extension, code, tmp_path):
     for part in (0.5, 0.8, 0.99):
         file.write_bytes(content[: int(len(content) * part)])
         assert is_cut_short(file), part
-
-
-def test_the_reference_videos_are_whole(shared):
-    for file in shared("data/video").glob("*.mp4"):
-        assert not is_cut_short(file), file.name

@@ -271,17 +271,15 @@ def test_an_address_that_is_not_utf8():
     assert "printable letters only" in str(failure.error)
 
 
-@pytest.mark.parametrize(
-    ("name", "frames", "lost"),
-    [
+def test_the_videos_of_practice(shared):
+    folder = shared("faults/videos")
+    for name, frames, lost in (
         ("c_zero.mp4", 25, 5),
         ("v_gap.mp4", 8, 0),
         ("t_trail.mp4", 30, 0),
         ("v_slomo.mov", 30, 0),
         ("v_vfr.mp4", 25, 0),
-    ],
-)
-def test_the_videos_of_practice(shared, name, frames, lost):
-    came, failures = read(shared(f"faults/videos/{name}"))
-    assert came == frames
-    assert [failure.counts["lost"] for failure in failures] == ([lost] if lost else [])
+    ):
+        came, failures = read(folder / name)
+        assert came == frames, name
+        assert [failure.counts["lost"] for failure in failures] == ([lost] if lost else []), name

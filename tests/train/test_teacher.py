@@ -10,17 +10,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lucidbox.core.class_names import COCO_NAMES
 from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.engines.layouts.answers import decode_answer
 from lucidbox.model import Logits
 from lucidbox.model.decoding import DecodedPredictions, Decoder, anchor_points
+from lucidbox.model_files.layouts.layout import Layout, Pixels
 from lucidbox.train.complete_iou import ciou
 from lucidbox.train.losses import Gains
-from lucidbox.train.teacher import Teacher, decoded, distillation_loss
+from lucidbox.train.teacher import Teacher, distillation_loss
 
 STRIDES = (8, 16, 32)
 TEACHER = "weights/teacher/yolox_nano.onnx"
 
 
-def yolox_shaped(path, numbers=85, strides=STRIDES, side=64, outputs=1):
+def yolox_shaped(path, numbers=85, strides=STRIDES, side=96, outputs=1):
     """A file of YOLOX's form, for one picture of one size, whose answers can be told by hand.
 
     Of each cell's left top pixel, blue is the centre's x from the corner, green its y, in cells; red / 256 is
@@ -77,6 +79,13 @@ def test_every_anchor_by_hand(small_teacher):
     torch.testing.assert_close(scores, torch.tensor(expected_scores).reshape(2, -1, 3), atol=0, rtol=0.01)
 
 
+def decoded(raw, height, width):
+    """YOLOX's raw answer as the predictions that the loss is given."""
+    layout = Layout("yolox", Pixels("images"), outputs=("output",))
+    found = decode_answer(layout, {"output": raw.numpy()}, (height, width), raw.shape[2] - 5)
+    return DecodedPredictions(*map(torch.from_numpy, found))
+
+
 def test_an_anchor_lies_in_the_cell_of_ours():
     """YOLOX's box of offset ½ and side 1 is the cell whose centre is our anchor point."""
     raw = torch.zeros(1, 126, 6)
@@ -87,8 +96,24 @@ def test_an_anchor_lies_in_the_cell_of_ours():
     assert torch.equal(boxes[0, :, 2] - boxes[0, :, 0], anchors.strides)
 
 
-def test_a_picture_has_the_answers_it_has_alone(shared):
-    teacher = Teacher(shared(TEACHER), COCO_NAMES, threads=1)
+def test_the_decoding_of_the_layout_gives_the_losses_of_the_formula():
+    """The teacher's targets, computed from our anchor points in float64: the same loss, but for rounding."""
+    raw = torch.randn(2, ANCHORS, 8, generator=torch.Generator().manual_seed(4))
+    raw[..., 4:] = raw[..., 4:].sigmoid()
+    wide = raw.double()
+    anchors = anchor_points([(8, 12), (4, 6), (2, 3)], STRIDES)
+    strides = anchors.strides[:, None]
+    centres, halves = anchors.points + (wide[..., :2] - 0.5) * strides, wide[..., 2:4].exp() * strides / 2
+    formula = DecodedPredictions(
+        torch.cat((centres - halves, centres + halves), dim=2), wide[..., 4:5] * wide[..., 5:]
+    )
+    logits = random_logits()
+    ours, theirs = (distillation_loss(logits, answers, SIZE) for answers in (decoded(raw, *SIZE), formula))
+    torch.testing.assert_close(ours.items, theirs.items, rtol=1e-6, atol=0)
+
+
+def test_a_picture_has_the_answers_it_has_alone(small_teacher):
+    teacher = Teacher(small_teacher, COCO_NAMES, threads=1)
     images = torch.randint(0, 256, (2, 64, 96, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     together, alone = teacher(images), teacher(images[1:])
     torch.testing.assert_close(together.scores[1:], alone.scores, atol=1e-3, rtol=0.05)
@@ -141,21 +166,22 @@ def test_bad_files_and_classes(tmp_path, small_teacher):
     (tmp_path / "half.onnx").write_bytes(small_teacher.read_bytes()[:5000])
     (tmp_path / "empty.onnx").write_bytes(b"")
     cases = [
-        (tmp_path / "none.onnx", OptionError, "no such weights file"),
-        (tmp_path, OptionError, "a folder"),
-        (tmp_path / "text.onnx", WeightsError, "not a whole ONNX file"),
-        (tmp_path / "half.onnx", WeightsError, "not a whole ONNX file"),
-        (tmp_path / "empty.onnx", WeightsError, "openvino cannot load"),
-        (yolox_shaped(tmp_path / "voc.onnx", numbers=25), WeightsError, r"85"),
-        (yolox_shaped(tmp_path / "levels.onnx", strides=(8, 16)), WeightsError, "84"),
-        (yolox_shaped(tmp_path / "two.onnx", outputs=2), WeightsError, "2 outputs"),
+        (tmp_path / "none.onnx", "no such weights file"),
+        (tmp_path, "a folder"),
+        (tmp_path / "text.onnx", "not an ONNX file of a YOLOX"),
+        (tmp_path / "half.onnx", "not a whole ONNX file"),
+        (tmp_path / "empty.onnx", "empty"),
+        (yolox_shaped(tmp_path / "few.onnx", strides=(8, 16)), "180×85"),
+        (yolox_shaped(tmp_path / "four.onnx", strides=(8, 16, 32, 64), side=128), "84"),
+        (yolox_shaped(tmp_path / "two.onnx", outputs=2), "output1"),
+        (yolox_shaped(tmp_path / "voc.onnx", numbers=25), r"yolox \(20 classes\); yolo \(21 classes\)"),
     ]
-    for path, error, message in cases:
-        with pytest.raises(error, match=message) as caught:
+    for path, message in cases:
+        with pytest.raises(WeightsError, match=message) as caught:
             Teacher(path, ["person"], threads=1)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    with pytest.raises(OptionError, match="'unicorn'"):
+    with pytest.raises(OptionError, match="'unicorn', only its 80 classes: person, bicycle"):
         Teacher(small_teacher, ["person", "unicorn"], threads=1)
     with pytest.raises(OptionError, match="64×80"):
         Teacher(small_teacher, ["person"], threads=1)(torch.zeros(1, 64, 80, 3, dtype=torch.uint8))

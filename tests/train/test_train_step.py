@@ -1,11 +1,10 @@
-"""One network learning from batches, in one process and in two."""
+"""One network learning from batches."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from pair import pair
 from squares import QUICK, squares
 
 from lucidbox.augment.pipeline import Augmenter
@@ -161,51 +160,6 @@ def test_bf16_learns_in_fp32_weights(batches):
     assert {parameter.dtype for parameter in made.network.parameters()} == {torch.float32}
 
 
-def half_of_a_batch(processes, folder):
-    """What one of two processes makes of its half: losses, summed gradients, and rows of both."""
-    augmenter = Augmenter(open_data(folder / "data.toml").samples(64), 64, plain())
-    made = learner(processes, freeze_norms=True, clip=0.0)
-    batch = next(load_batches(augmenter, SamplingSchedule(12, 8, 1, 0, 0, processes.rank, 2)))
-    losses = made.learn(batch, 0, Rates(0.1, 0.1, 0.0, accumulate=9))
-    processes.sum_in_place([parameter.grad for parameter in made.network.parameters()])
-    gathered = processes.gather(np.full((processes.rank + 1, 2), float(processes.rank)))
-    return losses.parts, [parameter.grad.numpy() for parameter in made.network.parameters()], gathered
-
-
-def test_two_processes_give_the_gradients_of_one(tmp_path):
-    squares(tmp_path)
-    found = pair(__file__, "half_of_a_batch", tmp_path)
-
-    data = open_data(tmp_path / "data.toml")
-    made = learner(freeze_norms=True, clip=0.0)
-    batch = next(load_batches(Augmenter(data.samples(64), 64, plain()), SamplingSchedule(12, 8, 1, 0, 0)))
-    losses = made.learn(batch, 0, Rates(0.1, 0.1, 0.0, accumulate=9))
-    for parts, gradients, gathered in found:
-        assert parts == pytest.approx(losses.parts, rel=1e-5)
-        assert gathered.tolist() == [[0, 0], [1, 1], [1, 1]]
-        for parameter, gradient in zip(made.network.parameters(), gradients, strict=True):
-            scale = float(parameter.grad.abs().max())
-            assert np.allclose(gradient, parameter.grad.numpy(), atol=1e-5 * scale + 1e-7, rtol=1e-4)
-
-
-def measured_norm(processes, folder):
-    """The first norm's mean in the average, measured on a batch that the processes share."""
-    augmenter = Augmenter(open_data(folder / "data.toml").samples(64), 64, plain())
-    made = learner(processes)
-    batches = load_batches(augmenter, SamplingSchedule(12, 12, 1, 0, 0, processes.rank, processes.count))
-    made.measure_norms(enumerate(batches))
-    made.share_statistics()
-    return made.average.network.backbone.stem.bn.running_mean.numpy()
-
-
-@pytest.mark.extended
-def test_two_processes_measure_the_norms_of_one(tmp_path):
-    squares(tmp_path)
-    first, second = pair(__file__, "measured_norm", tmp_path)
-    assert np.array_equal(first, second)
-    assert np.allclose(first, measured_norm(ALONE, tmp_path), atol=1e-4)
-
-
 def test_frozen_norms_are_not_measured():
     learner(freeze_norms=True).measure_norms(pytest.fail("a batch was made") for _ in range(1))
 
@@ -222,7 +176,8 @@ def test_one_value_has_no_statistics():
         {"batch": 1, "size": 64},
     ):
         learner(**changes)
-    sides = {learner(batch=1, size=64, multi_scale=0.9)._side(number) for number in range(40)}
+    made = learner(batch=1, size=64, multi_scale=0.9)
+    sides = {made._side(number) for number in range(40)}
     assert sides == {64, 96, 128}
 
 

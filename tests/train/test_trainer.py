@@ -1,6 +1,7 @@
 """Whole trainings of a few seconds: what they leave, and that nothing stops them for good."""
 
 import csv
+import json
 import os
 import random
 import signal
@@ -14,7 +15,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from pair import pair
 from squares import NAMES, QUICK, leave_out_ends, squares
 
 from lucidbox import Detector, weights
@@ -28,7 +28,6 @@ from lucidbox.model import build
 from lucidbox.train import records
 from lucidbox.train.checkpoint import TrainingProgress, load_checkpoint
 from lucidbox.train.recipe import Recipe
-from lucidbox.train.results import Results
 from lucidbox.train.train_step import Losses, TrainStep
 from lucidbox.train.trainer import ALONE, Callbacks, Trainer, TrainingError
 from lucidbox.train.validation import BATCH, Validator
@@ -70,7 +69,7 @@ def data(tmp_path):
     return squares(tmp_path / "data")
 
 
-def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exported):
+def test_what_a_training_leaves(tmp_path, data):
     told = []
 
     class Told(Callbacks):
@@ -83,8 +82,8 @@ def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exporte
     outcome = trainer(tmp_path / "out", data, callbacks=Told(), licence="CC0-1.0").run()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        "best.onnx", "best.safetensors", "checkpoint.safetensors", "curves.png", "last.safetensors", "losses.csv",
-        "metrics.csv", "predictions.png", "recipe.toml",
+        "best.safetensors", "checkpoint.safetensors", "last.safetensors", "losses.csv", "metrics.csv",
+        "recipe.toml",
     }  # fmt: skip
     assert (outcome.ending, outcome.epochs) == ("done", 2)
     assert [one for one in told if isinstance(one, tuple)] == [(done, 6, True) for done in range(1, 7)]
@@ -103,6 +102,11 @@ def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exporte
     last = weights.read(tmp_path / "out" / "last.safetensors").tensors
     assert all(np.array_equal(last[name], average[f"average.{name}"].numpy()) for name in last)
 
+
+@pytest.mark.extended
+def test_predict_uses_what_a_training_leaves(tmp_path, data, exported):
+    trainer(tmp_path / "out", data, epochs=1).run()
+    assert {path.name for path in (tmp_path / "out").iterdir()} > {"best.onnx", "curves.png", "predictions.png"}
     detector = Detector.load(tmp_path / "out" / "best.onnx")
     assert detector.names == NAMES
     assert detector.size == (64, 64)
@@ -112,7 +116,7 @@ def test_what_a_training_leaves_and_that_predict_uses_it(tmp_path, data, exporte
 def test_the_same_seed_gives_the_same_weights(tmp_path, data):
     finals = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        trainer(tmp_path / name, data, seed=seed, validate_every=2).run()
+        trainer(tmp_path / name, data, seed=seed, epochs=1).run()
         finals.append((tmp_path / name / "last.safetensors").read_bytes())
     assert finals[0] == finals[1]
     assert finals[0] != finals[2]
@@ -216,6 +220,7 @@ def kill_and_resume(folder, whole, kills, workers, seed):
     same_results(uninterrupted, killed)
 
 
+@pytest.mark.extended
 def test_a_killed_training_goes_on_bit_for_bit(tmp_path, whole):
     kill_and_resume(tmp_path, whole, kills=2, workers=2, seed=1)
 
@@ -427,20 +432,6 @@ def test_told_to_stop_while_it_waits_it_saves_and_can_go_on(tmp_path, data, monk
     assert again.run().ending == "done"
 
 
-def trained_in_pair(processes, folder):
-    """A whole training of two processes, of which one has no picture to validate with."""
-    leave_out_ends(pytest.MonkeyPatch())
-    Results.export_best = lambda self: (self.folder / "best.onnx").touch()
-    data = open_data(folder / "data" / "data.toml")
-    recipe = Recipe().changed(QUICK | {"epochs": 1})
-    return Trainer(data, network(), recipe, folder / "out", processes=processes).run().ending
-
-
-def test_two_processes_end_well_with_few_pictures_to_validate_with(tmp_path, data):
-    assert pair(__file__, "trained_in_pair", tmp_path) == ["done", "done"]
-    assert (tmp_path / "out" / "best.onnx").exists()
-
-
 def test_plain_values_are_taken(tmp_path, data):
     """The data's path, a dictionary, a folder as text, a network in half precision, in inference mode."""
     with torch.inference_mode(), unchecked_shapes():
@@ -477,28 +468,21 @@ def test_a_network_of_other_classes_is_refused(tmp_path, data):
         Trainer(open_data(data), build("notebook", 5, base_channels=2), Recipe(), tmp_path / "out")
 
 
-@pytest.mark.parametrize("difference", ["data", "content", "network"])
-def test_only_the_same_is_resumed(tmp_path, data, difference):
+def test_only_the_same_is_resumed(tmp_path, data):
     trainer(tmp_path / "out", data, epochs=1).run()
     kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors")
-    made = network()
-    messages = {
-        "data": r"data set is another: it began with 12 pictures, .* now 11 pictures",
-        "content": "content of the data set is another",
-        "network": "network's options is another",
-    }
-    if difference == "data":
-        data = squares(tmp_path / "other", count=11)
-    elif difference == "content":
-        text = (tmp_path / "data" / "instances.json").read_text()
-        first = text.split('"bbox": [')[1].split("]")[0].split(", ")
-        changed = text.replace(", ".join(first), ", ".join([*first[:3], str(int(first[3]) - 1)]), 1)
-        (tmp_path / "data" / "instances.json").write_text(changed)
-    else:
-        made = build("notebook", 3, base_channels=4)
-    fresh = Trainer(open_data(data), made, Recipe().changed(QUICK), tmp_path / "out")
-    with pytest.raises(OptionError, match=messages[difference]):
-        fresh.restore(kept)
+    fewer, changed = squares(tmp_path / "fewer", count=11), squares(tmp_path / "changed")
+    document = json.loads((tmp_path / "changed" / "instances.json").read_text())
+    document["annotations"][0]["bbox"][3] -= 1
+    (tmp_path / "changed" / "instances.json").write_text(json.dumps(document))
+    wider = build("notebook", 3, base_channels=4)
+    for fresh, message in (
+        ((fewer, network()), r"data set is another: it began with 12 pictures, .* now 11 pictures"),
+        ((changed, network()), "content of the data set is another"),
+        ((data, wider), "network's options is another"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            Trainer(open_data(fresh[0]), fresh[1], Recipe().changed(QUICK), tmp_path / "out").restore(kept)
 
 
 def test_validation_is_that_of_the_predict_path(tmp_path, data):

@@ -13,7 +13,8 @@ from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Prediction
 from lucidbox.images.reading import read_image
 from lucidbox.model_files.layouts.layout import Placement
-from lucidbox.validate.first_difference import box_words, class_order, first_difference, placement_words
+from lucidbox.validate.answers_apart import box_words, class_order, placement_words
+from lucidbox.validate.first_difference import first_difference
 from lucidbox.validate.pairs import again_with, shared_limits
 
 SIDES = (256, 320)
@@ -26,6 +27,12 @@ ORDER = [*range(1, len(NAMES)), 0]
 def images():
     """Real pictures, among them some with many boxes."""
     return [cv2.resize(read_image(path), None, fx=0.5, fy=0.5) for path in sorted(EXAMPLES.glob("*.jpg"))]
+
+
+@pytest.fixture(scope="module")
+def first():
+    """Our own model, of the size that the dressed ones are fixed to."""
+    return Detector.load(engine="openvino", precision="fp32", size=SIDES, square=True)
 
 
 def described(path, **changes):
@@ -59,7 +66,7 @@ PAIRS = {
 
 
 @pytest.mark.parametrize("case", PAIRS)
-def test_the_stage_is_named(case, images, tmp_path):
+def test_the_stage_is_named(case, first, images, tmp_path):
     kind, dressed, changes, settings, stage, words = PAIRS[case]
     path = dress(bundled.ONNX, tmp_path / "b.onnx", kind, sides=SIDES, metadata=METADATA, **dressed)
     if changes:
@@ -68,18 +75,14 @@ def test_the_stage_is_named(case, images, tmp_path):
         second = Detector.load(path, engine="openvino", **{"precision": "fp32", **settings})
     except EngineError as error:  # a processor without bfloat16
         pytest.skip(str(error))
-    first = Detector.load(engine="openvino", precision="fp32", size=SIDES, square=True)
     limits = shared_limits((first, second), Limits(conf=0.06))
     found = first_difference((first, second), images, limits, again_with(second, path))
     assert (found.stage, words in found.words) == (stage, True), found
 
 
-def test_equal_models_agree_at_every_stage(images, tmp_path):
+def test_equal_models_agree_at_every_stage(first, images, tmp_path):
     path = dress(bundled.ONNX, tmp_path / "b.onnx", "yolo", sides=SIDES, metadata=METADATA)
-    pair = (
-        Detector.load(precision="fp32", size=SIDES, square=True),
-        Detector.load(path, precision="fp32"),
-    )
+    pair = (first, Detector.load(path, precision="fp32"))
     found = first_difference(pair, images[:2], shared_limits(pair, Limits()), None)
     assert (found.stage, found.checked[-1]) == ("none", "suppression")
 

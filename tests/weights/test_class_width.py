@@ -23,8 +23,10 @@ def names_of(classes):
     return [f"thing {number}" for number in range(classes)]
 
 
-@pytest.mark.parametrize("width", [64, 80, 100, 200])
-@pytest.mark.parametrize("classes", PUBLISHED)
+@pytest.mark.parametrize(
+    ("classes", "width"),
+    [(1, 64), (1, 200), (2, 80), (3, 64), (3, 100), (80, 80), (80, 64), (200, 100), (200, 80)],
+)
 def test_written_read_and_trained_from_they_stay_as_wide(classes, width, tmp_path):
     made = build("yolo11n", classes, class_width=width).eval()
     write(from_network(made, names_of(classes)), tmp_path / "x.safetensors")

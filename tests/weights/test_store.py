@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import forge
 import numpy as np
 import pytest
 import torch
@@ -49,12 +48,6 @@ def test_round_trip_is_bit_identical(architecture, dtype, tmp_path):
     first = path.read_bytes()
     write(found, path)
     assert path.read_bytes() == first
-
-
-def test_a_real_checkpoint_round_trips(shared, tmp_path):
-    weights = forge.weights_of(shared("weights/yolo11n-finetune.pt"))
-    write(weights, tmp_path / "x.safetensors")
-    assert_same(read(tmp_path / "x.safetensors"), weights)
 
 
 def test_arrays_of_any_memory_layout_are_written():

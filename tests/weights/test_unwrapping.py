@@ -39,8 +39,8 @@ def test_a_bare_list_of_layers_and_an_average_s_counter():
 
 
 def test_our_own_names_and_the_notebook_s_may_be_wrapped():
-    for architecture in ("yolo11n", "notebook"):
-        state = build(architecture, 2).state_dict()
+    for architecture, options in (("yolo11n", {}), ("notebook", {"base_channels": 4})):
+        state = build(architecture, 2, **options).state_dict()
         wrapped = {f"module.{name}": tensor for name, tensor in state.items()}
         plain = read_content(forge.saved(state), "x.pt")
         assert_same(read_content(forge.saved(wrapped), "x.pt"), plain)

@@ -80,8 +80,8 @@ class Recipe:
         workers: processes that prepare images; 0 prepares them between steps.
         cache_gb: gigabytes of decoded images that may be kept on disk, memory-mapped.
         seed: seed of all random numbers. On one processor the same seed and recipe give the same weights.
-        teacher: ONNX file of a YOLOX detector whose predictions are learnt besides the truth; "" for none. It has
-            COCO's 80 classes, and all classes to learn must be among them, by name.
+        teacher: ONNX file of a YOLOX detector whose predictions are learnt besides the truth; "" for none. All
+            classes to learn must be among its classes, by name: COCO's 80, or those described in a TOML beside it.
         teacher_gain: weight of the loss against the teacher's predictions.
 
     Example:

@@ -5,6 +5,7 @@ likely each class is in every cell.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +13,42 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lucidbox.core.array_types import Float, UInt8
-from lucidbox.core.class_names import COCO_NAMES
+from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import OptionError, WeightsError
+from lucidbox.core.text import shortened
+from lucidbox.engines.layouts.answers import decode_answer
+from lucidbox.engines.layouts.pixels import fused_into
 from lucidbox.engines.openvino import HINTS, automatic_precision, import_openvino, shared_core
 from lucidbox.model.decoding import DecodedPredictions, Decoder, anchor_points
 from lucidbox.model.network import BINS, STRIDES, Logits
-from lucidbox.model_files.file_format import beginning
-from lucidbox.model_files.onnx_fields import read_onnx_metadata
+from lucidbox.model_files import ModelFile, look_at
+from lucidbox.model_files.layouts.layout import Layout
 from lucidbox.train.assigner import Assignment
 from lucidbox.train.losses import Gains, Loss, assigned_loss, one_process
 
 PUBLISHED = Gains()
 """Weights of the loss's parts, the same as for the truth."""
 
-_LARGEST = 10.0
-"""Highest logarithm of a side, in cells; larger ones are lowered to it, so that no box is infinite."""
-
 BELIEVED = 0.05
 """Boxes are learnt where the teacher's best score is higher; the many others cost time and have little weight."""
 
-OFFSETS = 5
-"""Numbers before the classes of an anchor: centre x and y, logarithms of width and height, objectness."""
-
 
 class Teacher:
-    """A YOLOX detector of COCO's 80 classes, from the ONNX file that its authors' tools export.
+    """A YOLOX detector, from the ONNX file that its authors' tools export ("YOLOX", arXiv 2107.08430).
 
-    Such a file takes BGR from 0 to 255 and gives, for each anchor, its centre's distance from the cell's left
-    top corner and the logarithms of its sides, in cells, then the probability of an object and, if there is one,
-    of each class ("YOLOX", arXiv 2107.08430). Its levels, strides and order of anchors are ours. It was exported
-    for one size and one image; here it takes any.
+    Its layout says how it takes pixels and what its answer means, as for ``lucidbox predict``. Its levels, strides
+    and order of anchors are ours. It was exported for one size and one image; here it takes any.
 
     Not for several threads at once. Make it in the process that uses it.
 
     Args:
         path: the file.
-        names: classes of the network that learns: some of COCO's, in any order.
+        names: classes of the network that learns: some of the teacher's, in any order.
         threads: largest number of threads; None for OpenVINO's choice.
 
     Raises:
-        OptionError: there is no such file, or a class is not COCO's.
-        WeightsError: the file is not such a detector.
+        OptionError: the teacher does not know one of the classes.
+        WeightsError: there is no such file, or it is not such a detector.
 
     Example:
         >>> teacher = Teacher(Path("yolox_s.onnx"), data.names)
@@ -61,10 +56,9 @@ class Teacher:
     """
 
     def __init__(self, path: Path, names: Sequence[str], threads: int | None = None) -> None:
-        columns = _columns(names)
-        # A slice needs no copy; usually all classes are there in COCO's order.
-        self._columns = slice(None) if columns == list(range(len(COCO_NAMES))) else columns
-        self._model = _compiled(path, threads)
+        file = _looked_at(path)
+        self._layout, self._classes = _for_classes(file, names), len(names)
+        self._model = _compiled(file, self._layout, threads)
 
     def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> DecodedPredictions:
         """The teacher's predictions, for the same anchors as those of the network that learns.
@@ -82,9 +76,10 @@ class Teacher:
         height, width = images.shape[1:3]
         if height % STRIDES[-1] or width % STRIDES[-1]:
             raise OptionError(f"teacher: {height}×{width} pixels; sides must be multiples of {STRIDES[-1]}")
-        output = torch.from_numpy(self._model(images.cpu().contiguous().numpy())[0])
-        boxes, scores = decoded(output, height, width)
-        return DecodedPredictions(boxes.to(images.device), scores[..., self._columns].to(images.device))
+        answer = self._model(images.cpu().contiguous().numpy())[0]
+        outputs = dict.fromkeys(self._layout.outputs, answer)
+        boxes, scores = decode_answer(self._layout, outputs, (height, width), self._classes)
+        return DecodedPredictions(*(torch.from_numpy(array).to(images.device) for array in (boxes, scores)))
 
 
 def distillation_loss(
@@ -127,23 +122,6 @@ def distillation_loss(
     )
 
 
-def decoded(output: Float[Tensor, "b a numbers"], height: int, width: int) -> DecodedPredictions:
-    """YOLOX's raw output as boxes in pixels of its input, and probabilities.
-
-    Args:
-        output: for each anchor five numbers for the box and its objectness, then one for each class.
-        height: the input's height in pixels.
-        width: the input's width in pixels.
-    """
-    anchors = anchor_points([(height // stride, width // stride) for stride in STRIDES], STRIDES, output.device)
-    strides = anchors.strides[:, None]
-    # Ours are the centres of cells; YOLOX counts from their left top corners.
-    centres = anchors.points + (output[..., :2] - 0.5) * strides
-    halves = output[..., 2:4].clamp(max=_LARGEST).exp() * strides / 2
-    scores = output[..., OFFSETS - 1 : OFFSETS] * output[..., OFFSETS:]
-    return DecodedPredictions(torch.cat((centres - halves, centres + halves), dim=2), scores)
-
-
 def _targets(answers: DecodedPredictions) -> Assignment:
     """The targets of each anchor, in the same type as for true boxes."""
     best, labels = answers.scores.max(dim=2)
@@ -158,17 +136,33 @@ def _targets(answers: DecodedPredictions) -> Assignment:
     )
 
 
-def _columns(names: Sequence[str]) -> list[int]:
-    """The teacher's class id of each class of the network that learns."""
-    unknown = [name for name in names if name not in COCO_NAMES]
+def _looked_at(path: Path) -> ModelFile:
+    """The file, which must be ONNX of the layout yolox."""
+    try:
+        file = look_at(path)
+    except WeightsError as error:
+        raise WeightsError(f"teacher {error}") from error
+    layout = file.info.layout if file.info else None
+    if file.format != "onnx" or layout is None or layout.kind != "yolox":
+        raise WeightsError(f"teacher {path}: not an ONNX file of a YOLOX detector as its authors' tools export it")
+    return file
+
+
+def _for_classes(file: ModelFile, names: Sequence[str]) -> Layout:
+    """The file's layout, whose answer has the columns of these classes."""
+    known, layout = file.graph_info.names, file.graph_info.layout
+    assert layout is not None
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise OptionError(f"teacher: it does not know {unknown[0]!r}, only the 80 classes of COCO; train without")
-    return [COCO_NAMES.index(name) for name in names]
+        classes = f"{len(known)} classes: {shortened(known)}"
+        raise OptionError(f"teacher: it does not know {unknown[0]!r}, only its {classes}; train without")
+    columns = tuple(known.index(name) for name in names)
+    # All columns in order need no copy.
+    return replace(layout, columns=None if columns == tuple(range(len(known))) else columns)
 
 
-def _compiled(path: Path, threads: int | None) -> Any:
+def _compiled(file: ModelFile, layout: Layout, threads: int | None) -> Any:
     """The compiled model, for RGB bytes "b h w 3" of any size."""
-    content = _content(path)
     openvino = import_openvino()
     core = shared_core()
     options: dict[str, Any] = {
@@ -180,56 +174,30 @@ def _compiled(path: Path, threads: int | None) -> Any:
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        model = _any_size(openvino, core.read_model(content))
-        return core.compile_model(_from_pixels(openvino, model), "CPU", options)
+        model = _any_size(openvino, core.read_model(file.path), len(file.graph_info.names))
+        return core.compile_model(fused_into(openvino, model, layout.pixels), "CPU", options)
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1]
-        raise WeightsError(f"teacher {path}: openvino cannot load it as a YOLOX detector: {reason}") from error
+        raise WeightsError(f"teacher {file.path}: openvino cannot load it as a YOLOX: {reason}") from error
 
 
-def _content(path: Path) -> bytes:
-    """The file's content, if it is ONNX; else OpenVINO would try all formats it knows and report each failure."""
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        beginning(path)  # of a file, not of a device or a pipe
-    except WeightsError as error:
-        raise OptionError(f"teacher {error}") from error
-    try:
-        content = path.read_bytes()
-        read_onnx_metadata(content)  # no loops, no numbers in other files
-        onnx.load_model_from_string(content)
-    except OSError as error:
-        raise OptionError(f"teacher {path}: {error.strerror}") from error
-    except WeightsError as error:
-        raise WeightsError(f"teacher {path}: {error}") from error
-    except (DecodeError, ValueError, IndexError):
-        raise WeightsError(f"teacher {path}: not a whole ONNX file; fetch or copy it again") from None
-    return content
-
-
-def _any_size(openvino: Any, model: Any) -> Any:
+def _any_size(openvino: Any, model: Any, classes: int) -> Any:
     """The model for any number of images and any sides.
 
     Raises:
-        ValueError: it is no YOLOX detector with our levels and COCO's classes.
+        ValueError: its anchors are not ours.
     """
     for node in model.get_ops():
         if node.get_type_name() == "Reshape" and (wanted := _shape_for_one(node)) is not None:
             # The exported shape is for one image; 0 means the batch that comes.
             many = openvino.opset13.constant(np.array([0, *wanted[1:]]))
             node.input(1).replace_source_output(many.output(0))
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(
-            f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; YOLOX has one of each"
-        )
     side = 2 * STRIDES[-1]
     model.reshape([2, 3, side, side])
-    expected = [2, sum((side // stride) ** 2 for stride in STRIDES), OFFSETS + len(COCO_NAMES)]
+    expected = [2, sum((side // stride) ** 2 for stride in STRIDES), 5 + classes]
     found = model.output(0).partial_shape
     if found != openvino.PartialShape(expected):
-        raise ValueError(f"pictures of {side}×{side} pixels give {found}, not {expected} as YOLOX for COCO")
+        raise ValueError(f"images of {side}×{side} pixels give {found}, not {expected} as YOLOX")
     model.reshape([-1, 3, -1, -1])
     return model
 
@@ -241,13 +209,3 @@ def _shape_for_one(reshape: Any) -> list[int] | None:
         return None
     wanted: list[int] = constant.data.tolist()
     return wanted if len(wanted) == 3 and (wanted[0], wanted[2]) == (1, -1) else None
-
-
-def _from_pixels(openvino: Any, model: Any) -> Any:
-    """The model with a preprocessing step from our pixels to its input: BGR, floats, channels first."""
-    steps = openvino.preprocess.PrePostProcessor(model)
-    pixels, order = steps.input().tensor(), openvino.preprocess.ColorFormat
-    pixels.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC")).set_color_format(order.RGB)
-    steps.input().model().set_layout(openvino.Layout("NCHW"))
-    steps.input().preprocess().convert_element_type(openvino.Type.f32).convert_color(order.BGR)
-    return steps.build()

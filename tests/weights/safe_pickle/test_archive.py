@@ -37,8 +37,8 @@ def test_every_truncation_is_refused():
             read_content(SMALL[:length], "cut.pt")
 
 
-def test_truncations_of_a_real_file_are_refused(shared):
-    real = shared("weights/yolo11n-reference.pt").read_bytes()
+def test_truncations_of_a_whole_network_are_refused():
+    real = forge.published_checkpoint()
     for percent in (1, 10, 50, 90, 99):
         with pytest.raises(WeightsError, match="truncated or damaged"):
             read_content(real[: len(real) * percent // 100], "cut.pt")

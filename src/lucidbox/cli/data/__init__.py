@@ -1,20 +1,20 @@
 """``lucidbox data``: check, count, split, convert and show data sets."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import progress, say, say_error, say_note, tell, write_json
+from lucidbox.cli.data.report import counts_text, split_table, statistics_text
 from lucidbox.cli.options import Run, add_flag, add_number, add_option, add_options, add_verb
-from lucidbox.cli.tables import Column, pairs, table
 from lucidbox.core.errors import OptionError
 from lucidbox.core.storage import is_address
 from lucidbox.core.text import printable
 
 if TYPE_CHECKING:
-    from lucidbox.datasets import DataSet, Problem, Reading, Split, Statistics
+    from lucidbox.datasets import DataSet, Problem, Reading
 
 _FORMATS = """\
 data sets (DATA):
@@ -166,7 +166,7 @@ def _check(arguments: argparse.Namespace) -> int:
     total = len(report.problems)
     tell(f"{total or 'no'} problem{'' if total == 1 else 's'}")
     if report.counts:
-        tell(_counts((count, kind) for kind, count in report.counts.items()))
+        tell(counts_text((count, kind) for kind, count in report.counts.items()))
     return int(bool(report.problems))
 
 
@@ -181,62 +181,8 @@ def _stats(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(document)
     else:
-        tell("\n\n".join(_describe(part) for part in counted))
+        tell("\n\n".join(statistics_text(part) for part in counted))
     return int(_lacks_files(reading))
-
-
-def _describe(counted: "Statistics") -> str:
-    """Statistics of one part, for a person."""
-    total = max(counted.objects, 1)
-    sizes = (("small  < 32²", counted.small), ("medium < 96²", counted.medium), ("large", counted.large))
-    facts = [
-        ("pictures", f"{counted.pictures:,d}, {counted.empty_pictures:,d} of them without objects"),
-        ("objects", f"{counted.objects:,d}, and {counted.crowds:,d} crowds"),
-        *((label, f"{count:,d} ({100 * count / total:.1f} %)") for label, count in sizes),
-        ("picture sizes", ", ".join(f"{width}×{height}: {n}" for width, height, n in counted.picture_sizes[:5])),
-    ]
-    titles = ("least", "25 %", "median", "75 %", "most", "mean")
-    spreads = [
-        ("objects a picture", *asdict(counted.per_picture).values()),
-        ("width / height", *asdict(counted.aspect_ratios).values()),
-        ("side as share of picture", *asdict(counted.relative_sizes).values()),
-    ]
-    columns = [Column(width=24, align="<"), *(Column(title, 8, "{:.3g}") for title in titles)]
-    sections = [
-        f"{counted.part}\n{pairs(facts, 14, indent=2)}",
-        table(columns, spreads, indent=2),
-        _class_table(counted),
-    ]
-    if counted.together:
-        together = ((pair.pictures, f"{pair.first} + {pair.second}") for pair in counted.together)
-        sections.append(f"  most often in one picture\n{_counts(together, indent=2)}")
-    return "\n\n".join(sections)
-
-
-def _class_table(counted: "Statistics") -> str:
-    """Every class, the most frequent first."""
-    total = max(counted.objects, 1)
-    columns = [
-        Column("class", max([5, *(len(printable(one.name)) for one in counted.classes)]), align="<"),
-        Column("objects", 9, "{:,d}"),
-        Column("share", 7, "{:.1f} %"),
-        Column("crowds", 7, "{:,d}"),
-        Column("pictures", 9, "{:,d}"),
-    ]
-    rows = [
-        (printable(one.name), one.objects, 100 * one.objects / total, one.crowds, one.pictures)
-        for one in sorted(counted.classes, key=lambda one: -one.objects)
-    ]
-    return table(columns, rows, indent=2)
-
-
-def _counts(rows: Iterable[tuple[int, str]], indent: int = 0) -> str:
-    """Numbers, and what each of them counts."""
-    return table(
-        [Column(width=9, text="{:,d}"), Column(align="<", gap=2)],
-        ((count, printable(what)) for count, what in rows),
-        indent,
-    )
 
 
 def _split(arguments: argparse.Namespace) -> int:
@@ -257,31 +203,9 @@ def _split(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(_document(done.reading, arguments, done.file, done.parts))
     else:
-        tell(_split_table(done))
+        tell(split_table(done))
         tell(printable(f"wrote {done.file}"))
     return int(_lacks_files(done.reading))
-
-
-def _split_table(done: "Split") -> str:
-    """Pictures, objects and absent classes of each part."""
-    whole = done.whole.presence().sum(axis=0)
-    columns = [
-        Column("part", max([5, *(len(part.name) for part in done.parts)]), align="<"),
-        Column("pictures", 9, "{:,d}"),
-        Column("  share", 6, "{:.1%}"),
-        Column("objects", 9, "{:,d}"),
-        Column("  share", 6, "{:.1%}"),
-        Column("classes absent", align="<", gap=2),
-    ]
-    rows = []
-    for part in done.parts:
-        pictures, objects = len(part) / len(done.whole), len(part.classes) / max(len(done.whole.classes), 1)
-        present = part.presence().sum(axis=0)
-        absent = [name for name, here, count in zip(part.names, present, whole, strict=True) if count and not here]
-        rows.append(
-            (part.name, len(part), pictures, len(part.classes), objects, printable(", ".join(absent)) or "none")
-        )
-    return table(columns, rows)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
@@ -306,7 +230,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         return int(bool(left_out or done.problems))
     if done.losses:
         tell(f"not held by the form {arguments.to}:")
-        tell(_counts((count, what) for what, count in done.losses))
+        tell(counts_text((count, what) for what, count in done.losses))
     tell(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
     return int(bool(left_out or done.problems))
 
