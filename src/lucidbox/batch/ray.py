@@ -60,8 +60,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     Raises:
         OptionError: Ray is not installed, or there is no cluster.
     """
-    if address not in (None, "auto", "local"):
-        _reach(str(address))
+    check_address(address)
     if ray_package().is_initialized():
         yield
         return
@@ -82,21 +81,23 @@ def connected(address: str | None = None) -> Iterator[None]:
         ray_package().shutdown()
 
 
-def _reach(address: str) -> None:
-    """Ask whether anything answers: Ray itself would wait for minutes, and then end the process.
+def check_address(address: str | None) -> None:
+    """Ask whether anything answers, as Ray itself would do for minutes, with much noise.
 
     Raises:
-        OptionError: nothing does.
+        OptionError: nothing does, or Ray is not installed.
     """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    ray_package()
+    if address in (None, "auto", "local"):
+        return
+    host, colon, port = str(address).removeprefix("ray://").rpartition(":")
     if not (host and colon and port.isdecimal()):
         raise OptionError(f"--address {address}: expected auto, host:port or ray://host:port")
     try:
         socket.create_connection((host, int(port)), _PATIENCE).close()
     except (OSError, OverflowError) as error:
         raise OptionError(
-            f"--address {address}: nothing answers there ({_first_line(error)}); is Ray there, and the port"
-            " open?"
+            f"--address {address}: nothing answers there ({_first_line(error)}); is Ray there, and the port open?"
         ) from error
 
 
@@ -232,10 +233,12 @@ class _Worker:
     def __init__(self, shipped: ShippedDetector, threads: int, held: list[Any]) -> None:
         self._detector = shipped.load(ray_package().get(held), threads)
         self._max_pixels = shipped.settings.max_pixels
+        self._schema = detection_schema(shipped.info)
 
     def __call__(self, table: Any) -> Any:
         found = detect_images(self._detector, items_in(table), max_pixels=self._max_pixels)
-        return pyarrow().Table.from_batches(found, detection_schema())
+        batches = (batch.replace_schema_metadata(self._schema.metadata) for batch in found)
+        return pyarrow().Table.from_batches(batches, self._schema)
 
 
 def _first_line(error: BaseException) -> str:
