@@ -182,6 +182,7 @@ class BatchJob:
             "lucidbox": __version__,
             "manifest": {
                 "source": self.manifest.source,
+                "base": self.manifest.base,
                 "images": self.manifest.count,
                 "hash": self.manifest.hash,
             },
