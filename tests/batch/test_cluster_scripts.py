@@ -39,7 +39,7 @@ def test_a_slurm_array(tmp_path):
     for task in "01":
         slurm = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_CPUS_PER_TASK": "1"}
         assert run(["bash", str(tmp_path / "job.sh")], tmp_path, **shared, **slurm) == 0
-    assert [bool(row.error) for row in Detections.from_parquet(tmp_path / "found")] == [False, True, False]
+    assert [bool(row.error) for row in Detections.from_parquet(f"{tmp_path}/found")] == [False, True, False]
     wrong = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_CPUS_PER_TASK": "1"}
     assert run(["bash", str(tmp_path / "job.sh")], tmp_path, **shared, **wrong) == 2
 
@@ -55,4 +55,4 @@ def test_a_kubernetes_job(tmp_path):
     for index in "01":
         code = run([*container["command"], *container["args"]], tmp_path, **given, JOB_COMPLETION_INDEX=index)
         assert code == 0
-    assert len(list(Detections.from_parquet(tmp_path / "found"))) == 4
+    assert len(list(Detections.from_parquet(f"{tmp_path}/found"))) == 4

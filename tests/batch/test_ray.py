@@ -45,6 +45,7 @@ def test_ray_that_is_not_installed_is_named_with_what_to_install(tmp_path, capsy
     ],
 )
 def test_an_address_without_ray(address, words, tmp_path, capsys):
+    pytest.importorskip("ray", reason="pip install 'lucidbox[ray]'")
     code, line = told([EXAMPLES, "--out", tmp_path / "out", "--on", "ray", "--address", address], capsys)
     assert code == 2
     assert f"--address {address}: {words}" in line
@@ -160,13 +161,18 @@ def test_workers_that_die_every_time_are_named_and_the_rest_is_done(tmp_path, cl
     detector = Detector.load(size=64)
     job = job_of(links(tmp_path / "pictures", 12), tmp_path / "out", detector, 4)
 
-    def dying(job, shard, *others, real=on_ray._do_shard, kill=os.kill, mine=os.getpid):
+    def dying(job, shard, *others):
+        import os
+
+        from lucidbox.batch.ray import _do_shard
+
         if shard.index == 1:
-            kill(mine(), 9)
-        return real(job, shard, *others)
+            os.kill(os.getpid(), 9)
+        return _do_shard(job, shard, *others)
 
     import ray
 
+    # Ray's workers cannot import this file.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(on_ray, "_do_shard", dying)
     monkeypatch.setattr(on_ray, "RETRIES", 1)

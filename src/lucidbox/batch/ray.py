@@ -36,12 +36,14 @@ class WorkerLostError(LucidboxError):
 
 @cache
 def ray_package() -> Any:
-    """The package, with usage reports switched off for the clusters that it starts.
+    """The package, without usage reports of the clusters that it starts.
 
     Raises:
         OptionError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Without a number Ray begins a task again for ever that has more than a machine's memory to itself.
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
         import ray.data
     except ImportError:
