@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batched import make_images, png
-from lucidbox.batch import manifest as module
 from lucidbox.batch import open_manifest
+from lucidbox.batch import text_manifest as module
 from lucidbox.core.errors import DataError, OptionError, SourceError
 
 

@@ -152,7 +152,7 @@ def test_the_slower_of_two_workers_writes_nothing(tmp_path, detector):
     assert len(list((tmp_path / "out").iterdir())) == 2  # the file and the job's
 
 
-def test_a_failing_shard_leaves_nothing(tmp_path, detector):
+def test_a_failing_shard_leaves_nothing(tmp_path, detector, monkeypatch):
     make_images(tmp_path / "photos", 3)
     job = job_of(tmp_path / "photos", tmp_path / "out", detector)
 
@@ -161,6 +161,11 @@ def test_a_failing_shard_leaves_nothing(tmp_path, detector):
 
     with pytest.raises(OptionError, match="not enough memory"):
         run_shard(job, job.plan[0], detector, read=read)
+    with monkeypatch.context() as patch:
+        patch.setattr("PIL.Image.Image.load", read)
+        patch.setattr("PIL.ImageFile.ImageFile.load", read)
+        with pytest.raises(OptionError, match=r"image0\.png: not enough memory to decode"):
+            run_shard(job, job.plan[0], detector)
     detector.predictor.engine.__class__ = type("Broken", (), {"__call__": lambda self, images: 1 / 0})
     with pytest.raises(ZeroDivisionError):
         run_shard(job, job.plan[0], detector)

@@ -144,6 +144,8 @@ def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob
     most = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
     check_whole_number("max-pixels", most)
     manifest = open_manifest(arguments.input, column=arguments.column)
+    for note in manifest.notes:
+        say(note)
     detector = load_detector(arguments, batch=arguments.batch, threads=arguments.threads, **limits_of(arguments))
     job = BatchJob(arguments.out, manifest, arguments.shard_size, Settings.of(detector, most))
     begin(job, force_new=arguments.force_new)
@@ -220,7 +222,8 @@ def _told(results: "list[ShardResult]", job: "BatchJob", as_json: bool) -> int:
     missing = len(job.plan) - len(job.done())
     document = {
         "out": job.out, "images": images, "failures": failures, "shards": len(job.plan),
-        "written": sum(one.written for one in results), "missing": missing, "job": job.stated(),
+        "written": sum(one.written for one in results), "missing": missing,
+        "notes": job.manifest.notes, "job": job.stated(),
     }  # fmt: skip
     if as_json:
         write_json(document)
