@@ -143,6 +143,30 @@ def test_ray_data_gives_the_same_rows(tmp_path, cluster):
 
 
 @pytest.mark.extended
+def test_evaluated_on_ray_the_result_does_not_depend_on_the_division(tmp_path, cluster):
+    import ray
+
+    from lucidbox.core.detection_tables import tables
+    from lucidbox.evaluate import CocoEvaluator, evaluate, evaluate_table, load_truth
+
+    pictures = shared_path("data/coco-val-150/images")
+    truth, detector = load_truth(pictures.parent / "instances.json"), Detector.load(size=320)
+    plain = CocoEvaluator(truth)
+    names = dict(zip(truth.file_names, truth.image_ids.tolist(), strict=True))
+    for result in detector.stream(pictures):
+        plain.add(names[result.picture.name], result.detections)
+    expected = evaluate(truth, plain.predictions()).stats.tobytes()
+    begin_part, held = ray.remote(evaluate_table), ray.put(truth)
+    for shard_size in (11, 75):
+        job = job_of(pictures, tmp_path / f"{shard_size}", detector, shard_size)
+        assert list(on_ray.run_shards(job, list(job.plan), detector))
+        whole, *others = ray.get([begin_part.remote(table, held) for table in reversed(tables(job.out))])
+        for part in others:
+            whole.merge(part)
+        assert evaluate(truth, whole.evaluator.predictions()).stats.tobytes() == expected
+
+
+@pytest.mark.extended
 def test_a_node_removed_in_the_middle_costs_nothing(tmp_path, cluster):
     detector = Detector.load(size=64)
     job = job_of(links(tmp_path / "pictures", 300), tmp_path / "out", detector, 10)

@@ -223,8 +223,9 @@ def detect(
         fn_constructor_args=(shipped, threads, held),
         batch_format="pyarrow",
         batch_size=batch_size,
+        zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-        num_cpus=threads,
+        num_cpus=None if gpus_per_worker else threads,
         num_gpus=gpus_per_worker or None,
     )
 
