@@ -127,5 +127,6 @@ def made_by_the_first(processes, folder):
         return made, str(error)
 
 
+@pytest.mark.extended
 def test_what_the_first_makes_all_have(tmp_path):
     assert pair(__file__, "made_by_the_first", tmp_path) == [(7, "refused by 0")] * 2
