@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -228,13 +229,17 @@ def batch_on_ray(pictures, out):
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def workers_of(driver):
-    """Numbers of the processes of a driver's Ray that do shards now."""
+def processes_of(driver, beginning=""):
+    """Numbers of a driver and of all processes of its Ray, or of those whose command begins so."""
     listed = subprocess.run(["ps", "-eo", "pid,sid,args"], capture_output=True, text=True, check=True).stdout
     rows = (line.split(None, 2) for line in listed.splitlines()[1:])
-    return [
-        int(pid) for pid, session, args in rows if int(session) == driver and args.startswith("ray::_do_shard")
-    ]
+    return [int(pid) for pid, session, args in rows if int(session) == driver and args.startswith(beginning)]
+
+
+def kill(numbers):
+    for number in numbers:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -248,13 +253,12 @@ def test_killed_again_and_again_every_picture_is_there_once(tmp_path):
     for _ in range(runs):
         driver = batch_on_ray(pictures, tmp_path / "out")
         line = driver.stderr.readline()
-        until = time.monotonic() + chance.uniform(0, 15)
+        until = time.monotonic() + chance.uniform(0, 5)
         while time.monotonic() < until and driver.poll() is None:
-            time.sleep(0.5)
-            for worker in workers_of(driver.pid):
-                if chance.random() < 0.2:
-                    os.kill(worker, signal.SIGKILL)
-        os.kill(driver.pid, signal.SIGKILL)
+            time.sleep(0.3)
+            kill(one for one in processes_of(driver.pid, "ray::_do_shard") if chance.random() < 0.2)
+        kill([driver.pid])
+        kill(processes_of(driver.pid))  # Ray's agents notice only after a while that their driver is gone
         driver.communicate()
         assert "2000 pictures in 40 shards" in line
         assert not list((tmp_path / "out").glob("*.parquet")) or rows_of(tmp_path / "out")
