@@ -236,6 +236,6 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with the limits beside the others, as JSON gives them back."""
-    plain = json.loads(json.dumps(settings))
-    limits: dict[str, Any] = plain.pop("limits", {})
-    return plain | limits
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    limits = plain.pop("limits", {})
+    return {**plain, **limits}

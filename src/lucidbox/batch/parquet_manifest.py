@@ -132,4 +132,4 @@ def _values(
 def _flat(batch: Any) -> list[Any]:
     """The columns of a batch; of an image as Hugging Face keeps it, its bytes and its path."""
     first = batch.columns[0]
-    return first.flatten()[:2] if str(first.type).startswith("struct") else batch.columns
+    return list(first.flatten()[:2] if str(first.type).startswith("struct") else batch.columns)

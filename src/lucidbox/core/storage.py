@@ -93,10 +93,10 @@ def _within_limit(filesystem: Any, place: str) -> bytes:
 
 @contextmanager
 def open_stored(uri: str) -> Iterator[IO[bytes]]:
-    """A file opened for reading, also at random.
+    """A file opened for reading, also at random; what goes wrong while reading, :func:`told` turns into a line.
 
     Raises:
-        SourceError: it is missing or cannot be read; names it, and the remedy.
+        SourceError: it is missing or cannot be opened; names it, and the remedy.
     """
     with told(uri):
         path = local_path(uri)
@@ -105,8 +105,8 @@ def open_stored(uri: str) -> Iterator[IO[bytes]]:
         else:
             filesystem, place = _opened(uri)
             stream = filesystem.open(place, "rb")
-        with stream:
-            yield stream
+    with stream:
+        yield stream
 
 
 def is_folder(uri: str) -> bool:
