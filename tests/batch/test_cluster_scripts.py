@@ -37,10 +37,10 @@ def test_a_slurm_array(tmp_path):
     (tmp_path / "list.txt").write_text(f"{EXAMPLES}/street.jpg\n{EXAMPLES}/none.jpg\n{EXAMPLES}/pizza.jpg\n")
     shared = {"INPUT": f"{tmp_path}/list.txt", "OUT": f"{tmp_path}/found"}
     for task in "01":
-        slurm = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_CPUS_PER_TASK": "1"}
+        slurm = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "2"}
         assert run(["bash", str(tmp_path / "job.sh")], tmp_path, **shared, **slurm) == 0
     assert [bool(row.error) for row in Detections.from_parquet(f"{tmp_path}/found")] == [False, True, False]
-    wrong = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2", "SLURM_CPUS_PER_TASK": "1"}
+    wrong = {"SLURM_ARRAY_TASK_ID": "2", "SLURM_ARRAY_TASK_COUNT": "2"}
     assert run(["bash", str(tmp_path / "job.sh")], tmp_path, **shared, **wrong) == 2
 
 
