@@ -2,8 +2,9 @@
 
 from io import BytesIO
 
-from models import RedFinder, picture
 from PIL import Image
+
+from models import RedFinder, picture
 
 NAMES = ("blue", "red")
 

@@ -1,6 +1,7 @@
 """Fixtures: a detector that finds red, and object storage on this machine."""
 
 import pytest
+
 from batched import red_detector
 
 pytest.importorskip("pyarrow", reason="pip install 'lucidbox[batch]'")

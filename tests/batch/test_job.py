@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from batched import job_of, make_images, red_detector, rows_of, run_all
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batched import job_of, make_images, red_detector, rows_of, run_all
 from lucidbox.batch import BatchJob, Plan, Settings, begin, open_manifest
 from lucidbox.core.errors import DataError, OptionError, OutputError
 
@@ -98,7 +98,7 @@ def test_a_job_file_of_someone_else(tmp_path, photos, detector):
     out.mkdir()
     for content in ("{}", "no json", json.dumps({"schema": 99, "suffix": "x"})):
         (out / "_lucidbox.json").write_text(content)
-        with pytest.raises(DataError, match="_lucidbox.json"):
+        with pytest.raises(DataError, match=r"_lucidbox\.json"):
             job_of(photos, out, detector)
 
 

@@ -1,14 +1,14 @@
-"""Manifests: every form names the same images, any part of them can be read, and bad ones are refused in a line."""
+"""Manifests: every form names the same images, any part of them can be read, bad ones are refused in a line."""
 
 import pickle
 
 import pytest
-from batched import make_images, png
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucidbox.batch import manifest as module
+from batched import make_images, png
 from lucidbox.batch import open_manifest
+from lucidbox.batch import text_manifest as module
 from lucidbox.core.errors import DataError, OptionError, SourceError
 
 
@@ -112,12 +112,14 @@ def test_in_memory(tmp_path):
 
 
 def test_bad_manifests_are_refused_in_a_line(tmp_path):
+    import pyarrow as pa
+
     (tmp_path / "empty.txt").write_text("\n# nothing\n")
     (tmp_path / "latin.txt").write_bytes("größe.jpg".encode("latin-1"))
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "none").mkdir()
     write_parquet(tmp_path / "other.parquet", size=[1], address=["a"])
-    write_parquet(tmp_path / "empty.parquet", uri=[""][:0])
+    write_parquet(tmp_path / "empty.parquet", uri=pa.array([], pa.string()))
     cases = [
         ("empty.txt", None, DataError, "names no images"),
         ("latin.txt", None, DataError, "UTF-8"),
@@ -132,8 +134,7 @@ def test_bad_manifests_are_refused_in_a_line(tmp_path):
     ]
     for name, column, kind, words in cases:
         with pytest.raises(kind, match=words) as told:
-            manifest = open_manifest(str(tmp_path / name), column=column)
-            list(manifest.items(0, 1))
+            list(open_manifest(str(tmp_path / name), column=column).items(0, 1))
         assert "\n" not in str(told.value)
         assert name in str(told.value)
 

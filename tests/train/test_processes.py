@@ -1,11 +1,12 @@
-"""One process among those that train together: here, alone. Two of them: test_learner, test_validating."""
+"""One process among those that train together. What two compute together: test_train_step, test_validation."""
 
 import numpy as np
 import pytest
 import torch
+from pair import pair
 
 from lucidbox.core.errors import OptionError
-from lucidbox.train.processes import Processes, join
+from lucidbox.train.processes import Processes, ProcessLostError, join
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 
@@ -91,3 +92,41 @@ def test_torchrun_shares_out_the_cards(cards, monkeypatch):
         join("cuda:0")
     with pytest.raises(OptionError, match="there are 1 graphics cards"):
         join("cuda")
+
+
+def test_a_process_that_is_gone_is_one_line(monkeypatch):
+    def broken(*_):
+        raise RuntimeError(
+            "[/build/gloo/tcp/pair.cc:537] Read error [10.0.0.2]:4625: Connection reset by peer. This is typically"
+            " caused by a remote worker hanging.\nmore"
+        )
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", broken)
+    with pytest.raises(ProcessLostError) as lost:
+        Processes(0, 2, torch.device("cpu")).any(True)
+    assert str(lost.value) == (
+        "another process of this training is gone (Read error [10.0.0.2]:4625: Connection reset by peer); its own"
+        " output says why. Start all of them again with --resume"
+    )
+
+
+def test_what_the_first_makes_alone():
+    assert ALONE.of_first(lambda: 5) == 5
+
+
+def made_by_the_first(processes, folder):
+    """The number that the first process makes, and its error, as every process sees them."""
+
+    def refuse():
+        raise OptionError(f"refused by {processes.rank}")
+
+    made = processes.of_first(lambda: processes.rank + 7)
+    try:
+        processes.of_first(refuse)
+    except OptionError as error:
+        return made, str(error)
+
+
+@pytest.mark.extended
+def test_what_the_first_makes_all_have(tmp_path):
+    assert pair(__file__, "made_by_the_first", tmp_path) == [(7, "refused by 0")] * 2

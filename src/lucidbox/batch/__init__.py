@@ -6,7 +6,8 @@ and the command line stand on these.
 
 from lucidbox.batch.detecting import ImageItem, detect_images
 from lucidbox.batch.job import BatchJob, Plan, Settings, Shard, begin
-from lucidbox.batch.manifest import Manifest, open_manifest
+from lucidbox.batch.manifest import Manifest
+from lucidbox.batch.opening import open_manifest
 from lucidbox.batch.worker import ShardResult, run_shard
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from lucidbox.core.detection_tables import DetectionRow, record_batch
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import ImageError, LucidboxError
+from lucidbox.core.errors import ImageError, ImageMemoryError, LucidboxError
 from lucidbox.core.parallel import in_order
 from lucidbox.core.storage import read_stored, reason
 from lucidbox.core.text import printable
@@ -76,7 +76,7 @@ def detect_images(
         their order.
 
     Raises:
-        MemoryError: an image does not fit into this machine's memory; another one may do it.
+        MemoryError, ImageMemoryError: an image does not fit into this machine's memory; another one may do it.
     """
     waiting: list[DetectionRow] = []
     with closing(_rows(detector, items, max_pixels, read)) as found:
@@ -127,6 +127,8 @@ def _decode(fetched: _Fetched, max_pixels: int) -> Picture | Failure:
         return Failure(fetched.uri, fetched.error)
     try:
         pixels = read_image(fetched.data, max_pixels=max_pixels, name=fetched.uri)
+    except ImageMemoryError:
+        raise
     except ImageError as error:
         return Failure(fetched.uri, error)
     return Picture(pixels, fetched.uri, fetched.uri)

@@ -182,6 +182,7 @@ class BatchJob:
             "lucidbox": __version__,
             "manifest": {
                 "source": self.manifest.source,
+                "base": self.manifest.base,
                 "images": self.manifest.count,
                 "hash": self.manifest.hash,
             },
@@ -235,6 +236,6 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with the limits beside the others, as JSON gives them back."""
-    plain = json.loads(json.dumps(settings))
-    limits: dict[str, Any] = plain.pop("limits", {})
-    return plain | limits
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    limits = plain.pop("limits", {})
+    return {**plain, **limits}

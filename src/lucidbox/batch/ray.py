@@ -36,12 +36,14 @@ class WorkerLostError(LucidboxError):
 
 @cache
 def ray_package() -> Any:
-    """The package, with usage reports switched off for the clusters that it starts.
+    """The package, without usage reports of the clusters that it starts.
 
     Raises:
         OptionError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Without a number Ray begins a task again for ever that has more than a machine's memory to itself.
+    os.environ.setdefault("RAY_task_oom_retries", str(RETRIES))
     try:
         import ray.data
     except ImportError:
@@ -60,8 +62,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     Raises:
         OptionError: Ray is not installed, or there is no cluster.
     """
-    if address not in (None, "auto", "local"):
-        _reach(str(address))
+    check_address(address)
     if ray_package().is_initialized():
         yield
         return
@@ -82,13 +83,16 @@ def connected(address: str | None = None) -> Iterator[None]:
         ray_package().shutdown()
 
 
-def _reach(address: str) -> None:
-    """Ask whether anything answers: Ray itself would wait for minutes, and then end the process.
+def check_address(address: str | None) -> None:
+    """Ask whether anything answers, as Ray itself would do for minutes, with much noise.
 
     Raises:
-        OptionError: nothing does.
+        OptionError: nothing does, or Ray is not installed.
     """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    ray_package()
+    if address in (None, "auto", "local"):
+        return
+    host, colon, port = str(address).removeprefix("ray://").rpartition(":")
     if not (host and colon and port.isdecimal()):
         raise OptionError(f"--address {address}: expected auto, host:port or ray://host:port")
     try:
@@ -219,8 +223,9 @@ def detect(
         fn_constructor_args=(shipped, threads, held),
         batch_format="pyarrow",
         batch_size=batch_size,
+        zero_copy_batch=True,
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-        num_cpus=threads,
+        num_cpus=None if gpus_per_worker else threads,
         num_gpus=gpus_per_worker or None,
     )
 
@@ -231,10 +236,12 @@ class _Worker:
     def __init__(self, shipped: ShippedDetector, threads: int, held: list[Any]) -> None:
         self._detector = shipped.load(ray_package().get(held), threads)
         self._max_pixels = shipped.settings.max_pixels
+        self._schema = detection_schema(shipped.info)
 
     def __call__(self, table: Any) -> Any:
         found = detect_images(self._detector, items_in(table), max_pixels=self._max_pixels)
-        return pyarrow().Table.from_batches(found, detection_schema())
+        batches = (batch.replace_schema_metadata(self._schema.metadata) for batch in found)
+        return pyarrow().Table.from_batches(batches, self._schema)
 
 
 def _first_line(error: BaseException) -> str:

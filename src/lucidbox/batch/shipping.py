@@ -7,8 +7,10 @@ from typing import Any
 
 from lucidbox.batch.detecting import ImageItem
 from lucidbox.batch.job import Settings
+from lucidbox.core.detection_tables import TableInfo
 from lucidbox.core.errors import DataError, EngineError
 from lucidbox.core.filesystem import atomic_write, cache_folder
+from lucidbox.core.version import __version__
 from lucidbox.detector import Detector
 
 _NAMES = ("uri", "path")
@@ -29,6 +31,11 @@ class ShippedDetector:
     settings: Settings
     arguments: dict[str, Any]
     files: tuple[str, ...]
+
+    @property
+    def info(self) -> TableInfo:
+        """What a table of its detections states about itself."""
+        return TableInfo(self.settings.names, self.settings.model, self.settings.stated(), __version__)
 
     def load(self, contents: Sequence[Any], threads: int | None) -> Detector:
         """The detector, loaded once a process; its files are kept in this machine's cache.

@@ -9,7 +9,7 @@ from typing import Any
 from lucidbox.batch.detecting import detect_images
 from lucidbox.batch.job import BatchJob, Shard
 from lucidbox.core.detection_tables import TableInfo, detection_schema, pyarrow
-from lucidbox.core.errors import OptionError, OutputError
+from lucidbox.core.errors import ImageMemoryError, OptionError, OutputError
 from lucidbox.core.storage import commit, exists, read_stored
 from lucidbox.core.version import __version__
 from lucidbox.detector import Detector
@@ -73,9 +73,10 @@ def run_shard(
         ):
             batches.append(batch)
             failures += batch.num_rows - batch.column("error").null_count
-    except MemoryError as error:
+    except (MemoryError, ImageMemoryError) as error:
+        what = f" ({error})" if str(error) else ""
         raise OptionError(
-            f"shard {shard.index}: not enough memory; run it where there is more, or lower --max-pixels"
+            f"shard {shard.index}: not enough memory{what}; run it where there is more, or lower --max-pixels"
         ) from error
     images = sum(batch.num_rows for batch in batches)
     if images != shard.count:

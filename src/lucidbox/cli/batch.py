@@ -92,11 +92,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _summary(arguments)
     with ExitStack() as stack:
         _check_cluster(arguments)
+        detector, job = detector_and_job(arguments)
         if arguments.on:
             from lucidbox.batch.ray import connected
 
             stack.enter_context(connected(arguments.address))
-        detector, job = detector_and_job(arguments)
         index, parts = _part(arguments.shard)
         mine = list(job.plan.part(index, parts))
         done = job.done()
@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_cluster(arguments: argparse.Namespace) -> None:
-    """Refuse options of a cluster that cannot be used.
+    """Refuse options of a cluster that cannot be used, before anything slow is begun.
 
     Raises:
         OptionError: names the option.
@@ -119,6 +119,10 @@ def _check_cluster(arguments: argparse.Namespace) -> None:
     cards = arguments.gpus_per_worker or 0
     if not (0 <= cards < 1 or (cards < 1000 and cards == int(cards))):
         raise OptionError(f"--gpus-per-worker {cards:g}: give a whole number, or a part of one card such as 0.5")
+    if arguments.on:
+        from lucidbox.batch.ray import check_address
+
+        check_address(arguments.address)
 
 
 def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob]":
@@ -137,9 +141,12 @@ def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob
         raise OptionError("say what to look at and where results go: lucidbox batch INPUT --out URI")
     _part(arguments.shard)
     Plan(0, arguments.shard_size)
-    manifest = open_manifest(arguments.input, column=arguments.column)
-    detector = load_detector(arguments, batch=arguments.batch, threads=arguments.threads, **limits_of(arguments))
     most = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
+    check_whole_number("max-pixels", most)
+    manifest = open_manifest(arguments.input, column=arguments.column)
+    for note in manifest.notes:
+        say(note)
+    detector = load_detector(arguments, batch=arguments.batch, threads=arguments.threads, **limits_of(arguments))
     job = BatchJob(arguments.out, manifest, arguments.shard_size, Settings.of(detector, most))
     begin(job, force_new=arguments.force_new)
     return detector, job
@@ -215,7 +222,8 @@ def _told(results: "list[ShardResult]", job: "BatchJob", as_json: bool) -> int:
     missing = len(job.plan) - len(job.done())
     document = {
         "out": job.out, "images": images, "failures": failures, "shards": len(job.plan),
-        "written": sum(one.written for one in results), "missing": missing, "job": job.stated(),
+        "written": sum(one.written for one in results), "missing": missing,
+        "notes": job.manifest.notes, "job": job.stated(),
     }  # fmt: skip
     if as_json:
         write_json(document)

@@ -40,6 +40,10 @@ class ImageSizeError(ImageError):
     """A picture has more pixels than are allowed, or none."""
 
 
+class ImageMemoryError(ImageError):
+    """There is not enough memory to decode a picture; another machine may read it."""
+
+
 class SourceError(LucidboxError):
     """A source (folder, video, camera, URL) cannot be opened or read."""
 

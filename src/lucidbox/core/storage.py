@@ -5,6 +5,7 @@ and the package that it names for each, such as s3fs.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,12 +67,16 @@ def read_stored(uri: str) -> bytes:
     """
     path = local_path(uri)
     if path is not None:
-        with path.open("rb") as stream:
-            data = stream.read(LONGEST_OBJECT)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("is a folder or device, not a file")
+        size = status.st_size  # a file that grows meanwhile is read as long as it is then
+        data = path.read_bytes() if size < LONGEST_OBJECT else b""
     else:
         filesystem, place = _opened(uri)
         data = _within_limit(filesystem, place)
-    if len(data) == LONGEST_OBJECT:
+        size = len(data)
+    if size >= LONGEST_OBJECT:
         raise OSError(f"more than {LONGEST_OBJECT >> 20} MiB")
     return data
 
@@ -88,10 +93,10 @@ def _within_limit(filesystem: Any, place: str) -> bytes:
 
 @contextmanager
 def open_stored(uri: str) -> Iterator[IO[bytes]]:
-    """A file opened for reading, also at random.
+    """A file opened for reading, also at random; what goes wrong while reading, :func:`told` turns into a line.
 
     Raises:
-        SourceError: it is missing or cannot be read; names it, and the remedy.
+        SourceError: it is missing or cannot be opened; names it, and the remedy.
     """
     with told(uri):
         path = local_path(uri)
@@ -100,8 +105,8 @@ def open_stored(uri: str) -> Iterator[IO[bytes]]:
         else:
             filesystem, place = _opened(uri)
             stream = filesystem.open(place, "rb")
-        with stream:
-            yield stream
+    with stream:
+        yield stream
 
 
 def is_folder(uri: str) -> bool:

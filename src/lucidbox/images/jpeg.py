@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.errors import ImageError
+from lucidbox.core.errors import ImageError, ImageMemoryError
 
 SIGNATURE = b"\xff\xd8\xff"
 _REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
@@ -102,7 +102,10 @@ def decode(jpeg: Jpeg, name: str, *, part: int = 1) -> UInt8[np.ndarray, "h w 3"
     Raises:
         ImageError: OpenCV does not read it.
     """
-    pixels = _decoded(jpeg.data, _REDUCED[part] if part > 1 else cv2.IMREAD_COLOR_RGB)
+    try:
+        pixels = _decoded(jpeg.data, _REDUCED[part] if part > 1 else cv2.IMREAD_COLOR_RGB)
+    except MemoryError as error:
+        raise ImageMemoryError(f"{name}: not enough memory to decode it") from error
     if pixels is None:
         raise ImageError(f"{name}: damaged JPEG, or of a kind that OpenCV does not read")
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, pixels) if part > 1 else pixels
@@ -111,7 +114,9 @@ def decode(jpeg: Jpeg, name: str, *, part: int = 1) -> UInt8[np.ndarray, "h w 3"
 def _decoded(data: bytes, how: int) -> UInt8[np.ndarray, "h w 3"] | None:
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), how)  # EXIF is applied
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
         return None
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from lucidbox.core.array_types import UInt8
-from lucidbox.core.errors import ImageError, ImageFormatError, ImageSizeError
+from lucidbox.core.errors import ImageError, ImageFormatError, ImageMemoryError, ImageSizeError
 from lucidbox.images import jpeg
 from lucidbox.images.kinds import LONGEST_SIGNATURE, Plugin, plugin_for, unread
 from lucidbox.images.pixels import from_pillow, to_rgb
@@ -164,6 +164,8 @@ def _read_with_pillow(data: bytes, plugin: Plugin, max_pixels: int, name: str) -
         return from_pillow(image, name=name)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageMemoryError(f"{name}: not enough memory to decode it") from error
     except Exception as error:  # Damaged bytes make Pillow's parsers raise nearly every type of error.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, ImportError) or _NOT_READ.search(reason):  # a whole file, of a kind within its kind

@@ -156,11 +156,13 @@ class Trainer:
 
         Raises:
             TrainingError: a loss is not finite; the batch is saved, the last checkpoint stays.
+            OptionError: processes have different data.
             OutputError: a file cannot be written, as on a full disk; the last checkpoint stays. Or another process
                 trains in the folder.
             DataError: processes that prepare images cannot be started, or die.
         """
         refuse_second_import()
+        self._refuse_other_data()
         chosen = self.train_step.optimization
         self._say(
             f"{self.identity.architecture} on {self.identity.data_summary}; {chosen.name} at"
@@ -185,6 +187,19 @@ class Trainer:
             ending,
             self.progress.seconds,
         )
+
+    def _refuse_other_data(self) -> None:
+        """Refuse to train where machines have different data: they would disagree about batches.
+
+        Raises:
+            OptionError: they have; in every process.
+        """
+        mine = f"{self.identity.data_summary} {self.identity.data} {self.identity.validation}"
+        if len(set(self.processes.gather_texts([mine]))) > 1:
+            raise OptionError(
+                f"the machines of this training have different data; here are {self.identity.data_summary}: give"
+                " all of them the same files"
+            )
 
     def _lead(self, act: Callable[[], None]) -> None:
         """Let the first process act while all wait. If it fails, all fail, so that none waits for it for ever."""
