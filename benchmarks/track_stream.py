@@ -3,13 +3,13 @@
     python benchmarks/track_stream.py rate --weights W --video FILE [--rounds 5]
     python benchmarks/track_stream.py long [--frames 10000]
 
-"rate": plain stream, tracked stream (a line and a zone over the whole image), A B A B in one process, after a round
-that is not counted; by default scores and, to have many objects in every frame, with --conf 0.01. Target: the tracked
-stream's rate is at least 0.95 of the plain one's (median of the rounds' ratios).
+"rate": plain stream, tracked stream (with a line and a zone), A B A B in one process, after a round that is not
+counted; by default scores and, to have many objects in every frame, with --conf 0.01. Target: the tracked stream's
+rate is at least 0.95 of the plain one's (median of the rounds' ratios).
 
-"long": frames of 640x360 with objects that come and go, through the tracker, a line, a zone, trails, drawing and the
-summary, as the verb has them; memory of Python's objects (tracemalloc) and the process's peak. Target: no growth
-after the first tenth.
+"long": frames of 640x360 with objects that come and go, through the tracker, a line, a zone, trails, drawing and
+the summary, as the verb has them; memory of Python's objects (tracemalloc) and the process's peak. Target: no
+growth after the first tenth.
 """
 
 import argparse
