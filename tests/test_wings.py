@@ -27,7 +27,7 @@ RUNNING = (
     "lucidbox.engines.openvino", "lucidbox.engines.torch", "lucidbox.save.writers", "lucidbox.cli.predict",
     "lucidbox.evaluate", "lucidbox.detector.loading", "lucidbox.model_files", "lucidbox.datasets",
     "lucidbox.validate.inference", "lucidbox.explain", "lucidbox.core.parallel", "lucidbox.benchmark",
-    "lucidbox.cli.benchmark", "lucidbox.serve", "lucidbox.cli.serve",
+    "lucidbox.cli.benchmark", "lucidbox.serve", "lucidbox.cli.serve", "lucidbox.track", "lucidbox.cli.track",
 )  # fmt: skip
 
 

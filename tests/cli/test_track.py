@@ -238,7 +238,7 @@ def test_one_frame(track, film):
         (("gone.mp4",), "gone.mp4: no such file"),
         (("photo.jpg",), "photo.jpg: single pictures have no tracks"),
         (("broken.mp4",), "broken.mp4: .*no frames that can be decoded|broken.mp4: not a video"),
-        (("road.mp4", "--tracker", "magic"), "tracker 'magic' is unknown; there are sort"),
+        (("road.mp4", "--tracker", "magic"), "tracker 'magic' is unknown; there are .*sort"),
         (("road.mp4", "--trails", "-1"), "--trails -1 is less than 0"),
         (
             ("road.mp4", "--count-line", "gate=500,0,500,90"),
@@ -262,7 +262,7 @@ def test_one_frame(track, film):
         (("road.mp4", "--fps", "25"), "--fps is of MOT text"),
         (("road.mp4", "--detections", "det.txt"), "tracks without pictures; leave road.mp4 out"),
         (("--detections", "det.txt", "--weights", "a.pt"), "--weights means nothing with --detections"),
-        (("--detections", "det.txt", "--fps", "0"), "--fps 0: expected frames a second, more than 0"),
+        (("--detections", "det.txt", "--fps", "0"), "--fps 0: expected frames a second, 0.001 to 1e\\+06"),
         (("--detections", "gone.txt"), "gone.txt: cannot be read"),
         (("--detections", "words.txt"), "words.txt: line 1"),
         (("--detections", "det.txt", "--to", "cvat=a.xml"), "--to .*size"),

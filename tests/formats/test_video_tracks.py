@@ -103,3 +103,30 @@ def test_no_tracks_are_a_whole_file():
     empty.add(0, 0.0, [], np.zeros((0, 4), np.float32), [])
     assert list(ElementTree.fromstring(empty.cvat()).iter("track")) == []
     assert json.loads(empty.label_studio())[0]["predictions"][0]["result"] == []
+
+
+def test_label_studios_own_package_finds_the_same_boxes():
+    video = pytest.importorskip(
+        "label_studio_sdk._extensions.label_studio_tools.postprocessing.video",
+        reason="the peer label-studio-sdk is not installed",
+    )
+    tracks, truth = collected()
+    results = json.loads(tracks.label_studio())[0]["predictions"][0]["result"]
+    for result in video.extract_key_frames(results):
+        boxes = truth[int(result["id"].removeprefix("track-"))]
+        shown = {key["frame"] - 1: key for key in result["value"]["sequence"]}
+        assert set(shown) == set(boxes)
+        for frame, (left, top, right, bottom) in boxes.items():
+            key = shown[frame]
+            got = [key["x"] * 6.4, key["y"] * 4.8, key["width"] * 6.4, key["height"] * 4.8]
+            np.testing.assert_allclose(got, [left, top, right - left, bottom - top], atol=2.5)
+
+
+def test_datumaro_reads_what_cvat_gets(tmp_path):
+    datumaro = pytest.importorskip("datumaro", reason="the peer datumaro is not installed")
+    tracks, _ = collected()
+    (tmp_path / "annotations.xml").write_text(tracks.cvat())
+    (tmp_path / "images").mkdir()
+    items = list(datumaro.Dataset.import_from(str(tmp_path), "cvat"))
+    shown = [(item.attributes["frame"], one.attributes["track_id"]) for item in items for one in item.annotations]
+    assert {(0, 1), (20, 1), (39, 1), (0, 7), (39, 7)} <= set(shown)

@@ -28,7 +28,13 @@ def plot_counts(counts: CountsOverTime, path: Path) -> None:
         style_axes(axes)
         axes.set_axisbelow(True)
         for name, values in series.items():
-            axes.stairs(values, range(len(values) + 1), label=name, linewidth=1.8, baseline=None)
+            axes.stairs(
+                values,
+                [counts.step * edge for edge in range(len(values) + 1)],
+                label=name,
+                linewidth=1.8,
+                baseline=None,
+            )
         axes.set_ylim(0, max(1, *(max(values, default=0) for values in series.values())) * 1.08)
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.yaxis.get_major_locator().set_params(integer=True)

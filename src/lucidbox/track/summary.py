@@ -3,9 +3,12 @@
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from lucidbox.track.tracking import TrackedResult
+
+_MOST_STEPS = 4096
 
 
 @dataclass
@@ -99,31 +102,42 @@ def _commonest(labels: Counter[str]) -> str:
 
 @dataclass
 class CountsOverTime:
-    """How the counts of a video went on, second by second: 8 bytes a second for each series.
+    """How the counts of a video went on, in steps of one second; of two, four and so on, where it lasts longer.
 
     Attributes:
-        objects: most objects in a frame of each second.
-        lines: for each line and side, crossings up to each second's end.
-        zones: for each zone, most objects within in each second.
+        step: seconds of a step.
+        objects: most objects in a frame of each step.
+        lines: for each line and side, crossings up to each step's end.
+        zones: for each zone, most objects within in each step.
     """
 
+    step: float = 1.0
     objects: "array[int]" = field(default_factory=lambda: array("q"))
     lines: dict[str, "array[int]"] = field(default_factory=dict)
     zones: dict[str, "array[int]"] = field(default_factory=dict)
 
     def add(self, result: TrackedResult) -> None:
         """Count one more frame."""
-        second = int(result.seconds)
-        _raise_to(self.objects, second, len(result.ids))
+        while result.seconds >= self.step * _MOST_STEPS:
+            self._join_steps()
+        step = int(result.seconds / self.step)
+        _raise_to(self.objects, step, len(result.ids))
         for line in result.lines:
             for side, count in (("right", line.right), ("left", line.left)):
                 series = self.lines.setdefault(f"{line.place.name}, {side}", array("q"))
-                _raise_to(series, second, count, series[-1] if series else 0)
+                _raise_to(series, step, count, series[-1] if series else 0)
         for zone in result.zones:
-            _raise_to(self.zones.setdefault(zone.place.name, array("q")), second, zone.inside)
+            _raise_to(self.zones.setdefault(zone.place.name, array("q")), step, zone.inside)
+
+    def _join_steps(self) -> None:
+        """Make of each two steps one."""
+        self.step *= 2
+        for series in (self.objects, *self.lines.values(), *self.zones.values()):
+            joined = [max(pair) for pair in zip_longest(series[::2], series[1::2], fillvalue=0)]
+            series[:] = array("q", joined)
 
 
-def _raise_to(series: "array[int]", second: int, count: int, before: int = 0) -> None:
-    """Make the count at a second at least this; seconds without a frame get ``before``."""
-    series.extend([before] * (second + 1 - len(series)))
-    series[second] = max(series[second], count)
+def _raise_to(series: "array[int]", step: int, count: int, before: int = 0) -> None:
+    """Make the count at a step at least this; steps without a frame get ``before``."""
+    series.extend([before] * (step + 1 - len(series)))
+    series[step] = max(series[step], count)

@@ -21,7 +21,7 @@ class TrackedResult(Result):
         ids: the track of each detection, from 1 in each video; never given to another object.
         held: ids of all tracks that have not ended, seen in this frame or not.
         begins: whether the frame is its video's first, with which ids and counts start anew.
-        seconds: since the video's first frame.
+        seconds: since the video's first frame; never less than those of the frame before.
         events: what objects did at lines and in zones.
         lines: counts of all lines so far.
         zones: counts of all zones now.
@@ -97,7 +97,7 @@ def check_names(places: Sequence[Line | Zone]) -> None:
 def _tracked(
     results: Iterable[Result], tracker: Tracker, lines: Sequence[Line], zones: Sequence[Zone]
 ) -> Iterator[TrackedResult]:
-    watcher, size, source, last = SceneWatcher(lines, zones), (0, 0), "", -1
+    watcher, size, source, last, seconds = SceneWatcher(lines, zones), (0, 0), "", -1, 0.0
     for given in results:
         picture = given.picture
         if picture.frame is None or picture.time is None:
@@ -106,14 +106,14 @@ def _tracked(
         begins = last < 0 or picture.source != source or picture.frame <= last
         source, last = picture.source, picture.frame
         if begins:
-            watcher, size = SceneWatcher(lines, zones), picture.size
+            watcher, size, seconds = SceneWatcher(lines, zones), picture.size, picture.time
             tracker.reset()
-        result = _scaled(given, size)
-        found = tracker.update(result.detections, picture.time)
+        result, seconds = _scaled(given, size), max(seconds, picture.time)
+        found = tracker.update(result.detections, seconds)
         held = frozenset(tracker.held)
-        events = watcher.update(found.detections, found.ids, picture.time, held)
+        events = watcher.update(found.detections, found.ids, seconds, held)
         yield TrackedResult(
-            result.picture, found.detections, result.milliseconds, found.ids, held, begins, picture.time,
+            result.picture, found.detections, result.milliseconds, found.ids, held, begins, seconds,
             events, watcher.lines, watcher.zones,
         )  # fmt: skip
 

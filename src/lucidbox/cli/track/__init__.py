@@ -48,7 +48,9 @@ def register(verbs: Any) -> None:
     parser.add_argument("sources", nargs="*", metavar="SOURCE", help="videos or cameras; see below")
     group = parser.add_argument_group("tracking")
     group.add_argument(
-        "--tracker", metavar="NAME", help="sort, bytetrack, botsort or cbiou; docs/track.md compares them"
+        "--tracker",
+        metavar="NAME",
+        help="evidence, sort, bytetrack, botsort or cbiou; see docs/track.md",
     )
     group.add_argument(
         "--count-line",
@@ -85,9 +87,9 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Track everything; 0, 1 if a part failed, 2 if nothing could be done."""
     from lucidbox.cli.track.inputs import check_single, open_input
-    from lucidbox.cli.track.track_files import TrackFiles
     from lucidbox.cli.track.places import parse_lines, parse_zones
     from lucidbox.cli.track.report import TrackReport
+    from lucidbox.cli.track.track_files import TrackFiles
     from lucidbox.save.writers import SaveOptions, Saver
     from lucidbox.track.drawing import TrackDrawing
     from lucidbox.track.tracking import check_names, track, tracker_named

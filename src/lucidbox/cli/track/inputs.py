@@ -1,7 +1,6 @@
 """What ``lucidbox track`` is given: videos, in which it detects, or boxes that were made elsewhere."""
 
 import argparse
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from lucidbox.detect.stream import Result
 from lucidbox.save.video import USUAL_FPS
 from lucidbox.sources import FailedSource, Failure, Sources, open_sources
 
+_SLOWEST, _FASTEST = 1e-3, 1e6  # frames a second that --fps takes
 _VIDEOS = ("video", "camera", "url", "refused")
 _OF_DETECTING = (
     "weights", "layout", "names", "size", "iou", "max_det", "agnostic", "recursive", "max_pixels", "save", "txt",
@@ -50,8 +50,8 @@ def open_input(arguments: argparse.Namespace, folder: Path) -> Input:
         OptionError: there is nothing to track, or an option does not fit the others.
         DataError: the file of boxes is malformed.
     """
-    if arguments.fps is not None and not (math.isfinite(arguments.fps) and arguments.fps > 0):
-        raise OptionError(f"--fps {arguments.fps:g}: expected frames a second, more than 0")
+    if arguments.fps is not None and not _SLOWEST <= arguments.fps <= _FASTEST:
+        raise OptionError(f"--fps {arguments.fps:g}: expected frames a second, {_SLOWEST:g} to {_FASTEST:g}")
     if arguments.detections:
         return _boxes(arguments)
     if not arguments.sources:
