@@ -5,10 +5,10 @@
     python benchmarks/tiles_sahi.py --weights yolo11n.onnx --data composites
 
 SAHI (MIT) runs our own detector through a thin ``DetectionModel``, one tile after the other, and the whole image
-once more, as it does by default. Images are decoded once for both, and the two alternate. Boxes are put together by
-its defaults (GREEDYNMM, intersection over the smaller box, 0.5) and, to see whether that would be better, by its NMS
-(IoU 0.5). No way has a limit on boxes, since SAHI has none for an image. Prints AP of the whole images alone, of ours
-and of theirs with paired bootstrap intervals, and times: on the clock and of the processor.
+once more, as it does by default. Images are decoded once for both, and the two alternate. Boxes are put together
+by its defaults (GREEDYNMM, intersection over the smaller box, 0.5) and, to see whether that would be better, by
+its NMS (IoU 0.5). No way has a limit on boxes, since SAHI has none for an image. Prints AP of the whole images, of
+ours and of theirs with paired bootstrap intervals, and times: on the clock and of the processor.
 """
 
 import argparse

@@ -133,7 +133,8 @@ def random_parts(random, image=(200, 260), boxes=12, step=20):
         height, width = view.size
         ends = random.integers(0, [width // step + 1, height // step + 1], (2, boxes, 2)) * step
         scores, labels = random.integers(1, 9, boxes) / 8, random.integers(0, 2, boxes)
-        rows = np.column_stack([ends.min(axis=0), ends.max(axis=0), scores, labels])
+        ends[:, 2:] = np.sort(ends[:, 2:], axis=0)  # the first two boxes may be inside out
+        rows = np.column_stack([*ends, scores, labels])
         parts.append((view, found(*rows)))
     return parts
 

@@ -23,7 +23,7 @@ SHARED_IOU = 0.5
 BORDER = 0.01
 """A border cuts a box that comes as near to it as this share of the view's side."""
 
-PORTION = 2**14  # pairs looked at together
+PORTION = 2**15  # pairs looked at together
 
 
 def merge(parts: Sequence[tuple[View, Detections]], limits: Limits) -> Detections:
@@ -127,33 +127,36 @@ def _near_pairs(
     if len(boxes) == 0:
         return
     left, top, right, bottom = boxes.T.copy()
+    # Boxes of other people's models may be inside out: they touch nothing.
+    np.maximum(left, right, out=right)
+    np.maximum(top, bottom, out=bottom)
     per_pixel = np.float32(1 / max(1.0, 2 * float((bottom - top).mean())))
     highest, lowest = (top * per_pixel).astype(np.int64), (bottom * per_pixel).astype(np.int64)
     spans = lowest - highest + 1
-    rows = np.repeat(np.arange(len(boxes)), spans)
-    strips = np.arange(len(rows)) + np.repeat(highest + spans - np.cumsum(spans), spans)
+    rows = np.repeat(np.arange(len(boxes), dtype=np.int32), spans)
+    further = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans)  # strips below the box's first
     # Label, strip and side in one integer, which NumPy sorts fast; 1/64 of a pixel is enough to find what is near.
     width = int(right.max() * 64) + 2
-    groups = (labels[rows] * (int(lowest.max()) + 1) + strips) * width
-    begins, ends = groups + (left * 64).astype(np.int64)[rows], groups + (right * 64).astype(np.int64)[rows] + 1
+    groups = (labels * (int(lowest.max()) + 1) + highest) * width
+    begins = np.repeat(groups + (left * 64).astype(np.int64), spans) + further * width
+    lengths = (right * 64).astype(np.int64) - (left * 64).astype(np.int64) + 1
     order = np.argsort(begins)
-    rows, strips = rows[order], strips[order]
-    owner, upper, lower, highest = owners[rows], top[rows], bottom[rows], highest[rows]
-    after = np.searchsorted(begins[order], ends[order]) - np.arange(1, len(order) + 1)
+    begins, rows, repeated = begins[order], rows[order], further[order] > 0
+    owner, upper, lower = owners[rows], top[rows], bottom[rows]
+    after = np.searchsorted(begins, begins + lengths[rows]) - np.arange(1, len(order) + 1)
     totals = np.append(0, np.cumsum(after))
     start = 0
     while start < len(order):
         stop = max(start + 1, int(np.searchsorted(totals, totals[start] + PORTION)) - 1)
         some = after[start:stop]
         first = np.repeat(np.arange(start, stop), some)
-        second = np.arange(1 + totals[start], 1 + totals[stop]) + np.repeat(
-            np.arange(start, stop) - totals[start:stop], some
-        )
-        near = owner[first] != owner[second]
-        near &= upper[first] < lower[second]
-        near &= upper[second] < lower[first]
-        # Two boxes may meet in several strips; the first of them counts.
-        near &= strips[first] == np.maximum(highest[first], highest[second])
+        second = np.arange(1 + totals[start], 1 + totals[stop])
+        second += np.repeat(np.arange(start, stop) - totals[start:stop], some)
+        differ = owner[first] != owner[second]
+        first, second = first[differ], second[differ]
+        near = (upper[first] < lower[second]) & (upper[second] < lower[first])
+        # Boxes that meet in several strips meet for the first time where one of them begins.
+        near &= ~(repeated[first] & repeated[second])
         yield rows[first[near]], rows[second[near]]
         start = stop
 

@@ -119,7 +119,9 @@ class ModelRun:
             if len(parts) == 1:
                 self.cost.whole_seconds += time.perf_counter() - started
             if len(parts) == count:
-                whole, merged = parts[0], merge(parts, self.predictor.limits)
+                # Every view may give as many boxes as an image may: the evaluation applies its own limit.
+                limits = replace(self.predictor.limits, max_det=self.predictor.limits.max_det * count)
+                whole, merged = parts[0], merge(parts, limits)
                 self.cost.images, self.cost.views = self.cost.images + 1, self.cost.views + count
                 parts = []
             self.cost.tiled_seconds += time.perf_counter() - started
