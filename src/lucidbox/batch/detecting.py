@@ -16,6 +16,7 @@ from lucidbox.core.parallel import in_order
 from lucidbox.core.storage import read_stored, reason
 from lucidbox.core.text import printable
 from lucidbox.detect.stream import Result
+from lucidbox.detect.tiles import Tiles
 from lucidbox.detector import Detector
 from lucidbox.images.reading import MAX_PIXELS, read_image
 from lucidbox.sources import Failure, LazyItem, Picture
@@ -57,6 +58,7 @@ def detect_images(
     items: Iterable[ImageItem],
     *,
     max_pixels: int = MAX_PIXELS,
+    tiles: Tiles = None,
     read: Callable[[str], bytes] = read_stored,
     rows: int = ROWS,
     advance: Callable[[], None] = lambda: None,
@@ -67,6 +69,7 @@ def detect_images(
         detector: its limits count.
         items: the images.
         max_pixels: larger images are refused.
+        tiles: as for a call of the detector.
         read: gives the content of a file by its address.
         rows: most rows of a record batch.
         advance: called after each image.
@@ -79,7 +82,7 @@ def detect_images(
         MemoryError, ImageMemoryError: an image does not fit into this machine's memory; another one may do it.
     """
     waiting: list[DetectionRow] = []
-    with closing(_rows(detector, items, max_pixels, read)) as found:
+    with closing(_rows(detector, items, max_pixels, tiles, read)) as found:
         for row in found:
             waiting.append(row)
             advance()
@@ -91,7 +94,7 @@ def detect_images(
 
 
 def _rows(
-    detector: Detector, items: Iterable[ImageItem], max_pixels: int, read: Callable[[str], bytes]
+    detector: Detector, items: Iterable[ImageItem], max_pixels: int, tiles: Tiles, read: Callable[[str], bytes]
 ) -> Generator[DetectionRow, None, None]:
     asked: deque[_Fetched] = deque()  # answers come in the order of the items, one for each
 
@@ -104,7 +107,7 @@ def _rows(
     with (
         ThreadPoolExecutor(READERS, "lucidbox-read") as readers,
         closing(in_order(readers, partial(_fetch, read), items, 2 * READERS)) as fetched,
-        closing(detector.answers(decoding(fetched))) as answers,
+        closing(detector.answers(decoding(fetched), tiles=tiles)) as answers,
     ):
         for answer in answers:
             one = asked.popleft()

@@ -13,7 +13,10 @@ from lucidbox.core.errors import OptionError, OutputError, check_whole_number
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.core.storage import commit, within
 from lucidbox.core.version import __version__
+from lucidbox.detect.tiles import Tiles, Tiling, tiling_of
 from lucidbox.detector import Detector
+from lucidbox.model_files import files_beside
+from lucidbox.model_files.layouts.layout import Layout
 
 _DIGITS = 12  # of a hash in a name: 48 bits tell jobs of one folder apart
 
@@ -81,6 +84,8 @@ class Settings:
         square: whether every image is padded to the whole size.
         max_pixels: larger images are refused.
         names: class names.
+        tiles: how images are divided; None: not at all.
+        layout: how a model of another tool is run.
     """
 
     model: str
@@ -92,9 +97,11 @@ class Settings:
     square: bool
     max_pixels: int
     names: tuple[str, ...]
+    tiles: Tiling | None = None
+    layout: Layout | None = None
 
     @classmethod
-    def of(cls, detector: Detector, max_pixels: int) -> "Settings":
+    def of(cls, detector: Detector, max_pixels: int, tiles: Tiles = None) -> "Settings":
         """The settings of a detector, as they work on this machine.
 
         Raises:
@@ -103,7 +110,7 @@ class Settings:
         if detector.weights is None:
             raise OptionError("a detector without a file has no hash; load it with Detector.load")
         return cls(
-            model_hash(detector.weights),
+            model_hash(detector),
             detector.engine.name,
             detector.engine.precision,
             detector.size,
@@ -112,6 +119,8 @@ class Settings:
             detector.predictor.square,
             max_pixels,
             detector.names,
+            tiling_of(tiles),
+            detector.info.layout if detector.info else None,
         )
 
     def stated(self) -> dict[str, Any]:
@@ -125,13 +134,17 @@ class Settings:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def model_hash(weights: Path) -> str:
-    """SHA-256 of a model's file; of an OpenVINO IR, which is two files, of both hashes."""
-    hashes = [sha256_of(weights)]
-    if weights.suffix == ".xml" and weights.with_suffix(".bin").exists():
-        hashes.append(sha256_of(weights.with_suffix(".bin")))
-        return hashlib.sha256("".join(hashes).encode()).hexdigest()
-    return hashes[0]
+def model_files(detector: Detector) -> tuple[Path, ...]:
+    """The file of a detector's model, and those beside it that decide what it finds."""
+    assert detector.weights is not None
+    foreign = detector.info is not None and detector.info.layout is not None
+    return (detector.weights, *files_beside(detector.weights, described=foreign))
+
+
+def model_hash(detector: Detector) -> str:
+    """SHA-256 of the file of a detector's model; where several make it up, of their hashes."""
+    hashes = [sha256_of(file) for file in model_files(detector)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

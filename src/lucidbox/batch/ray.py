@@ -18,6 +18,7 @@ from lucidbox.batch.shipping import ShippedDetector, items_in, ship
 from lucidbox.batch.worker import ShardResult, run_shard
 from lucidbox.core.detection_tables import detection_schema, pyarrow
 from lucidbox.core.errors import LucidboxError, OptionError, OutputError
+from lucidbox.detect.tiles import Tiles, tiling_of
 from lucidbox.detector import Detector
 from lucidbox.images.reading import MAX_PIXELS
 
@@ -188,6 +189,8 @@ def detect(
     gpus_per_worker: float = 0,
     batch_size: int = 256,
     max_pixels: int = MAX_PIXELS,
+    tiles: Tiles = None,
+    tile_overlap: float | None = None,
     **settings: Any,
 ) -> Any:
     """Detects in the images of a Ray dataset, as a step of its pipeline: streaming, with bounded memory.
@@ -201,6 +204,8 @@ def detect(
         gpus_per_worker: graphics cards of a worker, or a part of one.
         batch_size: images that a worker takes at a time.
         max_pixels: larger images are rows with ``error``, as are those that cannot be read.
+        tiles: as for a call of the detector.
+        tile_overlap: as for a call of the detector.
         **settings: of ``Detector.load``: ``size``, ``engine``, ``precision``, ``conf`` and other limits.
 
     Returns:
@@ -215,7 +220,7 @@ def detect(
         >>> detect(images, "yolo11n.onnx", workers=(1, 16), conf=0.4).write_parquet("s3://bucket/found")
     """
     ray = ray_package()
-    shipped, contents = ship(Detector.load(weights, **settings), max_pixels)
+    shipped, contents = ship(Detector.load(weights, **settings), max_pixels, tiling_of(tiles, tile_overlap))
     held = [ray.put(np.frombuffer(content, np.uint8)) for content in contents]
     least, most = (workers, workers) if isinstance(workers, int) else workers
     return dataset.map_batches(
@@ -235,11 +240,14 @@ class _Worker:
 
     def __init__(self, shipped: ShippedDetector, threads: int, held: list[Any]) -> None:
         self._detector = shipped.load(ray_package().get(held), threads)
-        self._max_pixels = shipped.settings.max_pixels
+        self._settings = shipped.settings
         self._schema = detection_schema(shipped.info)
 
     def __call__(self, table: Any) -> Any:
-        found = detect_images(self._detector, items_in(table), max_pixels=self._max_pixels)
+        settings = self._settings
+        found = detect_images(
+            self._detector, items_in(table), max_pixels=settings.max_pixels, tiles=settings.tiles
+        )
         batches = (batch.replace_schema_metadata(self._schema.metadata) for batch in found)
         return pyarrow().Table.from_batches(batches, self._schema)
 

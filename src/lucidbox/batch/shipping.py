@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lucidbox.batch.detecting import ImageItem
-from lucidbox.batch.job import Settings
+from lucidbox.batch.job import Settings, model_files
 from lucidbox.core.detection_tables import TableInfo
 from lucidbox.core.errors import DataError, EngineError
 from lucidbox.core.filesystem import atomic_write, cache_folder
 from lucidbox.core.version import __version__
+from lucidbox.detect.tiles import Tiles
 from lucidbox.detector import Detector
 
 _NAMES = ("uri", "path")
@@ -55,7 +55,7 @@ class ShippedDetector:
                 if not (folder / name).is_file():
                     atomic_write(folder / name, bytes(content))
             detector = Detector.load(folder / self.files[0], threads=threads, **self.arguments)
-            self._check(Settings.of(detector, self.settings.max_pixels))
+            self._check(Settings.of(detector, self.settings.max_pixels, self.settings.tiles))
             _loaded.clear()
             _loaded[key] = detector
         return _loaded[key]
@@ -73,20 +73,17 @@ class ShippedDetector:
         raise EngineError("a worker's copy of the model differs; remove 'shipped' in its cache folder")
 
 
-def ship(detector: Detector, max_pixels: int) -> tuple[ShippedDetector, tuple[bytes, ...]]:
+def ship(detector: Detector, max_pixels: int, tiles: Tiles = None) -> tuple[ShippedDetector, tuple[bytes, ...]]:
     """What is sent of a detector, and the bytes of its model's files, which are best sent to a machine once.
 
     Raises:
         OptionError: it was not made by ``Detector.load``.
     """
-    settings = Settings.of(detector, max_pixels)
+    settings = Settings.of(detector, max_pixels, tiles)
     arguments = {name: value for name, value in detector.loaded_with.items() if name not in ("weights", "threads")}
     arguments["precision"] = settings.precision  # resolved here; "auto" could be another one there
-    assert detector.weights is not None
-    files = [detector.weights]
-    if detector.weights.suffix == ".xml":
-        files.append(detector.weights.with_suffix(".bin"))
-    contents = tuple(Path(file).read_bytes() for file in files)
+    files = model_files(detector)
+    contents = tuple(file.read_bytes() for file in files)
     return ShippedDetector(settings, arguments, tuple(file.name for file in files)), contents
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from lucidbox.batch.detecting import detect_images
 from lucidbox.batch.shipping import ShippedDetector, items_in, ship
 from lucidbox.core.detection_tables import pyarrow
+from lucidbox.detect.tiles import Tiles, tiling_of
 from lucidbox.detector import Detector
 from lucidbox.images.reading import MAX_PIXELS
 
@@ -18,7 +19,14 @@ SCHEMA = (
 
 
 def detect(
-    dataframe: Any, weights: Any = None, *, threads: int = 1, max_pixels: int = MAX_PIXELS, **settings: Any
+    dataframe: Any,
+    weights: Any = None,
+    *,
+    threads: int = 1,
+    max_pixels: int = MAX_PIXELS,
+    tiles: Tiles = None,
+    tile_overlap: float | None = None,
+    **settings: Any,
 ) -> Any:
     """Detects in the images of a data frame; a row an image, in the order of each partition.
 
@@ -27,6 +35,8 @@ def detect(
         weights: as for ``Detector.load``.
         threads: processor threads of a task; ``spark.task.cpus`` should say the same.
         max_pixels: larger images are rows with ``error``, as are those that cannot be read.
+        tiles: as for a call of the detector.
+        tile_overlap: as for a call of the detector.
         **settings: of ``Detector.load``: ``size``, ``engine``, ``precision``, ``conf`` and other limits.
 
     Returns:
@@ -39,7 +49,7 @@ def detect(
         >>> frame = spark.read.format("binaryFile").option("pathGlobFilter", "*.jpg").load("photos/")
         >>> detect(frame, "yolo11n.onnx", conf=0.4).write.parquet("found")
     """
-    shipped, contents = ship(Detector.load(weights, **settings), max_pixels)
+    shipped, contents = ship(Detector.load(weights, **settings), max_pixels, tiling_of(tiles, tile_overlap))
     held = dataframe.sparkSession.sparkContext.broadcast(contents)
     return dataframe.mapInArrow(partial(_detect_partition, shipped, held, threads), SCHEMA)
 
@@ -47,7 +57,8 @@ def detect(
 def _detect_partition(shipped: ShippedDetector, held: Any, threads: int, batches: Iterable[Any]) -> Iterator[Any]:
     detector = shipped.load(held.value, threads)
     items = (item for batch in batches for item in items_in(batch))
-    for found in detect_images(detector, items, max_pixels=shipped.settings.max_pixels):
+    settings = shipped.settings
+    for found in detect_images(detector, items, max_pixels=settings.max_pixels, tiles=settings.tiles):
         yield _in_plain_lists(found)
 
 

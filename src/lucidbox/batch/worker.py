@@ -68,6 +68,7 @@ def run_shard(
             detector,
             job.manifest.items(shard.first, shard.count),
             max_pixels=job.settings.max_pixels,
+            tiles=job.settings.tiles,
             read=read,
             advance=advance,
         ):

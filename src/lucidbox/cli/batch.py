@@ -7,7 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import ProgressBar, progress, say, tell, write_json
-from lucidbox.cli.options import add_flag, add_number, add_option, add_options, add_verb, load_detector
+from lucidbox.cli.options import (
+    TILES,
+    add_flag,
+    add_number,
+    add_option,
+    add_options,
+    add_verb,
+    load_detector,
+    tiles_of,
+)
 from lucidbox.core.errors import OptionError, check_whole_number
 
 if TYPE_CHECKING:
@@ -65,6 +74,7 @@ def register(verbs: Any) -> None:
     model = parser.add_argument_group("model")
     add_options(model, "--weights", "--layout", "--names", "--size", "--engine", "--precision", "--threads")
     add_option(model, "--batch", default=1, help="most pictures of one shape at once (default: 1)")
+    add_options(model, *TILES)
     limits = parser.add_argument_group("what counts")
     add_options(limits, "--conf", "--iou", "--max-det", "--classes")
     add_flag(limits, "--agnostic", "suppress across classes")
@@ -135,6 +145,7 @@ def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob
     """
     from lucidbox.batch import BatchJob, Plan, Settings, begin, open_manifest
     from lucidbox.cli.predict import limits_of
+    from lucidbox.detect.tiles import tiling_of
     from lucidbox.images.reading import MAX_PIXELS
 
     if not arguments.input or not arguments.out:
@@ -143,11 +154,12 @@ def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob
     Plan(0, arguments.shard_size)
     most = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
     check_whole_number("max-pixels", most)
+    tiles = tiles_of(arguments)
     manifest = open_manifest(arguments.input, column=arguments.column)
     for note in manifest.notes:
         say(note)
     detector = load_detector(arguments, batch=arguments.batch, threads=arguments.threads, **limits_of(arguments))
-    job = BatchJob(arguments.out, manifest, arguments.shard_size, Settings.of(detector, most))
+    job = BatchJob(arguments.out, manifest, arguments.shard_size, Settings.of(detector, most, tiling_of(**tiles)))
     begin(job, force_new=arguments.force_new)
     return detector, job
 

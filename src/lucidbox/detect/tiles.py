@@ -100,16 +100,22 @@ class Tiling:
         )
 
 
-def tiling_of(tiles: int | str | Sequence[int] | None, tile_overlap: float | None = None) -> Tiling | None:
+Tiles = int | str | Sequence[int] | Tiling | None
+"""What callers may say of tiles; :func:`tiling_of` reads it."""
+
+
+def tiling_of(tiles: Tiles, tile_overlap: float | None = None) -> Tiling | None:
     """The tiling of ``640``, ``"640"``, ``"384,640"`` (height, width), a pair or ``"auto"``; None without tiles.
+
+    A tiling is given back as it is.
 
     Raises:
         OptionError: it is none of these, or out of range; or there is an overlap and there are no tiles.
     """
-    if tiles is None:
+    if tiles is None or isinstance(tiles, Tiling):
         if tile_overlap is not None:
             raise OptionError("a tile overlap without tiles has no meaning: say tiles, too")
-        return None
+        return tiles
     share = Tiling.overlap if tile_overlap is None else tile_overlap
     if tiles == "auto":
         return Tiling(overlap=share)

@@ -19,7 +19,7 @@ from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
-from lucidbox.detect.tiles import Tiling, tiling_of
+from lucidbox.detect.tiles import Tiles, Tiling, tiling_of
 from lucidbox.detector import loading
 from lucidbox.engines import Engine
 from lucidbox.images.reading import ImageSource, from_pillow, read_image, to_rgb
@@ -205,7 +205,7 @@ class Detector:
         pictures: Any,
         *,
         color: Color = "rgb",
-        tiles: int | str | Sequence[int] | None = None,
+        tiles: Tiles = None,
         tile_overlap: float | None = None,
         **limits: Any,
     ) -> Detections | list[Detections]:
@@ -253,7 +253,7 @@ class Detector:
         source: str | Path | Iterable[ImageSource | Picture | Failure],
         *,
         on_failure: Callable[[Failure], None] | None = None,
-        tiles: int | str | Sequence[int] | None = None,
+        tiles: Tiles = None,
         tile_overlap: float | None = None,
         **limits: Any,
     ) -> Iterator[Result]:
@@ -293,7 +293,7 @@ class Detector:
         items: Iterable[LazyItem],
         *,
         live: bool = False,
-        tiles: int | str | Sequence[int] | None = None,
+        tiles: Tiles = None,
         tile_overlap: float | None = None,
         **limits: Any,
     ) -> Generator[Result | Failure, None, None]:

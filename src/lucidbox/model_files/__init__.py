@@ -2,10 +2,13 @@
 
 A model file is looked at once, by :func:`look_at`; what was seen is handed on as a :class:`ModelFile`.
 
-Public: ``ModelFile``, ``look_at``; ``file_format`` (formats), ``metadata`` (what a file states), ``onnx_fields``,
-``other_kinds`` (of other tools), ``cache``.
+Public: ``ModelFile``, ``look_at``, ``files_beside``; ``file_format`` (formats), ``metadata`` (what a file states),
+``onnx_fields``, ``other_kinds`` (of other tools), ``cache``.
 """
 
-from lucidbox.model_files.model_file import ModelFile, look_at
+from lucidbox.model_files.model_file import ModelFile, files_beside, look_at
 
-__all__ = ["ModelFile", "cache", "file_format", "layouts", "look_at", "metadata", "onnx_fields", "other_kinds"]
+__all__ = [
+    "ModelFile", "cache", "file_format", "files_beside", "layouts", "look_at", "metadata", "onnx_fields",
+    "other_kinds",
+]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from lucidbox.core.errors import OptionError, WeightsError
-from lucidbox.model_files.file_format import OURS, Format, format_of, read_metadata
+from lucidbox.model_files.file_format import OURS, Format, data_files, format_of, read_metadata
 from lucidbox.model_files.layouts.layout import LAYOUTS, Kind
 from lucidbox.model_files.metadata import ModelInfo, info_from
 from lucidbox.model_files.other_kinds import model_in
@@ -92,6 +92,30 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
 
     with _told(path, file_format):
         return ModelFile(path, file_format, foreign_info(path, file_format, kind=kind, names=names))
+
+
+def files_beside(path: Path, *, described: bool) -> tuple[Path, ...]:
+    """The files beside a model file that decide what it finds, too.
+
+    Args:
+        path: of a model file that has been looked at.
+        described: whether it is of another tool, so that a description beside it is read.
+
+    Returns:
+        Those that hold numbers of it; of another tool's also its description and an exporter's ``metadata.yaml``.
+
+    Raises:
+        WeightsError: it has been replaced since by something else.
+    """
+    from lucidbox.model_files.layouts.sidecar import sidecar_of
+
+    file_format = format_of(path)
+    if file_format == "weights":
+        return ()
+    with _told(path, file_format):
+        found = list(data_files(path))
+    beside = [sidecar_of(path), *([path.with_name("metadata.yaml")] if file_format == "openvino" else [])]
+    return (*found, *(file for file in beside if described and file.is_file()))
 
 
 @contextmanager
