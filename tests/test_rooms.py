@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "lucidbox"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
-SHARED_NAMES = {"register", "run", "DESCRIPTION", "EXAMPLES"}
-"""What every verb of the command line defines, with one meaning."""
+SHARED_NAMES = {"register", "run", "DESCRIPTION", "EXAMPLES", "detect"}
+"""What every verb of the command line defines, with one meaning; and detection, whatever holds the images."""
 
 
 @cache

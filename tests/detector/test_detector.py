@@ -130,6 +130,16 @@ def test_stream_holds_order_and_reports_failures(detector, tmp_path):
         list(detector.stream(tmp_path))
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_answers_are_one_for_each_item(detector, one_by_one):
+    good = Picture(picture(48, 64, (8, 8, 24, 24)), "good", "good")
+    bad = Failure("bad", ImageError("bad: no"))
+    items = [good, bad, good, good, bad]
+    answers = list(detector.answers([lambda item=item: item for item in items], one_by_one=one_by_one, conf=0.7))
+    assert [answer is bad for answer in answers] == [item is bad for item in items]
+    assert {len(answer.detections) for answer in answers if answer is not bad} == {1}
+
+
 def test_a_folder_in_batches_answers_as_each_picture_alone(tmp_path):
     for index in range(7):
         Image.fromarray(picture(40 + 40 * (index % 2), 80, (1, 1, 20 + index, 20))).save(tmp_path / f"{index}.png")

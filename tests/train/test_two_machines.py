@@ -10,6 +10,9 @@ import time
 import pytest
 from squares import squares
 
+from lucidbox.train.checkpoint import load_checkpoint
+from lucidbox.train.results import CHECKPOINT
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -136,6 +139,22 @@ def test_a_machine_that_is_lost_and_both_that_go_on(machines, tmp_path):
     ended(machines.train("--resume", "runs/killed"))
     assert losses(table) == losses(tmp_path / "disk0" / "runs" / "whole" / "losses.csv")
     assert not (tmp_path / "disk1" / "runs").exists()
+
+
+def test_told_to_stop_on_one_both_stop_and_all_is_saved(machines, tmp_path):
+    data = squares(tmp_path / "data", 24)
+    both = machines.train(
+        data, "--size", 64, "--batch", 8, "--epochs", 50, "--workers", 0, "--out", "runs/stopped", "--set",
+        "checkpoint_minutes=0",
+    )  # fmt: skip
+    folder = tmp_path / "disk0" / "runs" / "stopped"
+    while not ((folder / "losses.csv").exists() and len(losses(folder / "losses.csv")) > 4):
+        assert both[0].poll() is None, both[0].communicate()[1]
+        time.sleep(0.1)
+    both[1].send_signal(signal.SIGTERM)  # to torchrun, which tells its worker
+    errors = [one.communicate(timeout=300)[1] for one in both]
+    assert "is gone" not in errors[0], errors
+    assert len(losses(folder / "losses.csv")) == load_checkpoint(folder / CHECKPOINT).progress.batches + 1
 
 
 def test_machines_with_other_data_are_refused(machines, tmp_path):

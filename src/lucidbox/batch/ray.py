@@ -4,7 +4,9 @@ Ray starts and retries; that every image is done once follows from shards being 
 """
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -67,12 +69,12 @@ def connected(address: str | None = None) -> Iterator[None]:
     if ray_package().is_initialized():
         yield
         return
-    quietly = {"log_to_driver": False, "logging_level": "ERROR", "include_dashboard": False}
     try:
-        if address in (None, "local"):
-            ray_package().init("local", **quietly)  # without an address Ray would go where RAY_ADDRESS says
-        else:
-            ray_package().init(address, log_to_driver=False, logging_level="ERROR")
+        with _own_signals():
+            if address in (None, "local"):  # without an address Ray would go where RAY_ADDRESS says
+                ray_package().init("local", log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+            else:
+                ray_package().init(address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         remedy = (
             "start one with: ray start --head" if address == "auto" else "name that of its head, as in host:6379"
@@ -82,6 +84,17 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray_package().shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """After the block SIGTERM does what it did before: Ray's own handler prints a trace of the stack."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def check_address(address: str | None) -> None:
