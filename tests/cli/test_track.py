@@ -262,6 +262,8 @@ def test_one_frame(track, film):
         (("road.mp4", "--fps", "25"), "--fps is of MOT text"),
         (("road.mp4", "--detections", "det.txt"), "tracks without pictures; leave road.mp4 out"),
         (("--detections", "det.txt", "--weights", "a.pt"), "--weights means nothing with --detections"),
+        (("--detections", "det.txt", "--engine", "torch"), "--engine means nothing with --detections"),
+        (("--detections", "det.txt", "--max-labels", "0"), "--max-labels means nothing with --detections"),
         (("--detections", "det.txt", "--fps", "0"), "--fps 0: expected frames a second, 0.001 to 1e\\+06"),
         (("--detections", "gone.txt"), "gone.txt: cannot be read"),
         (("--detections", "words.txt"), "words.txt: line 1"),

@@ -68,7 +68,7 @@ def test_a_still_picture_has_no_tracks():
 
 
 def test_what_cannot_be_asked_for_is_told_at_once():
-    with pytest.raises(OptionError, match="tracker 'magic' is unknown; there are .*sort"):
+    with pytest.raises(OptionError, match=r"tracker 'magic' is unknown; there are .*sort"):
         track([], "magic")
     line = Line("gate", (0, 0), (1, 1))
     with pytest.raises(OptionError, match="gate: two lines or zones have this name"):
@@ -127,6 +127,13 @@ def test_counts_over_a_long_time_are_of_longer_steps():
     assert counts.step * 4096 > 10**9 >= counts.step * 2048
     assert len(counts.objects) <= 4096
     assert (counts.objects[0], counts.objects[-1]) == (4, 5)
+
+
+def test_boxes_that_are_not_finite_are_in_no_track():
+    odd = [frame(n, [20 + 3 * n, 40, 50 + 3 * n, 60], [np.nan, 0, 5, np.inf]) for n in range(10)]
+    results = list(track(odd))
+    assert results[-1].ids.tolist() == [1]
+    assert all(np.isfinite(result.detections.boxes).all() for result in results)
 
 
 def test_time_never_runs_backwards():

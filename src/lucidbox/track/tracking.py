@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from lucidbox.core.array_types import Int
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError, SourceError
 from lucidbox.detect.stream import Result
 from lucidbox.track.scene import Event, Line, LineCount, SceneWatcher, Zone, ZoneCount
@@ -109,13 +110,19 @@ def _tracked(
             watcher, size, seconds = SceneWatcher(lines, zones), picture.size, picture.time
             tracker.reset()
         result, seconds = _scaled(given, size), max(seconds, picture.time)
-        found = tracker.update(result.detections, seconds)
+        found = tracker.update(_finite(result.detections), seconds)
         held = frozenset(tracker.held)
         events = watcher.update(found.detections, found.ids, seconds, held)
         yield TrackedResult(
             result.picture, found.detections, result.milliseconds, found.ids, held, begins, seconds,
             events, watcher.lines, watcher.zones,
         )  # fmt: skip
+
+
+def _finite(detections: Detections) -> Detections:
+    """The detections whose numbers are finite: others, of broken weights, are nowhere."""
+    finite = np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores)
+    return detections if finite.all() else detections[finite]
 
 
 def _scaled(result: Result, size: tuple[int, int]) -> Result:

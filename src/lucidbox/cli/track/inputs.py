@@ -19,11 +19,13 @@ from lucidbox.sources import FailedSource, Failure, Sources, open_sources
 
 _SLOWEST, _FASTEST = 1e-3, 1e6  # frames a second that --fps takes
 _VIDEOS = ("video", "camera", "url", "refused")
-_OF_DETECTING = (
-    "weights", "layout", "names", "size", "iou", "max_det", "agnostic", "recursive", "max_pixels", "save", "txt",
-    "crops", "webm", "max_labels", "tiles", "tile_overlap",
-)  # fmt: skip
-"""Options that mean nothing where there are boxes already and no pictures."""
+_OF_PICTURES = {
+    **dict.fromkeys(("weights", "layout", "names", "size", "iou", "max_det", "max_pixels", "save", "max_labels")),
+    **dict.fromkeys(("tiles", "tile_overlap")),
+    **dict.fromkeys(("agnostic", "recursive", "txt", "crops", "webm"), False),
+    **{"engine": "auto", "precision": "auto", "batch": 1, "video_stride": 1},
+}
+"""Options that mean nothing where there are boxes already and no pictures, and what they are if not given."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,8 @@ def _boxes(arguments: argparse.Namespace) -> Input:
         raise OptionError(
             f"--detections tracks without pictures; leave {arguments.sources[0]} out, or --detections"
         )
-    for name in _OF_DETECTING:
-        if getattr(arguments, name) not in (None, False):
+    for name, default in _OF_PICTURES.items():
+        if getattr(arguments, name) != default:
             raise OptionError(f"--{name.replace('_', '-')} means nothing with --detections; leave it out")
     file = open_boxes(arguments.detections, arguments.fps or USUAL_FPS)
     for note in file.notes:
