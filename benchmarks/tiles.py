@@ -50,16 +50,16 @@ def problem(kind, classes, random):
 
 def pairs_of(parts, limits):
     """How many pairs were measured."""
-    counts, near = [], merging._near_pairs
+    counts, near = [], merging.near_pairs
 
     def counted(*arguments):
         for first, second in near(*arguments):
             counts.append(len(first))
             yield first, second
 
-    merging._near_pairs = counted
+    merging.near_pairs = counted
     merging.merge(parts, limits)
-    merging._near_pairs = near
+    merging.near_pairs = near
     return sum(counts)
 
 

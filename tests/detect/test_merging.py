@@ -175,14 +175,14 @@ def test_few_pairs_are_looked_at(classes, monkeypatch):
         boxes = boxes.clip(0, np.tile(view.size[::-1], 2)).astype(np.float32)
         scores = np.sort(random.random(270, np.float32))[::-1]
         parts.append((view, Detections(boxes, scores, random.integers(0, classes, 270), names)))
-    near = merging._near_pairs
+    near = merging.near_pairs
 
     def counted(*arguments):
         for first, second in near(*arguments):
             counts.append(len(first))
             yield first, second
 
-    monkeypatch.setattr(merging, "_near_pairs", counted)
+    monkeypatch.setattr(merging, "near_pairs", counted)
     total = sum(len(one) for _, one in parts)
     merge(parts, everything())
     assert total == 29_970

@@ -96,7 +96,7 @@ def agreeing_pairs(
         threshold: for the shared IoU.
     """
     found = [np.zeros((2, 0), np.intp)]
-    for first, second in _near_pairs(boxes, labels, owners):
+    for first, second in near_pairs(boxes, labels, owners):
         pair = boxes[first].astype(np.float64), boxes[second].astype(np.float64)
         common = _intersections(*pair)
         # What both views see of two boxes has the same intersection as the boxes, each in its own view.
@@ -116,7 +116,7 @@ def _intersections(first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "n
     return areas
 
 
-def _near_pairs(
+def near_pairs(
     boxes: Float[np.ndarray, "n 4"], labels: Int[np.ndarray, " n"], owners: Int[np.ndarray, " n"]
 ) -> Iterator[tuple[Int[np.ndarray, " p"], Int[np.ndarray, " p"]]]:
     """Rows of all pairs that may agree: of one label, of different views, with sides that overlap; each pair once.

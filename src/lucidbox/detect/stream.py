@@ -30,9 +30,9 @@ class Result:
     Attributes:
         picture: the pixels and where they came from.
         detections: the boxes, in the image's own pixels.
-        milliseconds: from letterbox to suppression; a batch's time is shared evenly, and tiles' times are added.
-            Other images of the stream, or tiles, may have had a share of the processor meanwhile, so these do
-            not add up to the stream's time.
+        milliseconds: from letterbox to suppression; a batch's time is shared evenly. Of an image in tiles, from
+            the first one's beginning to the last one's end. Other images of the stream may have had a share of the
+            processor meanwhile, so these do not add up to the stream's time.
     """
 
     picture: Picture
@@ -49,11 +49,12 @@ class Piece(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found in a piece, in its own pixels, and how long that took."""
+    """What was found in a piece, in its own pixels; when work on its batch began and ended, in seconds."""
 
     piece: Piece
     detections: Detections
-    milliseconds: float
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,11 +180,13 @@ def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[Found] | Failu
     """Detects in pieces that share an inference; a failure stays one."""
     if isinstance(batch, Failure):
         return batch
-    started = time.perf_counter()
+    began = time.perf_counter()
     pixels = [piece.view.of(piece.picture.pixels) for piece in batch.pieces]
     found = batch.predictor(pixels, batch.letterboxes, limits)
-    milliseconds = (time.perf_counter() - started) * 1000 / len(found)
-    return [Found(piece, detections, milliseconds) for piece, detections in zip(batch.pieces, found, strict=True)]
+    ended = time.perf_counter()
+    if batch.pieces[0].views == batch.pieces[-1].views == 1:
+        ended = began + (ended - began) / len(found)
+    return [Found(*part, began, ended) for part in zip(batch.pieces, found, strict=True)]
 
 
 def _joined(
@@ -206,10 +209,10 @@ def _joined(
 
 
 def _result(parts: list[Found], limits: Limits) -> Result:
-    started = time.perf_counter()
+    began = time.perf_counter()
     detections = merge([(part.piece.view, part.detections) for part in parts], limits)
-    milliseconds = (time.perf_counter() - started) * 1000 + sum(part.milliseconds for part in parts)
-    return Result(parts[0].piece.picture, detections, milliseconds)
+    seconds = time.perf_counter() - began + max(part.ended for part in parts) - parts[0].began
+    return Result(parts[0].piece.picture, detections, seconds * 1000)
 
 
 def _read(item: LazyItem) -> Picture | Failure:
