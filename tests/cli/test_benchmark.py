@@ -21,6 +21,7 @@ def benchmark(small_onnx, capsys):
     return run
 
 
+@pytest.mark.extended
 def test_engines_and_batches_side_by_side_as_json_and_as_a_plot(benchmark, noise, tmp_path):
     folder = noise("pictures/a.png").parent
     noise("pictures/b.png", seed=1)

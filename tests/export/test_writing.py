@@ -98,6 +98,7 @@ def test_half_storage_halves_the_file_and_moves_little(made, small_onnx, picture
         assert 0 < np.abs(found.scores - expected.scores).max() < 0.005
 
 
+@pytest.mark.extended
 def test_every_onnx_variant_is_still_weights(made, small_onnx):
     expected = weights.read(small_onnx)
     for options in ({"precision": "fp16"}, {"shape": (2, 96, 160)}, {"suppression": SUPPRESSION}):
