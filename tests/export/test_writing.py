@@ -33,7 +33,7 @@ def made(small_onnx, tmp_path_factory):
     def make(form, **options):
         request = Request(form, **options)
         if request not in done:
-            path = folder / f"{len(done)}{export.FORMS[form]}"
+            path = folder / f"{len(done)}{export.SUFFIXES[form]}"
             with unchecked_shapes():
                 export.export(small_onnx, path, request)
             done[request] = path
