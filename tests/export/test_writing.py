@@ -83,6 +83,7 @@ def test_suppression_in_a_graph_is_ours_row_for_row(ties, max_det):
             assert np.array_equal(outputs["classes"][row][:count], kept.classes)
 
 
+@pytest.mark.extended
 def test_half_storage_halves_the_file_and_moves_little(made, small_onnx, pictures):
     path = made("onnx", precision="fp16")
     assert path.stat().st_size < 0.6 * small_onnx.stat().st_size
@@ -129,7 +130,7 @@ def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_any_batch(made, small_
         Detector.load(path, size=640)
 
 
-@pytest.mark.parametrize("form", ["onnx", "openvino"])
+@pytest.mark.parametrize("form", ["onnx", pytest.param("openvino", marks=pytest.mark.extended)])
 def test_suppression_inside_finds_what_ours_finds(form, made, small_onnx, pictures):
     path = made(form, suppression=SUPPRESSION)
     plain = Detector.load(small_onnx, precision="fp32", conf=0.2, iou=0.5, max_det=20)
