@@ -77,6 +77,7 @@ def test_what_it_says_about_itself(detector):
     assert detector.weights == bundled.ONNX
 
 
+@pytest.mark.extended
 def test_both_files_are_one_network():
     graph, arrays = weights.read(bundled.ONNX), weights.read(bundled.SAFETENSORS)
     for fact in ("architecture", "names", "size", "conf", "licence", "provenance"):

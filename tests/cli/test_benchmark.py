@@ -21,6 +21,7 @@ def benchmark(small_onnx, capsys):
     return run
 
 
+@pytest.mark.extended
 def test_engines_and_batches_side_by_side_as_json_and_as_a_plot(benchmark, noise, tmp_path):
     folder = noise("pictures/a.png").parent
     noise("pictures/b.png", seed=1)
@@ -48,6 +49,7 @@ def test_engines_and_batches_side_by_side_as_json_and_as_a_plot(benchmark, noise
     assert (tmp_path / "speed.svg").read_text().startswith("<?xml")
 
 
+@pytest.mark.extended
 def test_the_table_has_every_part_and_the_cold_start(benchmark, noise):
     code, out, _ = benchmark(noise(), "--cold", 1)
     assert code == 0

@@ -202,7 +202,7 @@ def test_convert_there_and_back(data, coco):
     coco(*GOOD)
     code, out, err = data("convert", "coco", "yolo", "--to", "yolo")
     assert (code, err) == (0, "")
-    assert "not held by the form yolo:\n" in out
+    assert "not held by the format yolo:\n" in out
     assert "wrote yolo/data.yaml: 8 pictures, 16 objects\n" in out
     assert data("check", "yolo") == (0, "train: 8 pictures, 16 usable objects\nno problems\n", "")
     assert data("convert", "yolo", "back", "--to", "coco")[0] == 0

@@ -256,6 +256,7 @@ def test_measure_prints_a_table(command, all_right):
     assert code == 2
 
 
+@pytest.mark.extended
 def test_measure_at_a_layer(command, one_right):
     """Methods that look at layers all look there; the one that does not is left out, or refused by name."""
     _, default, _ = command(*one_right, "--method", "odam", "--json")

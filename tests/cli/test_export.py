@@ -53,7 +53,7 @@ def test_a_file_is_named_after_what_it_is_and_described(export, tmp_path):
             ("--to", "onnx", "--precision", "int8", "--images", ".", "--calibrate", "0"),
             "--calibrate 0 is less than 1",
         ),
-        (("--to", "tensorrt"), "form 'tensorrt' is unknown"),
+        (("--to", "tensorrt"), "format 'tensorrt' is unknown"),
         (("--to", "torchscript", "--precision", "int8", "--images", "."), "TorchScript is written in fp32"),
         (("--to", "onnx", "--conf", "0.3"), "--conf has a meaning with --suppress only"),
         (("--to", "onnx", "--suppress", "--conf", "3"), "conf 3.0 is not between 0 and 1"),

@@ -337,6 +337,7 @@ def test_a_file_of_the_folder_is_as_good_as_the_folder(train, begun, tmp_path, m
     assert "there is no nowhere/checkpoint.safetensors; name the" in last_line(train("--resume", "nowhere"))
 
 
+@pytest.mark.extended
 def test_set_norms_win_over_auto_and_an_unused_rate_is_told(train, data, tiny, tmp_path, monkeypatch):
     leave_out_ends(monkeypatch)
     command = [data, "--weights", tiny, *SETTINGS, "--set", "optimizer=auto"]

@@ -162,7 +162,7 @@ def test_a_size_that_is_not_stated_is_read_from_the_picture(tmp_path):
 
 def test_refusals_leave_nothing(tmp_path):
     file = coco(tmp_path / "in")
-    with pytest.raises(OptionError, match="is in the form coco already"):
+    with pytest.raises(OptionError, match="has the format coco already"):
         convert(file, tmp_path / "out", "coco")
     (tmp_path / "in" / "images").rename(tmp_path / "away")
     with pytest.raises(DataError, match="name it with --images"):

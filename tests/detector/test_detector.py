@@ -407,7 +407,7 @@ def test_of_a_camera_the_newest_frame_is_next(monkeypatch):
     assert threads_of_streams() == []
 
 
-@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.extended)])
 def test_real_pictures_have_the_same_answers_alone_and_in_a_stream(batch, small_onnx, tmp_path):
     """Bit for bit, with both forms of the engine, at the precision that users get."""
     random = np.random.default_rng(0)

@@ -210,6 +210,7 @@ def test_the_form_for_many_is_of_the_model_that_was_loaded(name, small_onnx, noi
         path.write_bytes(whole)
 
 
+@pytest.mark.extended
 def test_two_processes_that_compile_at_once_both_answer_and_leave_one_whole_model(
     small_onnx, noise, tmp_path, monkeypatch
 ):

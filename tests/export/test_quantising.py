@@ -141,7 +141,7 @@ def made(bundled_onnx, pictures, tmp_path_factory):
     def make(form="onnx", **options):
         request = Request(form, "int8", **options)
         if request not in done:
-            path = folder / f"{len(done)}{export.FORMS[form]}"
+            path = folder / f"{len(done)}{export.SUFFIXES[form]}"
             with unchecked_shapes():
                 done[request] = path, export.export(bundled.SAFETENSORS, path, request, pictures=pictures)
         return done[request]

@@ -33,7 +33,7 @@ def made(small_onnx, tmp_path_factory):
     def make(form, **options):
         request = Request(form, **options)
         if request not in done:
-            path = folder / f"{len(done)}{export.FORMS[form]}"
+            path = folder / f"{len(done)}{export.SUFFIXES[form]}"
             with unchecked_shapes():
                 export.export(small_onnx, path, request)
             done[request] = path
@@ -83,6 +83,7 @@ def test_suppression_in_a_graph_is_ours_row_for_row(ties, max_det):
             assert np.array_equal(outputs["classes"][row][:count], kept.classes)
 
 
+@pytest.mark.extended
 def test_half_storage_halves_the_file_and_moves_little(made, small_onnx, pictures):
     path = made("onnx", precision="fp16")
     assert path.stat().st_size < 0.6 * small_onnx.stat().st_size
@@ -98,6 +99,7 @@ def test_half_storage_halves_the_file_and_moves_little(made, small_onnx, picture
         assert 0 < np.abs(found.scores - expected.scores).max() < 0.005
 
 
+@pytest.mark.extended
 def test_every_onnx_variant_is_still_weights(made, small_onnx):
     expected = weights.read(small_onnx)
     for options in ({"precision": "fp16"}, {"shape": (2, 96, 160)}, {"suppression": SUPPRESSION}):
@@ -128,7 +130,7 @@ def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_any_batch(made, small_
         Detector.load(path, size=640)
 
 
-@pytest.mark.parametrize("form", ["onnx", "openvino"])
+@pytest.mark.parametrize("form", ["onnx", pytest.param("openvino", marks=pytest.mark.extended)])
 def test_suppression_inside_finds_what_ours_finds(form, made, small_onnx, pictures):
     path = made(form, suppression=SUPPRESSION)
     plain = Detector.load(small_onnx, precision="fp32", conf=0.2, iou=0.5, max_det=20)

@@ -11,7 +11,8 @@ from PIL import Image
 
 from lucidbox.core.errors import ImageError
 from lucidbox.images.headers import read_header
-from lucidbox.images.reading import from_pillow, read_image
+from lucidbox.images.pixels import from_pillow
+from lucidbox.images.reading import read_image
 
 
 def packed_tiff(values, bits, order="<", photometric=None, orientation=1):

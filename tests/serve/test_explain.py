@@ -111,6 +111,7 @@ def test_kserve_explains_instances(client, red):
 
 
 @pytest.mark.thorough
+@pytest.mark.extended
 def test_gradients_where_there_is_a_network(serving):
     pytest.importorskip("torch")
     client = serving({"bundled": Detector.load()}, timeout=100)

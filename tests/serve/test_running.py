@@ -236,6 +236,7 @@ def test_other_addresses_without_a_key_are_warned_of(server):
     assert any("everybody who reaches this address" in line for line in running.lines)
 
 
+@pytest.mark.extended
 def test_models_have_names(server):
     from lucidbox import bundled
 

@@ -40,7 +40,7 @@ def trained(optimizer, steps=3):
     return network, average, made
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("sgd", marks=pytest.mark.extended)])
 def test_what_is_restored_goes_on_as_if_nothing_had_been(tmp_path, optimizer):
     network, average, made = trained(optimizer)
     tensors = collect(network, average.network, made, pending=True)

@@ -315,7 +315,7 @@ def aps_of_epochs(monkeypatch, values):
 
 def test_patience_ends_it_and_begins_with_the_first_ap_above_0(tmp_path, data, monkeypatch):
     aps_of_epochs(monkeypatch, [0.0, 0.0, 0.25, 0.25])
-    outcome = trainer(tmp_path / "out", data, epochs=9, patience=1).run()
+    outcome = trainer(tmp_path / "out", data, epochs=9, patience=1, batch=12).run()
     assert (outcome.ending, outcome.best_epoch, outcome.epochs) == ("patience", 3, 4)
 
 
@@ -338,10 +338,10 @@ def test_when_patience_ends(tmp_path, data, best_ap, best_epoch, epochs, patienc
 
 def test_norms_of_what_is_kept_belong_to_its_weights(tmp_path, data):
     """The epoch's only batch has all pictures: their statistics are those in the file."""
-    made = trainer(tmp_path / "out", data, epochs=3, batch=12, nominal_batch=12)
+    made = trainer(tmp_path / "out", data, epochs=1, batch=12, nominal_batch=12)
     made.run()
     kept = load_checkpoint(tmp_path / "out" / "checkpoint.safetensors").tensors
-    twin, [batch] = network(), islice(made._batches(2, workers=0), 1)
+    twin, [batch] = network(), islice(made._batches(0, workers=0), 1)
     twin.load_state_dict({name: kept[f"average.{name}"] for name in twin.state_dict()})
     twin.backbone.stem.bn.register_forward_pre_hook(lambda norm, inputs: seen.extend(inputs))
     seen = []

@@ -65,7 +65,11 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("case", PAIRS)
+ONE_A_STAGE = ("resize rule", "channel order", "precision", "decode", "class order", "suppression threshold")
+CASES = [pytest.param(case, marks=() if case in ONE_A_STAGE else pytest.mark.extended) for case in PAIRS]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_the_stage_is_named(case, first, images, tmp_path):
     kind, dressed, changes, settings, stage, words = PAIRS[case]
     path = dress(bundled.ONNX, tmp_path / "b.onnx", kind, sides=SIDES, metadata=METADATA, **dressed)

@@ -25,7 +25,7 @@ def names_of(classes):
 
 @pytest.mark.parametrize(
     ("classes", "width"),
-    [(1, 64), (1, 200), (2, 80), (3, 64), (3, 100), (80, 80), (80, 64), (200, 100), (200, 80)],
+    [(1, 64), (2, 200), (3, 100), (80, 80), (80, 64), (200, 100)],
 )
 def test_written_read_and_trained_from_they_stay_as_wide(classes, width, tmp_path):
     made = build("yolo11n", classes, class_width=width).eval()

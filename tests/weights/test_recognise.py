@@ -1,6 +1,7 @@
 """Tensors are recognised by names and shapes; what is missing, left over, misshapen or not finite is named."""
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
@@ -38,8 +39,7 @@ def source(tensors, names=None):
     return WeightsSource(tensors, names, "MIT", "made here")
 
 
-@pytest.mark.parametrize("size", "nsmlx")
-@pytest.mark.parametrize("classes", [1, 3, 80, 200])
+@pytest.mark.parametrize(("size", "classes"), [*product("n", (1, 3, 80, 200)), *product("smlx", (80,))])
 def test_every_published_size_and_class_count(size, classes):
     weights = recognise(source(published(f"yolo11{size}", classes)), "abc")
     assert (weights.architecture, len(weights.names), weights.options) == (f"yolo11{size}", classes, {})
@@ -49,7 +49,7 @@ def test_every_published_size_and_class_count(size, classes):
 
 @pytest.mark.parametrize(
     ("size", "classes"),
-    [("n", 1), ("n", 2), ("n", 3), ("n", 80), ("n", 200), ("s", 80), ("m", 2), ("l", 200), ("x", 3)],
+    [*product("n", (1, 2, 3, 80, 200)), ("s", 80), ("m", 2), ("l", 200), ("x", 3)],
 )
 def test_fine_tuned_networks_have_the_class_branch_of_what_they_began_with(size, classes):
     published_width = max({"n": 64, "s": 128, "x": 384}.get(size, 256), min(classes, 100))

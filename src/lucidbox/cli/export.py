@@ -154,7 +154,7 @@ def _request(arguments: argparse.Namespace) -> "Request":
 
 def _name(stem: str, request: "Request") -> str:
     """A file name that says what differs from the plain export."""
-    from lucidbox.export import FORMS, Request
+    from lucidbox.export import SUFFIXES, Request
 
     parts = [stem]
     if request.opset != Request.opset:
@@ -165,7 +165,7 @@ def _name(stem: str, request: "Request") -> str:
         parts.append("x".join(map(str, request.shape)))
     if request.suppression:
         parts.append("suppressed")
-    return "-".join(parts) + FORMS[request.form]
+    return "-".join(parts) + SUFFIXES[request.format]
 
 
 def _check_target(target: Path, request: "Request", arguments: argparse.Namespace) -> None:
@@ -176,10 +176,10 @@ def _check_target(target: Path, request: "Request", arguments: argparse.Namespac
         OutputError: something is there already.
     """
     from lucidbox.core.filesystem import check_writable, output_error
-    from lucidbox.export import FORMS
+    from lucidbox.export import SUFFIXES
 
-    if target.suffix != FORMS[request.form]:
-        raise OptionError(f"{target}: the name of a {request.form} file ends in {FORMS[request.form]}")
+    if target.suffix != SUFFIXES[request.format]:
+        raise OptionError(f"{target}: the name of a {request.format} file ends in {SUFFIXES[request.format]}")
     try:
         for path in (target, *_companions(target, request)):
             if path.exists() and arguments.weights.exists() and path.samefile(arguments.weights):
@@ -206,4 +206,4 @@ def _described(target: Path, request: "Request", check: "Check") -> str:
 
 
 def _companions(target: Path, request: "Request") -> list[Path]:
-    return [target.with_suffix(suffix) for suffix in COMPANIONS.get(request.form, ())]
+    return [target.with_suffix(suffix) for suffix in COMPANIONS.get(request.format, ())]

@@ -52,11 +52,11 @@ def check(
     problems, notes = list(reading.problems), list(reading.notes)
     located = [part for part in reading.parts if part.root is not None]
     # Sizes of YOLO's images come from the images themselves: only decoding can find more problems.
-    if decode or reading.form == "coco":
+    if decode or reading.format == "coco":
         for part in located:
             problems += check_pictures(part, decode=decode, progress=progress)
     problems += check_copies(located)
-    if reading.form == "coco":
+    if reading.format == "coco":
         notes += [f"{root}: {count} pictures have no entry" for root, count in unlisted(located).items()]
     parts = tuple((part.name, len(part), len(part.classes)) for part in reading.parts)
     return CheckReport(parts, tuple(dict.fromkeys(problems)), tuple(notes))

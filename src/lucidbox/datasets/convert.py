@@ -14,7 +14,7 @@ from lucidbox.datasets.folders import new_folder
 from lucidbox.datasets.read_back import compare_with_written, image_keys
 from lucidbox.datasets.reading import read_dataset
 from lucidbox.datasets.to_yolo import Placing, YoloPartPlan, plan_yolo, write_yolo_part
-from lucidbox.formats.dataset import PARTS, DataSet, Form, Reading
+from lucidbox.formats.dataset import PARTS, DataSet, DatasetFormat, Reading
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.writing import coco_document, json_text, toml_text, yaml_text
 from lucidbox.formats.yolo.description import NOT_PARTS
@@ -59,7 +59,7 @@ class Conversion:
 def convert(
     path: str | Path,
     folder: str | Path,
-    form: Form,
+    target: DatasetFormat,
     *,
     images: str | Path | None = None,
     placing: Placing = "link",
@@ -74,7 +74,7 @@ def convert(
     Args:
         path: see :func:`~lucidbox.datasets.read_dataset`; or path or address of results of ``lucidbox batch``.
         folder: a new one.
-        form: to write.
+        target: the format to write.
         images: folder of the images of a COCO JSON.
         placing: of images in a YOLO data set.
         name: of the split that a single COCO JSON becomes; "train" if its file name contains no split's name.
@@ -88,10 +88,10 @@ def convert(
     """
     detected = is_table(str(path))
     reading = read_detections(str(path), images, progress) if detected else read_dataset(path, images, progress)
-    if reading.form == form:
-        raise OptionError(f"{path}: is in the form {form} already; --to takes the other one")
+    if reading.format == target:
+        raise OptionError(f"{path}: has the format {target} already; --to takes the other one")
     parts = _named([part for part in reading.parts if len(part)], name)
-    if form == "coco":
+    if target == "coco":
         return _to_coco(parts, Path(folder), reading)
     return _to_yolo(parts, Path(folder), reading, placing, progress)
 

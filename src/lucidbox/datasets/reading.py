@@ -9,7 +9,7 @@ from lucidbox.core.progress import Progress, no_progress
 from lucidbox.datasets.layout import CocoPart, YoloFile, find_data, image_root
 from lucidbox.datasets.locate import locate
 from lucidbox.formats.coco.annotations import scan_coco
-from lucidbox.formats.dataset import Form, Reading, Scan
+from lucidbox.formats.dataset import DatasetFormat, Reading, Scan
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.description import read_description
 from lucidbox.formats.yolo.reading import scan_yolo
@@ -68,10 +68,13 @@ def _scan_part(part: CocoPart) -> Scan:
 
 
 def _reading(
-    form: Form, scans: Iterable[Scan], problems: tuple[Problem, ...] = (), notes: tuple[str, ...] = ()
+    file_format: DatasetFormat,
+    scans: Iterable[Scan],
+    problems: tuple[Problem, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Reading:
     scans = tuple(scans)
     # Splits that share a folder share its problems: each is listed once.
     all_problems = tuple(dict.fromkeys(chain(problems, *(scan.problems for scan in scans))))
     all_notes = tuple(dict.fromkeys(chain(notes, *(scan.notes for scan in scans))))
-    return Reading(form, tuple(scan.dataset for scan in scans), all_problems, all_notes)
+    return Reading(file_format, tuple(scan.dataset for scan in scans), all_problems, all_notes)

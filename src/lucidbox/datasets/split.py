@@ -106,11 +106,11 @@ def split(
         for index, name in enumerate(shares)
     )
     with new_folder(folder) as temporary:
-        if reading.form == "coco":
+        if reading.format == "coco":
             _write_coco(temporary, whole, parts, owners)
         else:
             _write_yolo(temporary, Path(path), parts)
-        name, keys_of = ("data.toml", _numbers) if reading.form == "coco" else ("data.yaml", image_keys)
+        name, keys_of = ("data.toml", _numbers) if reading.format == "coco" else ("data.yaml", image_keys)
         compare_with_written(temporary / name, parts, {part.name: keys_of(part) for part in parts}, keys_of)
     return Split(Path(folder), Path(folder, name), whole, parts, reading)
 

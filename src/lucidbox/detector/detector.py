@@ -22,7 +22,7 @@ from lucidbox.detect.stream import Result, StreamRunner
 from lucidbox.detect.tiles import Tiles, Tiling, tiling_of
 from lucidbox.detector import loading
 from lucidbox.engines import Engine
-from lucidbox.images.reading import ImageSource, from_pillow, read_image, to_rgb
+from lucidbox.images.reading import ImageSource, read_image
 from lucidbox.model_files import ModelFile, look_at
 from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.sources import Failure, LazyItem, Picture, Sources, open_sources
@@ -387,9 +387,13 @@ def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
     if isinstance(picture, Picture):
         return picture.pixels
     if type(picture).__module__.startswith("PIL."):  # asked without importing Pillow
+        from lucidbox.images.pixels import from_pillow
+
         return from_pillow(picture)
     if isinstance(picture, ImageSource):
         return read_image(picture)
+    from lucidbox.images.pixels import to_rgb
+
     return to_rgb(np.asarray(picture), color)
 
 

@@ -5,10 +5,10 @@ types and outputs of that ONNX and hands it to the other toolkits. Each file is 
 """
 
 from lucidbox.export.checking import Check
-from lucidbox.export.request import FILE_PRECISIONS, FORMS, Request
+from lucidbox.export.request import FILE_PRECISIONS, SUFFIXES, Request
 from lucidbox.export.tracing import export_onnx
 from lucidbox.export.writing import export
 
 __all__ = [
-    "FORMS", "FILE_PRECISIONS", "Check", "Request", "export", "export_onnx",
+    "SUFFIXES", "FILE_PRECISIONS", "Check", "Request", "export", "export_onnx",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from lucidbox.engines.static_shape import adapted
 from lucidbox.engines.torchscript import TorchScriptEngine
 from lucidbox.export import checking
 from lucidbox.export.checking import Check
-from lucidbox.export.request import FORMS, Request
+from lucidbox.export.request import SUFFIXES, Request
 from lucidbox.export.toolkits import write_ir, write_torchscript
 from lucidbox.export.tracing import CHECKED_SHAPE, answer, export_onnx, noise
 from lucidbox.model_files import cache, look_at
@@ -54,7 +54,7 @@ def export(
     """
     read = weights_files.read(source)
     with _workplace() as folder:
-        made = folder / f"model{FORMS[request.form]}"
+        made = folder / f"model{SUFFIXES[request.format]}"
         check = _make(source, read, made, request, say, pictures)
         # What the main file needs comes before it.
         for suffix in (".bin", made.suffix):
@@ -88,7 +88,7 @@ def _make(
     pictures: Iterable[UInt8[np.ndarray, "_ _ 3"]],
 ) -> Check:
     """Writes the file in a temporary folder, and checks it there."""
-    if request.form == "torchscript":
+    if request.format == "torchscript":
         say("tracing the network")
         write_torchscript(read, made)
         return _check_answers([TorchScriptEngine(made)], read, request)
@@ -107,12 +107,12 @@ def _make(
     else:
         plain = _varied(onnx.load(traced), request)
     graph = with_suppression(plain, request.suppression, len(read.names)) if request.suppression else plain
-    say(f"writing {request.form} and checking it against the network")
+    say(f"writing {request.format} and checking it against the network")
     plain, graph = with_opset(plain, request.opset), with_opset(graph, request.opset)
     plain_path, graph_path = made.with_name("plain.onnx"), made.with_name("graph.onnx")
     onnx.save(plain, str(plain_path))
     onnx.save(graph, str(graph_path))
-    if request.form == "openvino":
+    if request.format == "openvino":
         write_ir(graph_path, metadata_of(graph), made)
     else:
         graph_path.replace(made)

@@ -11,7 +11,7 @@ from lucidbox.core.array_types import Bool, Float, Int, Shaped
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.formats.problems import Problem, ProblemKind
 
-Form = Literal["coco", "yolo", "detections"]
+DatasetFormat = Literal["coco", "yolo", "detections"]
 
 PARTS = ("train", "val", "test")
 """The usual names of splits."""
@@ -118,13 +118,13 @@ class Reading:
     """A whole data set as read.
 
     Attributes:
-        form: "coco", "yolo", or "detections" for what ``lucidbox batch`` found.
+        format: "coco", "yolo", or "detections" for what ``lucidbox batch`` found.
         parts: such as train and val.
         problems: everything found wrong without reading pixels.
         notes: what is not wrong but was decided or replaced, in sentences with counts.
     """
 
-    form: Form
+    format: DatasetFormat
     parts: tuple[DataSet, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]

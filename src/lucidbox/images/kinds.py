@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from lucidbox.core.errors import ImageError, ImageFormatError
+from lucidbox.core.errors import ImageError, ImageFormatError, ImageSizeError
 from lucidbox.images import jpeg
 
 
@@ -84,3 +84,15 @@ def unread(kind: str, reason: str = "") -> str:
         "name it with a video's extension, or save a frame" if kind == "a video" else "convert it to JPEG or PNG"
     )
     return f"not read: it looks like {kind}{reason and f' ({reason})'}; {advice}"
+
+
+def refuse_size(width: int, height: int, limit: int, name: str) -> None:
+    """Refuse a picture or frame of more than ``limit`` pixels, or of none.
+
+    Raises:
+        ImageSizeError: it has.
+    """
+    if width * height > limit:
+        raise ImageSizeError(f"{name}: {width}×{height} pixels exceed the limit of {limit}; raise --max-pixels")
+    if width * height <= 0:
+        raise ImageSizeError(f"{name}: has no pixels ({width}×{height})")

@@ -16,7 +16,6 @@ from xml.parsers import expat
 from lucidbox.core.errors import WeightsError
 from lucidbox.model_files.external_data import ExternalData
 from lucidbox.model_files.onnx_fields import LARGEST_METADATA, read_onnx_metadata, refuse_control_flow
-from lucidbox.model_files.other_kinds import model_in, refuse_other_kind
 
 Format = Literal["onnx", "openvino", "torchscript", "weights"]
 """A format that an engine runs as it is; "weights" is everything else, for :mod:`lucidbox.weights` to read."""
@@ -55,6 +54,8 @@ def format_of(path: Path) -> Format:
         return "openvino"
     if start.startswith(b"PK") and path.suffix.lower() in TORCHSCRIPT_SUFFIXES:
         return "torchscript"
+    from lucidbox.model_files.other_kinds import refuse_other_kind
+
     refuse_other_kind(path, start)
     return "weights"
 
@@ -68,6 +69,8 @@ def beginning(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            from lucidbox.model_files.other_kinds import model_in
+
             raise WeightsError(f"{model_in(path)}: an OpenVINO IR, not weights; give what it was made from")
         if not stat.S_ISREG(status.st_mode):
             raise WeightsError(f"{path}: not a file but a device, a pipe or a socket; give a weights file")

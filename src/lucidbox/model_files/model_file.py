@@ -11,7 +11,6 @@ from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.model_files.file_format import OURS, Format, data_files, format_of, read_metadata
 from lucidbox.model_files.layouts.layout import LAYOUTS, Kind
 from lucidbox.model_files.metadata import ModelInfo, info_from
-from lucidbox.model_files.other_kinds import model_in
 
 _NAMES = {"onnx": "ONNX", "openvino": "OpenVINO IR", "torchscript": "TorchScript"}
 """Formats of graphs, as people call them."""
@@ -73,7 +72,10 @@ def look_at(path: Path, *, layout: str | None = None, names: tuple[str, ...] | N
     """
     kind = _kind(layout)
     try:
-        path = model_in(path) if path.is_dir() else path
+        if path.is_dir():
+            from lucidbox.model_files.other_kinds import model_in
+
+            path = model_in(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
     file_format = format_of(path)

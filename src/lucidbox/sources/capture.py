@@ -11,7 +11,7 @@ from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import SourceError
 from lucidbox.core.filesystem import utf8_path
 from lucidbox.core.opencv import quiet_opencv
-from lucidbox.images.reading import refuse_size
+from lucidbox.images.kinds import refuse_size
 
 STREAM_SECONDS = 10  # that a stream may be silent
 

@@ -318,8 +318,8 @@ def test_a_negative_seed_is_refused():
 
 @pytest.mark.parametrize(
     "names",
-    [("cat",), ("$\\frac0$", "x$y"), ("人物", "汽车", "ok", "\x1b"), ("a name of very many letters " * 3, "b")],
-    ids=["one", "dollars", "script", "long"],
+    [("$\\frac0$", "x$y"), ("人物", "汽车", "ok", "\x1b"), ("a name of very many letters " * 3, "b")],
+    ids=["dollars", "script", "long"],
 )
 def test_plots_take_any_class_names(names, tmp_path):
     """Warnings are errors: letters without a glyph, and layouts that do not fit, warn."""

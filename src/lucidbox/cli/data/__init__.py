@@ -198,7 +198,7 @@ def _split(arguments: argparse.Namespace) -> int:
         part=arguments.part,
     )
     left_out = _say_left_out(done.reading, arguments)
-    if left_out and done.reading.form == "yolo":
+    if left_out and done.reading.format == "yolo":
         say_note("label files stay as they are, unusable lines included")
     if arguments.json:
         write_json(_document(done.reading, arguments, done.file, done.parts))
@@ -229,7 +229,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         write_json(document | {"losses": dict(done.losses)})
         return int(bool(left_out or done.problems))
     if done.losses:
-        tell(f"not held by the form {arguments.to}:")
+        tell(f"not held by the format {arguments.to}:")
         tell(counts_text((count, what) for what, count in done.losses))
     tell(printable(f"wrote {done.file}: {done.pictures:,d} pictures, {done.objects:,d} objects"))
     return int(bool(left_out or done.problems))

@@ -41,7 +41,7 @@ def open_files(path: str | Path, progress: Progress) -> Opened:
                 f'[{role}] annotations = "{Path(part.source).name}" images = "FOLDER"'
             )
         # Sizes of YOLO's images come from the images, and unreadable ones are left out already.
-        if reading.form == "coco":
+        if reading.format == "coco":
             checked = check_files(part, progress)
             problems += checked.problems
             part = checked.dataset
@@ -67,9 +67,9 @@ def _find_part(reading: Reading, role: str, path: str | Path) -> DataSet:
     if len(found) > 1:
         raise OptionError(f"{path}: several parts could be meant for {role} ({names}); name one of them {role}")
     if not found:
-        form = "toml" if reading.form == "coco" else "yaml"
+        suffix = "toml" if reading.format == "coco" else "yaml"
         raise OptionError(
             f"{path}: has no part {role} (it has: {names}); make one with "
-            f"lucidbox data split {path} NEW --parts train=0.9,val=0.1 and give NEW/data.{form}"
+            f"lucidbox data split {path} NEW --parts train=0.9,val=0.1 and give NEW/data.{suffix}"
         )
     return found[0]
