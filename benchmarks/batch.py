@@ -6,10 +6,10 @@
     python benchmarks/batch.py memory PICTURES [--images 10000]
     python benchmarks/batch.py simulate [--images 10000000] [--rows 100000]
 
-PICTURES is a folder. ``kill`` links its images under many names, starts two workers and their driver, kills some
-of the three by -9 at random times, and runs the job again until it ends by itself; then every image must be there
-once. ``simulate`` makes up addresses, and detects in nothing: planning, rows a second of one core, listing and
-resuming.
+PICTURES is a folder. ``kill`` links small copies of its images under many names, starts two workers and their
+driver, kills some of the three by -9 at random times, and runs the job again until it ends by itself; then every
+image must be there once. ``simulate`` makes up addresses, and detects in nothing: planning, rows a second of one
+core, listing and resuming.
 """
 
 import argparse
@@ -115,6 +115,18 @@ def linked(pictures, folder, count):
     return folder
 
 
+def shrunk(pictures, folder):
+    """Copies of at most 96 pixels a side: what is killed is the writing, not the detecting."""
+    from PIL import Image
+
+    folder.mkdir()
+    for path in sorted(pictures.iterdir()):
+        with Image.open(path) as image:
+            image.thumbnail((96, 96))
+            image.convert("RGB").save(folder / f"{path.stem}.jpg")
+    return folder
+
+
 DRIVER = """
 import subprocess, sys
 command = [sys.executable, "-m", "lucidbox", "batch", *sys.argv[1:]]
@@ -126,7 +138,7 @@ sys.exit(max(worker.wait() for worker in workers))
 
 def kill(arguments, folder):
     """Runs of a driver and two workers, some of which are killed until a run ends by itself."""
-    images = linked(arguments.pictures, folder / "images", arguments.images)
+    images = linked(shrunk(arguments.pictures, folder / "small"), folder / "images", arguments.images)
     draw = random.Random(arguments.seed)
     killed = torn = 0
     for run in range(arguments.runs):
@@ -138,9 +150,8 @@ def kill(arguments, folder):
                 [*command, "--size", "64"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
             workers = [int(number) for number in driver.stdout.readline().split()]
-            ended = rounds > 4
-            if not ended:
-                time.sleep(draw.uniform(0.5, 8))
+            if rounds <= arguments.kills:
+                time.sleep(draw.uniform(0.5, 10))
                 for one in draw.sample([driver.pid, *workers], draw.randint(1, 3)):
                     killed += killed_by_9(one)
                 torn += unreadable(out)
@@ -240,6 +251,7 @@ def main():
     parser.add_argument("pictures", nargs="?", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=3, help="times that a run's processes are killed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--images", type=int)

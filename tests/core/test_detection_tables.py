@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -49,6 +49,7 @@ def write(path, several, info=INFO):
     return str(path)
 
 
+@settings(max_examples=25)
 @given(st.lists(rows(), max_size=8), st.integers(1, 4))
 def test_rows_come_back_bit_for_bit(tmp_path_factory, several, at_once):
     several = [

@@ -12,5 +12,5 @@ from lucidbox.batch.worker import ShardResult, run_shard
 
 __all__ = [
     "ImageItem", "BatchJob", "Manifest", "Plan", "Settings", "Shard", "ShardResult", "begin", "detect_images",
-    "open_manifest", "run_shard", "summary", "ray", "spark",
+    "open_manifest", "run_shard", "summary", "ray", "shipping", "spark",
 ]  # fmt: skip

@@ -117,6 +117,12 @@ def check_address(address: str | None) -> None:
         ) from error
 
 
+def fits(threads: int, gpus_per_worker: float) -> bool:
+    """Whether some machine of the connected cluster has as much as a worker is to have."""
+    machines = (node["Resources"] for node in ray_package().nodes() if node["Alive"])
+    return any(one.get("CPU", 0) >= threads and one.get("GPU", 0) >= gpus_per_worker for one in machines)
+
+
 def run_shards(
     job: BatchJob,
     shards: Sequence[Shard],

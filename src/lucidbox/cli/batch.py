@@ -202,16 +202,24 @@ def _here(
 def _on_ray(
     arguments: argparse.Namespace, job: "BatchJob", shards: "list[Shard]", detector: "Detector", bar: ProgressBar
 ) -> "Iterator[ShardResult]":
-    from lucidbox.batch.ray import run_shards
+    from lucidbox.batch.ray import fits, run_shards
     from lucidbox.core.storage import absolute
 
+    threads, cards = arguments.threads or 1, arguments.gpus_per_worker or 0
+    if not fits(threads, cards):
+        wanted = (
+            f"--threads {threads} --gpus-per-worker {cards:g}: no machine has so many cores and graphics cards"
+        )
+        if arguments.address is None:
+            raise OptionError(f"{wanted}; ask for fewer")
+        say(f"{wanted}; waiting for one to join the cluster")
     for result in run_shards(
         replace(job, out=absolute(job.out)),
         shards,
         detector,
         workers=arguments.workers,
-        threads=arguments.threads or 1,
-        gpus_per_worker=arguments.gpus_per_worker or 0,
+        threads=threads,
+        gpus_per_worker=cards,
     ):
         for _ in range(result.shard.count):
             bar.advance()
