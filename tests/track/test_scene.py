@@ -122,7 +122,7 @@ places = st.tuples(st.integers(-50, 250), st.integers(-50, 250))
 ways = st.lists(st.lists(places, min_size=12, max_size=12), min_size=1, max_size=4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ways)
 def test_crossings_of_an_endless_line_are_the_changes_of_sides(ways):
     """Right minus left is how many more objects stand on the right at the end; margins apart."""
@@ -137,7 +137,7 @@ def test_crossings_of_an_endless_line_are_the_changes_of_sides(ways):
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ways, st.lists(places, min_size=3, max_size=6, unique=True))
 def test_who_is_in_a_zone_is_who_opencv_says(ways, corners):
     try:
