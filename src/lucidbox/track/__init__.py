@@ -1,4 +1,4 @@
-"""Identities over time: trackers in NumPy. Knows boxes and times, neither images nor files."""
+"""Identities over time: trackers in NumPy; and what tracks do at lines and in zones, counted, drawn and plotted."""
 
 from lucidbox.track.bot_sort import BotSort, BotSortSettings, CascadedBufferedIou
 from lucidbox.track.byte_track import ByteTrack, ByteTrackSettings
