@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from lucidbox.core.boxes import (
     areas,
     cxcywh_to_xywh,
+    overlapping_pairs,
     pairwise_iou,
     xywh_to_cxcywh,
     xywh_to_xyxy,
@@ -60,3 +61,19 @@ def test_iou_is_symmetric(first, second):
     first[:, 2:] += first[:, :2]
     second[:, 2:] += second[:, :2]
     assert np.allclose(pairwise_iou(first, second), pairwise_iou(second, first).T)
+
+
+@given(
+    arrays(np.float64, (5, 4), elements=st.integers(0, 12).map(float)),
+    arrays(np.float64, (6, 4), elements=st.integers(0, 12).map(float)),
+)
+def test_overlapping_pairs_are_all_pairs_of_positive_iou(first, second):
+    first[:, 2:] += first[:, :2]
+    second[:, 2:] += second[:, :2]
+    rows, columns, iou = overlapping_pairs(first, second)
+    every = pairwise_iou(first, second)
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == sorted(
+        map(tuple, np.argwhere(every > 0).tolist())
+    )
+    assert np.allclose(iou, every[rows, columns])
+    assert (np.diff(rows) >= 0).all()

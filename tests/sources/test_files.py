@@ -94,6 +94,7 @@ def test_results_of_earlier_runs_are_not_entered(tmp_path, monkeypatch):
         "a.jpg",
         "runs/predict/a.jpg",
         "runs/predict-2/a.jpg",
+        "runs/track/a.jpg",
         "runs/mine/b.jpg",
         "out/c.jpg",
         "out-2/c.jpg",
@@ -103,7 +104,7 @@ def test_results_of_earlier_runs_are_not_entered(tmp_path, monkeypatch):
         sources = open_sources(source, recursive=True, results=Path("out"))
         assert [path.name for path in sources.parts[0].paths] == ["a.jpg", "b.jpg"]
         assert sources.passed_over[0].lines() == [
-            f"{source}: 4 folders in it passed over: results of lucidbox; name one to read it"
+            f"{source}: 5 folders in it passed over: results of lucidbox; name one to read it"
         ]
     assert names_of("runs/predict") == ["a.jpg"]
     assert open_sources("runs/predict-2/*.jpg").count == 1

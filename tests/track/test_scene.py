@@ -122,7 +122,7 @@ places = st.tuples(st.integers(-50, 250), st.integers(-50, 250))
 ways = st.lists(st.lists(places, min_size=12, max_size=12), min_size=1, max_size=4)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ways)
 def test_crossings_of_an_endless_line_are_the_changes_of_sides(ways):
     """Right minus left is how many more objects stand on the right at the end; margins apart."""
@@ -137,7 +137,7 @@ def test_crossings_of_an_endless_line_are_the_changes_of_sides(ways):
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ways, st.lists(places, min_size=3, max_size=6, unique=True))
 def test_who_is_in_a_zone_is_who_opencv_says(ways, corners):
     try:
@@ -166,7 +166,7 @@ def test_who_is_in_a_zone_is_who_opencv_says(ways, corners):
         (((0, 0), (0, 0), (10, 0), (10, 10)), "crosses or touches itself"),
         (((0, 0), (10, 0), (10, 10), (0, 10), (5, 0)), "crosses or touches itself"),
         (((0, 0), (10, 0), (10, 10), (10, -5)), "crosses or touches itself"),
-        (((0, 0), (float("nan"), 0), (10, 10)), "finite"),
+        (((0, 0), (float("nan"), 0), (10, 10)), "number of pixels"),
     ],
 )
 def test_a_zone_that_is_none_is_refused(corners, word):
@@ -185,7 +185,7 @@ def test_zones_may_be_dents_and_may_run_either_way_round():
 def test_a_line_needs_two_ends():
     with pytest.raises(OptionError, match="both ends are the same point"):
         Line("gate", (1, 1), (1, 1))
-    with pytest.raises(OptionError, match="finite"):
+    with pytest.raises(OptionError, match="number of pixels"):
         Line("gate", (1, float("inf")), (1, 1))
 
 

@@ -7,7 +7,7 @@ algorithms", 2016).
 
 import numpy as np
 
-from lucidbox.core.array_types import Float, Int
+from lucidbox.core.array_types import Bool, Float, Int
 
 
 def assign(similarity: Float[np.ndarray, "n m"]) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
@@ -20,67 +20,75 @@ def assign(similarity: Float[np.ndarray, "n m"]) -> tuple[Int[np.ndarray, " k"],
         Rows in ascending order, and the column of each.
     """
     rows, columns = np.nonzero(similarity > 0)
-    weights = similarity[rows, columns].astype(np.float64)
-    decided = [(rows[:0], columns[:0])]
-    while len(rows):
-        certain = _certain(rows, columns, weights)
-        if len(certain) == 0:
-            decided.append(_solve_rest(rows, columns, weights))
+    chosen = assign_listed(rows, columns, similarity[rows, columns].astype(np.float64))
+    return rows[chosen], columns[chosen]
+
+
+def assign_listed(
+    rows: Int[np.ndarray, " p"], columns: Int[np.ndarray, " p"], weights: Float[np.ndarray, " p"]
+) -> Int[np.ndarray, " k"]:
+    """The same for listed pairs of rows and columns; those that are not listed are not paired.
+
+    Args:
+        rows: of each pair, from 0.
+        columns: of each pair, from 0; no pair is listed twice.
+        weights: of each pair, finite and above 0.
+
+    Returns:
+        Places of the chosen pairs in the list, by ascending row.
+    """
+    places, chosen = np.arange(len(rows)), [np.zeros(0, np.int64)]
+    while len(places):
+        at_row, at_column, weight = rows[places], columns[places], weights[places]
+        certain = _certain(at_row, at_column, weight)
+        if not certain.any():
+            chosen.append(places[_solve_rest(at_row, at_column, weight)])
             break
-        decided.append((rows[certain], columns[certain]))
-        open_rows, open_columns = np.ones(similarity.shape[0], bool), np.ones(similarity.shape[1], bool)
-        open_rows[rows[certain]] = open_columns[columns[certain]] = False
-        left = open_rows[rows] & open_columns[columns]
-        rows, columns, weights = rows[left], columns[left], weights[left]
-    found_rows, found_columns = (np.concatenate(parts) for parts in zip(*decided, strict=True))
-    order = np.argsort(found_rows)
-    return found_rows[order], found_columns[order]
+        chosen.append(places[certain])
+        free_rows, free_columns = np.ones(at_row.max() + 1, bool), np.ones(at_column.max() + 1, bool)
+        free_rows[at_row[certain]] = free_columns[at_column[certain]] = False
+        places = places[free_rows[at_row] & free_columns[at_column]]
+    found = np.concatenate(chosen)
+    ordered: Int[np.ndarray, " k"] = found[np.argsort(rows[found])]
+    return ordered
 
 
 def _certain(
-    rows: Int[np.ndarray, " k"], columns: Int[np.ndarray, " k"], weights: Float[np.ndarray, " k"]
-) -> Int[np.ndarray, " j"]:
-    """Entries that some best assignment has: those not below the sum of the next best of their row and column.
+    rows: Int[np.ndarray, " p"], columns: Int[np.ndarray, " p"], weights: Float[np.ndarray, " p"]
+) -> Bool[np.ndarray, " p"]:
+    """Pairs that every best assignment has: those above the sum of the next best of their row and their column.
 
-    To put such an entry into an assignment, at most one entry of its row and one of its column must leave it,
-    which together are not worth more.
+    To put such a pair into an assignment, at most one pair of its row and one of its column must leave it, which
+    together are worth less.
     """
-    best_of_row, next_in_row = _best_and_next(rows, weights)
-    best_of_column, next_in_column = _best_and_next(columns, weights)
-    both = best_of_row & best_of_column
-    certain: Int[np.ndarray, " j"] = np.flatnonzero(both & (weights >= next_in_row + next_in_column))
+    others = _best_other(rows, weights) + _best_other(columns, weights)
+    certain: Bool[np.ndarray, " p"] = weights > others
     return certain
 
 
-def _best_and_next(
-    groups: Int[np.ndarray, " k"], weights: Float[np.ndarray, " k"]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each entry is the (one) best of its group, and for those the weight of the next best, or 0."""
-    order = np.lexsort((-weights, groups))
-    ordered = groups[order]
-    first = np.ones(len(order), bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    following = np.zeros(len(order))
-    following[:-1] = np.where(first[1:], 0.0, weights[order[1:]])
-    best, next_best = np.zeros(len(order), bool), np.zeros(len(order))
-    best[order], next_best[order] = first, following
-    return best, next_best
+def _best_other(groups: Int[np.ndarray, " p"], weights: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
+    """The best weight of the others in each pair's group, 0 where there are none."""
+    best, next_best = np.zeros((2, groups.max() + 1))
+    np.maximum.at(best, groups, weights)
+    leads = weights == best[groups]
+    np.maximum.at(next_best, groups[~leads], weights[~leads])
+    next_best = np.where(np.bincount(groups[leads], minlength=len(best)) > 1, best, next_best)
+    others: Float[np.ndarray, " p"] = np.where(leads, next_best[groups], best[groups])
+    return others
 
 
 def _solve_rest(
-    rows: Int[np.ndarray, " k"], columns: Int[np.ndarray, " k"], weights: Float[np.ndarray, " k"]
-) -> tuple[Int[np.ndarray, " j"], Int[np.ndarray, " j"]]:
-    """The best assignment among listed entries, as a dense problem of the rows and columns that they name."""
-    row_names, row_places = np.unique(rows, return_inverse=True)
-    column_names, column_places = np.unique(columns, return_inverse=True)
-    dense = np.zeros((len(row_names), len(column_names)))
-    dense[row_places, column_places] = weights
-    turned = dense.shape[0] > dense.shape[1]
-    partners = _shortest_paths(-(dense.T if turned else dense))
-    first = np.arange(len(partners))
-    row_of, column_of = (partners, first) if turned else (first, partners)
-    worth = dense[row_of, column_of] > 0
-    return row_names[row_of[worth]], column_names[column_of[worth]]
+    rows: Int[np.ndarray, " p"], columns: Int[np.ndarray, " p"], weights: Float[np.ndarray, " p"]
+) -> Int[np.ndarray, " k"]:
+    """Places of the best assignment among listed pairs, as a dense problem of the rows and columns they name."""
+    row_places = np.unique(rows, return_inverse=True)[1]
+    column_places = np.unique(columns, return_inverse=True)[1]
+    if row_places.max() > column_places.max():
+        row_places, column_places = column_places, row_places
+    cost = np.zeros((row_places.max() + 1, column_places.max() + 1))
+    cost[row_places, column_places] = -weights
+    chosen: Int[np.ndarray, " k"] = np.flatnonzero(_shortest_paths(cost)[row_places] == column_places)
+    return chosen
 
 
 def _shortest_paths(cost: Float[np.ndarray, "n m"]) -> Int[np.ndarray, " n"]:

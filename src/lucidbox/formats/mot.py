@@ -72,7 +72,8 @@ def read_mot(path: str | Path, *, empty: bool = False) -> MotRows:
         DataError: the file cannot be read, has no boxes, or a line of it is malformed or repeats a track in a
             frame; names the line.
     """
-    values, lines = [], []
+    values: list[list[float]] = []
+    lines: list[int] = []
     for number, fields in _lines(path):
         values.append(_row(fields, f"{path}: line {number}"))
         lines.append(number)
@@ -81,7 +82,7 @@ def read_mot(path: str | Path, *, empty: bool = False) -> MotRows:
     table = np.array(values).reshape(-1, 8)
     order = np.argsort(table[:, 0], kind="stable")
     frames, ids = table[order, 0].astype(np.int64), table[order, 1].astype(np.int64)
-    _refuse_repeated(frames, ids, np.array(lines)[order], path)
+    _refuse_repeated(frames, ids, np.array(lines, np.int64)[order], path)
     boxes = table[order, 2:6]
     boxes[:, 2:] += boxes[:, :2]
     return MotRows(

@@ -108,7 +108,7 @@ def _folders(count: int) -> str:
 _SHALLOW = "not looked into; --recursive looks into its subfolders"
 _LINKED = "not followed: links to folders may lead in circles"
 _OWN = "passed over: results of lucidbox; name one to read it"
-_OWN_FOLDER = re.compile(r"(predict|explain|train)(-\d+)?")
+_OWN_FOLDER = re.compile(r"(predict|track|explain|train)(-\d+)?")
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
-"""Identities over time: trackers in NumPy. Knows boxes and times, neither images nor files."""
+"""Identities over time: trackers in NumPy; and what tracks do at lines and in zones, counted, drawn and plotted."""
 
 from lucidbox.track.bot_sort import BotSort, BotSortSettings, CascadedBufferedIou
 from lucidbox.track.byte_track import ByteTrack, ByteTrackSettings
+from lucidbox.track.evidence import Evidence, EvidenceSettings
 from lucidbox.track.scene import Event, Line, Zone
 from lucidbox.track.sort import Sort, SortSettings
 from lucidbox.track.tracked import TrackedDetections, Tracker
 from lucidbox.track.tracking import TrackedResult, track
 
-TRACKERS = {"sort": Sort, "bytetrack": ByteTrack, "botsort": BotSort, "cbiou": CascadedBufferedIou}
+TRACKERS: dict[str, type[Evidence | Sort | ByteTrack | BotSort]] = {
+    "evidence": Evidence,
+    "sort": Sort,
+    "bytetrack": ByteTrack,
+    "botsort": BotSort,
+    "cbiou": CascadedBufferedIou,
+}
 """Trackers by the names that users give."""
-DEFAULT_TRACKER = "sort"
+DEFAULT_TRACKER = "evidence"
 """The tracker that is used where none is named."""
 
 __all__ = [

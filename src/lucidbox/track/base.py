@@ -1,13 +1,14 @@
 """What all trackers do alike with a frame: check it, move tracks on, end those that are lost for too long."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.core.detections import Detections
 from lucidbox.track.clock import Clock
-from lucidbox.track.motion import Noise
+from lucidbox.track.motion import BoxFilters
 from lucidbox.track.table import TrackTable
 from lucidbox.track.tracked import TrackedDetections
 
@@ -15,13 +16,13 @@ from lucidbox.track.tracked import TrackedDetections
 class TableTracker(ABC):
     """A tracker over a :class:`TrackTable`; those that derive from it say how detections find their tracks."""
 
-    def __init__(self, noise: Noise, frame_rate: float, lost_seconds: float) -> None:
-        self._noise, self._lost_seconds, self._frame_rate = noise, lost_seconds, frame_rate
+    def __init__(self, filters: Callable[[], BoxFilters], frame_rate: float, lost_seconds: float) -> None:
+        self._filters, self._lost_seconds, self._frame_rate = filters, lost_seconds, frame_rate
         self.reset()
 
     def reset(self) -> None:
         """Forget all tracks, as before the first frame of another video; ids start at 1 again."""
-        self._clock, self._tracks, self._frames = Clock(self._frame_rate), TrackTable(self._noise), 0
+        self._clock, self._tracks, self._frames = Clock(self._frame_rate), TrackTable(self._filters()), 0
 
     def update(self, detections: Detections, seconds: float) -> TrackedDetections:
         """The tracks of the next frame; see :class:`Tracker`."""
@@ -33,7 +34,7 @@ class TableTracker(ABC):
         self._tracks.predict(step)
         self._tracks.keep(self._tracks.lost <= self._lost_seconds)
         ids = np.zeros(len(boxes), np.int64)
-        self._associate(boxes, scores, ids)
+        self._associate(boxes, scores, detections.classes, ids)
         return TrackedDetections.of(detections, ids, seconds)
 
     @property
@@ -43,6 +44,10 @@ class TableTracker(ABC):
 
     @abstractmethod
     def _associate(
-        self, boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+        self,
+        boxes: Float[np.ndarray, "n 4"],
+        scores: Float[np.ndarray, " n"],
+        classes: Int[np.ndarray, " n"],
+        ids: Int[np.ndarray, " n"],
     ) -> None:
         """Give detections to tracks, begin and end tracks, and write the id of each tracked detection."""

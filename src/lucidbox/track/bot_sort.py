@@ -5,13 +5,13 @@ with Irregular Motions and Similar Appearances? Make It Easier by Buffering the 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.track.base import TableTracker
-from lucidbox.track.motion import Noise
-from lucidbox.track.table import pairs
+from lucidbox.track.motion import BoxFilters, Noise
 
 LEAST_SCORE = 0.1
 """Detections of this score or less are not used."""
@@ -52,10 +52,14 @@ class BotSort(TableTracker):
     def __init__(self, settings: BotSortSettings = BotSortSettings()) -> None:
         self.settings = settings
         noise = Noise(0.05, 0.00625, 0.05, 0.1, 0.0625, relative=True)
-        super().__init__(noise, settings.frame_rate, settings.lost_seconds)
+        super().__init__(partial(BoxFilters, noise), settings.frame_rate, settings.lost_seconds)
 
     def _associate(
-        self, boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+        self,
+        boxes: Float[np.ndarray, "n 4"],
+        scores: Float[np.ndarray, " n"],
+        classes: Int[np.ndarray, " n"],
+        ids: Int[np.ndarray, " n"],
     ) -> None:
         tracks, settings = self._tracks, self.settings
         known = (tracks.ids > 0) | (tracks.hits >= settings.hits) | (tracks.missed > 1)
@@ -85,8 +89,8 @@ class BotSort(TableTracker):
         """Pair tracks and detections that masks name; those that are paired leave both masks."""
         tracks = self._tracks
         rows, columns = np.flatnonzero(open_tracks), np.flatnonzero(candidates)
-        similarity = tracks.similarity(rows, boxes[columns], buffer)
-        places, chosen = pairs(similarity, least, None if scores is None else scores[columns])
+        fused = None if scores is None else scores[columns]
+        places, chosen = tracks.pair(rows, boxes[columns], least, scores=fused, buffer=buffer)
         rows, columns = rows[places], columns[chosen]
         tracks.found(rows, boxes[columns])
         tracks.name(rows[tracks.hits[rows] >= self.settings.hits])

@@ -1,13 +1,14 @@
 """ByteTrack: confident detections first, the others for what is left (Zhang et al., "ByteTrack", 2022)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.track.base import TableTracker
-from lucidbox.track.motion import Noise
-from lucidbox.track.table import pairs, without
+from lucidbox.track.motion import BoxFilters, Noise
+from lucidbox.track.table import without
 
 NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
 """In pixels, whatever the size of boxes; as SORT's."""
@@ -39,17 +40,20 @@ class ByteTrack(TableTracker):
 
     def __init__(self, settings: ByteTrackSettings = ByteTrackSettings()) -> None:
         self.settings = settings
-        super().__init__(NOISE, settings.frame_rate, settings.lost_seconds)
+        super().__init__(partial(BoxFilters, NOISE), settings.frame_rate, settings.lost_seconds)
 
     def _associate(
-        self, boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+        self,
+        boxes: Float[np.ndarray, "n 4"],
+        scores: Float[np.ndarray, " n"],
+        classes: Int[np.ndarray, " n"],
+        ids: Int[np.ndarray, " n"],
     ) -> None:
         tracks, settings = self._tracks, self.settings
         confident = scores >= settings.high_score
         open_tracks = np.arange(len(tracks))
         for candidates in (np.flatnonzero(confident), np.flatnonzero(~confident)):
-            similarity = tracks.similarity(open_tracks, boxes[candidates])
-            places, chosen = pairs(similarity, settings.least_iou)
+            places, chosen = tracks.pair(open_tracks, boxes[candidates], settings.least_iou)
             rows, found = open_tracks[places], candidates[chosen]
             tracks.found(rows, boxes[found])
             tracks.name(rows[tracks.streak[rows] >= settings.hits])

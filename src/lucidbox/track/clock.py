@@ -39,6 +39,7 @@ class Clock:
         """
         if not math.isfinite(seconds):
             raise ValueError(f"the time of a frame is {seconds}; times are finite numbers of seconds")
+        seconds = float(seconds)
         passed = 1 / self.frame_rate if self.last is None else max(seconds - self.last, 0.0)
         self.last = seconds if self.last is None else max(seconds, self.last)
         frames = passed * self.frame_rate

@@ -14,7 +14,7 @@ from lucidbox.track.tracking import TrackedResult
 
 _LINE: Colour = (255, 255, 255)
 _ZONE: Colour = (240, 228, 66)
-_FARTHEST = 2.0**20  # pixels; OpenCV draws nothing sensible beyond
+_FARTHEST = 1e6  # pixels; OpenCV takes 32 bits
 
 
 class TrackDrawing:

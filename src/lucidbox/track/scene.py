@@ -3,7 +3,6 @@
 An object is where it stands: the middle of its box's lower edge.
 """
 
-import math
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,6 +22,7 @@ Side = Literal["left", "right"]
 
 _MARGIN = 0.05
 """Share of a box's longer side by which an object must be past a line or a border: boxes tremble."""
+_FARTHEST = 1e6  # pixels
 _ON_BORDER = 0.5  # pixels from a zone's border at which an object that appears is within
 
 
@@ -31,7 +31,7 @@ class Line:
     """A line that objects are counted over, from ``start`` to ``end``.
 
     Raises:
-        OptionError: both are one point, or a number is not finite.
+        OptionError: both are one point, or a number is none of pixels.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Line:
     end: Point
 
     def __post_init__(self) -> None:
-        _check_finite("line", self.name, (self.start, self.end))
+        _check_numbers("line", self.name, (self.start, self.end))
         if self.start == self.end:
             raise OptionError(f"line {self.name}: both ends are the same point; give two")
 
@@ -49,14 +49,14 @@ class Zone:
     """A polygon in which objects are counted.
 
     Raises:
-        OptionError: it has fewer than three corners or no area, crosses itself, or a number is not finite.
+        OptionError: it has fewer than three corners or no area, crosses itself, or a number is none of pixels.
     """
 
     name: str
     corners: tuple[Point, ...]
 
     def __post_init__(self) -> None:
-        _check_finite("zone", self.name, self.corners)
+        _check_numbers("zone", self.name, self.corners)
         if len(self.corners) < 3:
             raise OptionError(f"zone {self.name}: {len(self.corners)} corners; a zone has three at least")
         edges = self.edges()
@@ -72,9 +72,9 @@ class Zone:
         return list(zip(self.corners, (*self.corners[1:], self.corners[0]), strict=True))
 
 
-def _check_finite(kind: str, name: str, points: Iterable[Point]) -> None:
-    if not all(math.isfinite(value) for point in points for value in point):
-        raise OptionError(f"{kind} {name}: a coordinate is not a finite number")
+def _check_numbers(kind: str, name: str, points: Iterable[Point]) -> None:
+    if not all(abs(value) <= _FARTHEST for point in points for value in point):
+        raise OptionError(f"{kind} {name}: a coordinate is not a number of pixels up to {_FARTHEST:g}")
 
 
 def _turn(a: Point, b: Point, c: Point) -> float:

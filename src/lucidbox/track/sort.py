@@ -1,13 +1,14 @@
 """SORT: one assignment by IoU a frame (Bewley et al., "Simple online and realtime tracking", 2016)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
 from lucidbox.track.base import TableTracker
-from lucidbox.track.motion import Noise
-from lucidbox.track.table import pairs, without
+from lucidbox.track.motion import BoxFilters, Noise
+from lucidbox.track.table import without
 
 PIXEL_NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
 """The noise of the library ``trackers``, in pixels whatever the size of boxes."""
@@ -37,13 +38,17 @@ class Sort(TableTracker):
 
     def __init__(self, settings: SortSettings = SortSettings()) -> None:
         self.settings = settings
-        super().__init__(PIXEL_NOISE, settings.frame_rate, settings.lost_seconds)
+        super().__init__(partial(BoxFilters, PIXEL_NOISE), settings.frame_rate, settings.lost_seconds)
 
     def _associate(
-        self, boxes: Float[np.ndarray, "n 4"], scores: Float[np.ndarray, " n"], ids: Int[np.ndarray, " n"]
+        self,
+        boxes: Float[np.ndarray, "n 4"],
+        scores: Float[np.ndarray, " n"],
+        classes: Int[np.ndarray, " n"],
+        ids: Int[np.ndarray, " n"],
     ) -> None:
         tracks, settings = self._tracks, self.settings
-        rows, found = pairs(tracks.similarity(np.arange(len(tracks)), boxes), settings.least_iou)
+        rows, found = tracks.pair(np.arange(len(tracks)), boxes, settings.least_iou)
         tracks.found(rows, boxes[found])
         mature = tracks.hits[rows] >= settings.hits
         tracks.name(rows[mature])

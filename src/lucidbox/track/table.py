@@ -3,10 +3,10 @@
 import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int
-from lucidbox.core.assignment import assign
-from lucidbox.core.boxes import pairwise_iou
+from lucidbox.core.assignment import assign_listed
+from lucidbox.core.boxes import overlapping_pairs
 from lucidbox.track.clock import Step
-from lucidbox.track.motion import BoxFilters, Noise
+from lucidbox.track.motion import BoxFilters
 
 
 class TrackTable:
@@ -20,13 +20,14 @@ class TrackTable:
         missed: frames since its last detection, 0 if it has one in this frame.
         lost: the same in seconds.
         evidence: what a tracker adds up over a track's detections, 0 at first.
+        kinds: class id of its last detection, where a tracker notes it.
     """
 
-    def __init__(self, noise: Noise) -> None:
-        self.filters = BoxFilters(noise)
+    def __init__(self, filters: BoxFilters) -> None:
+        self.filters = filters
         self.ids, self.hits = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self.streak, self.missed = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self.lost, self.evidence = np.zeros(0), np.zeros(0)
+        self.lost, self.evidence, self.kinds = np.zeros(0), np.zeros(0), np.zeros(0, np.int64)
         self.next_id = 1
 
     def __len__(self) -> int:
@@ -36,7 +37,7 @@ class TrackTable:
         """Move all tracks on to the next frame; each counts as missed until it is found there."""
         if step.frames <= 0:
             return
-        self.filters.predict(step)
+        self.filters.predict(step, self.missed > 0)
         self.streak[self.missed > 0] = 0
         self.missed += 1
         self.lost += step.seconds
@@ -53,7 +54,8 @@ class TrackTable:
         first, new = len(self), len(boxes)
         self.filters.add(boxes)
         self.hits, self.streak = (np.append(column, np.ones(new, np.int64)) for column in (self.hits, self.streak))
-        self.ids, self.missed = (np.append(column, np.zeros(new, np.int64)) for column in (self.ids, self.missed))
+        for name in ("ids", "missed", "kinds"):
+            setattr(self, name, np.append(getattr(self, name), np.zeros(new, np.int64)))
         self.lost, self.evidence = (np.append(column, np.zeros(new)) for column in (self.lost, self.evidence))
         return np.arange(first, first + new)
 
@@ -62,7 +64,7 @@ class TrackTable:
         if which.all():
             return
         self.filters.keep(which)
-        for name in ("ids", "hits", "streak", "missed", "lost", "evidence"):
+        for name in ("ids", "hits", "streak", "missed", "lost", "evidence", "kinds"):
             setattr(self, name, getattr(self, name)[which])
 
     def name(self, rows: Int[np.ndarray, " k"]) -> None:
@@ -71,31 +73,37 @@ class TrackTable:
         self.ids[new] = np.arange(self.next_id, self.next_id + len(new))
         self.next_id += len(new)
 
-    def similarity(
-        self, rows: Int[np.ndarray, " k"], boxes: Float[np.ndarray, "m 4"], buffer: float = 0.0
-    ) -> Float[np.ndarray, "k m"]:
-        """IoU of tracks' predicted boxes and detections, both first grown on each side by a share of their own.
+    def pair(
+        self,
+        rows: Int[np.ndarray, " k"],
+        boxes: Float[np.ndarray, "m 4"],
+        least: float,
+        *,
+        scores: Float[np.ndarray, " m"] | None = None,
+        buffer: float = 0.0,
+    ) -> tuple[Int[np.ndarray, " j"], Int[np.ndarray, " j"]]:
+        """Pair tracks with detections by the assignment of greatest sum of IoUs.
 
-        Grown boxes: Yang et al., "Hard To Track Objects with Irregular Motions and Similar Appearances?", 2023.
+        Args:
+            rows: of the tracks.
+            boxes: xyxy of detections.
+            least: IoU that a pair must have to be kept; times its score, if there are scores.
+            scores: of the detections, which IoUs are multiplied by.
+            buffer: share of its width and height by which each box is first grown on each side.
+
+        Returns:
+            Places in ``rows`` and in ``boxes``.
         """
-        return pairwise_iou(_grown(self.filters.boxes()[rows], buffer), _grown(boxes, buffer))
-
-
-def pairs(
-    similarity: Float[np.ndarray, "n m"], least: float, scores: Float[np.ndarray, " m"] | None = None
-) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
-    """The assignment of greatest sum, and of it the pairs that are similar enough.
-
-    Args:
-        similarity: of tracks (rows) and detections (columns), at least 0.
-        least: what a pair needs, scores included.
-        scores: of the detections; similarities are multiplied by them.
-    """
-    if scores is not None:
-        similarity = similarity * scores
-    rows, columns = assign(similarity)
-    enough = similarity[rows, columns] >= least
-    return rows[enough], columns[enough]
+        places, columns, similarity = overlapping_pairs(
+            _grown(self.filters.boxes()[rows], buffer), _grown(boxes, buffer)
+        )
+        if scores is not None:
+            similarity = similarity * scores[columns]
+            positive = similarity > 0
+            places, columns, similarity = places[positive], columns[positive], similarity[positive]
+        chosen = assign_listed(places, columns, similarity)
+        chosen = chosen[similarity[chosen] >= least]
+        return places[chosen], columns[chosen]
 
 
 def without(size: int, taken: Int[np.ndarray, " k"]) -> Int[np.ndarray, " j"]:

@@ -1,4 +1,4 @@
-"""The lines and zones of ``lucidbox track``: from what was typed to values, and whether a video shows them."""
+"""The lines and zones of ``lucidbox track``: from what was typed to values."""
 
 from collections.abc import Sequence
 
