@@ -14,7 +14,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.detections import Detections
-from lucidbox.detect.nms import Limits, best_first
+from lucidbox.detect.nms import Limits, order_by_score
 from lucidbox.detect.tiles import View
 
 SHARED_IOU = 0.5
@@ -50,7 +50,7 @@ def merge(parts: Sequence[tuple[View, Detections]], limits: Limits) -> Detection
     )
     labels = np.zeros_like(joined.classes) if limits.agnostic else joined.classes
     pairs = agreeing_pairs(joined.boxes, labels, owners, sides, min(limits.iou, SHARED_IOU))
-    by_score = best_first(joined.scores)
+    by_score = order_by_score(joined.scores)
     cut = cut_by_border(joined.boxes, owners, sides)[by_score]
     ranks = np.empty(len(owners), np.intp)
     ranks[np.concatenate([by_score[~cut], by_score[cut]])] = np.arange(len(owners))

@@ -87,7 +87,7 @@ def select(scores: Float[np.ndarray, "a c"], limits: Limits) -> Candidates:
         found = _best_class(found)
     if limits.classes is not None:
         found = found[np.isin(found.classes, limits.classes)]
-    return found[best_first(found.scores)[: limits.candidates]]
+    return found[order_by_score(found.scores)[: limits.candidates]]
 
 
 def _best_class(found: Candidates) -> Candidates:
@@ -104,7 +104,7 @@ def _best_class(found: Candidates) -> Candidates:
     return found[rows[np.flatnonzero(np.diff(found.anchors[rows], prepend=-1))]]
 
 
-def best_first(scores: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+def order_by_score(scores: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Order of falling scores, equal ones by rising index."""
     if scores.dtype != np.float32:
         return np.argsort(-scores, kind="stable")
@@ -138,7 +138,7 @@ def suppress(
     Returns:
         Indices of the kept boxes, best score first, equal scores by lower index.
     """
-    order = best_first(scores)
+    order = order_by_score(scores)
     labels = np.zeros(len(order), np.int64) if agnostic else classes[order]
     kept: Int[np.ndarray, " k"] = order[
         _suppress_ranked(boxes, order, labels, iou, len(order) if max_det is None else max_det)

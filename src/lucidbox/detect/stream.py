@@ -48,7 +48,7 @@ class Piece(NamedTuple):
     views: int
 
 
-class Found(NamedTuple):
+class PieceAnswer(NamedTuple):
     """What was found in a piece, in its own pixels; when work on its batch began and ended, in seconds."""
 
     piece: Piece
@@ -176,7 +176,7 @@ class StreamRunner:
         return StreamBatch(predictor, *zip(*waiting, strict=True))
 
 
-def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[Found] | Failure:
+def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[PieceAnswer] | Failure:
     """Detects in pieces that share an inference; a failure stays one."""
     if isinstance(batch, Failure):
         return batch
@@ -186,14 +186,14 @@ def _answer(limits: Limits, batch: StreamBatch | Failure) -> list[Found] | Failu
     ended = time.perf_counter()
     if batch.pieces[0].views == batch.pieces[-1].views == 1:
         ended = began + (ended - began) / len(found)
-    return [Found(*part, began, ended) for part in zip(batch.pieces, found, strict=True)]
+    return [PieceAnswer(*part, began, ended) for part in zip(batch.pieces, found, strict=True)]
 
 
 def _joined(
-    answers: Iterable[list[Found] | Failure], limits: Limits
+    answers: Iterable[list[PieceAnswer] | Failure], limits: Limits
 ) -> Generator[list[Result] | Failure, None, None]:
     """The results of images whose pieces are all answered; pieces of one image follow one another."""
-    parts: list[Found] = []
+    parts: list[PieceAnswer] = []
     for answer in answers:
         if isinstance(answer, Failure):
             yield answer
@@ -208,7 +208,7 @@ def _joined(
             yield results
 
 
-def _result(parts: list[Found], limits: Limits) -> Result:
+def _result(parts: list[PieceAnswer], limits: Limits) -> Result:
     began = time.perf_counter()
     detections = merge([(part.piece.view, part.detections) for part in parts], limits)
     seconds = time.perf_counter() - began + max(part.ended for part in parts) - parts[0].began

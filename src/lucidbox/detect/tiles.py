@@ -5,7 +5,7 @@ Sizes alone decide (:meth:`Tiling.views`), before any pixel is touched; each vie
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -127,6 +127,13 @@ def tiling_of(tiles: Tiles, tile_overlap: float | None = None) -> Tiling | None:
     if len(sides) not in (1, 2):
         raise OptionError(f"tiles {tiles!r}: give auto, one number of pixels, or HEIGHT,WIDTH, such as 640")
     return Tiling((sides[0], sides[-1]), share)
+
+
+def views_together(views: Sequence[View], most: int) -> Iterator[Sequence[View]]:
+    """Views that may share an inference, at most so many: the whole image alone, then tiles, all of one size."""
+    yield views[:1]
+    for start in range(1, len(views), most):
+        yield views[start : start + most]
 
 
 def _count(side: int, tile: int, overlap: float) -> int:

@@ -29,6 +29,9 @@ class Batcher:
         predictor: makes the inferences.
         most: images in a batch.
 
+    Attributes:
+        most: as given.
+
     Example:
         >>> raw = Batcher(detector.predictor, 16)(image)  # in each of several threads
     """

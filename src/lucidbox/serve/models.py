@@ -12,7 +12,7 @@ from lucidbox.core.errors import OptionError
 from lucidbox.detect.merging import merge
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Image, Predictor
-from lucidbox.detect.tiles import View
+from lucidbox.detect.tiles import View, views_together
 from lucidbox.detector import Detector
 from lucidbox.draw.palette import palette
 from lucidbox.explain import DEFAULT_METHOD, METHODS
@@ -70,9 +70,8 @@ class ServedModel:
         if self.batcher is not None:
             predictor, most = self.detector.predictor, self.batcher.most
         parts: list[tuple[View, Detections]] = []
-        for start, stop in [(0, 1), *((row, row + most) for row in range(1, len(views), most))]:
+        for some in views_together(views, most):
             go_on()
-            some = views[start:stop]
             parts += zip(some, predictor([view.of(pixels) for view in some], None, limits), strict=True)
         return merge(parts, limits)
 

@@ -20,7 +20,7 @@ from lucidbox.datasets.locate import locate
 from lucidbox.detect.letterbox import batch_shape, fit_validation
 from lucidbox.detect.nms import Limits, select, suppress
 from lucidbox.detect.predictor import Predictor, RawPrediction
-from lucidbox.detect.tiles import Tiling, View
+from lucidbox.detect.tiles import Tiling, View, views_together
 from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
 from lucidbox.images.headers import read_header
@@ -180,8 +180,8 @@ def in_views(
     """
     for image_id, pixels in (numbered for group in groups for numbered in group):
         views = tiling.views((pixels.shape[0], pixels.shape[1]), predictor.size)
-        for start, stop in [(0, 1), *((row, row + batch) for row in range(1, len(views), batch))]:
-            yield [((image_id, view, len(views)), view.of(pixels)) for view in views[start:stop]]
+        for some in views_together(views, batch):
+            yield [((image_id, view, len(views)), view.of(pixels)) for view in some]
 
 
 def raw_predictions(
