@@ -282,7 +282,7 @@ def test_several_at_once_answer_as_one_by_one(batch, workers, tmp_path):
     def everything(count, engine=RedFinder):
         """Pictures and failures in the order in which they were told."""
         told = []
-        detector = Detector(engine(), ("blue", "red"), batch=batch, workers=count)
+        detector = Detector(engine(), ("blue", "red"), batch=batch, workers=count, size=(160, 160))
         for result in detector.stream(reds(tmp_path, 45), on_failure=lambda failure: told.append(failure.source)):
             told.append((result.picture.source, result.detections))
         return told
@@ -306,7 +306,7 @@ def test_a_stream_holds_few_pictures_and_waits_for_who_takes_them():
             handed += 1
             yield Picture(picture(40, 60, (1, 1, 20, 20)), f"{index}", "made")
 
-    detector = Detector(RedFinder(), ("blue", "red"), workers=3)
+    detector = Detector(RedFinder(), ("blue", "red"), workers=3, size=(160, 160))
     for taken, _ in enumerate(detector.stream(pictures()), start=1):
         held.append(handed - taken)
     # Three being read, four being answered, and the one between.

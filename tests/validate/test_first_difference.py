@@ -69,6 +69,7 @@ ONE_A_STAGE = ("resize rule", "channel order", "precision", "decode", "class ord
 CASES = [pytest.param(case, marks=() if case in ONE_A_STAGE else pytest.mark.extended) for case in PAIRS]
 
 
+@pytest.mark.thorough  # compiles two models a case
 @pytest.mark.parametrize("case", CASES)
 def test_the_stage_is_named(case, first, images, tmp_path):
     kind, dressed, changes, settings, stage, words = PAIRS[case]
