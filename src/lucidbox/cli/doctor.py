@@ -29,6 +29,9 @@ PACKAGES = {
     "datasets": "datasets",
     "matplotlib": "matplotlib",
     "supervision": "supervision",
+    "pyarrow": "pyarrow",
+    "ray": "ray",
+    "pyspark": "pyspark",
 }
 """The name that is shown, and the name of the distribution."""
 
