@@ -132,7 +132,7 @@ import subprocess, sys
 command = [sys.executable, "-m", "lucidbox", "batch", *sys.argv[1:]]
 workers = [subprocess.Popen([*command, "--shard", f"{part}/2", "--threads", "1"]) for part in range(2)]
 print(*(worker.pid for worker in workers), flush=True)
-sys.exit(max(worker.wait() for worker in workers))
+sys.exit(max(abs(worker.wait()) for worker in workers))  # a killed one's code is negative
 """
 
 

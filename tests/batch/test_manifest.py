@@ -71,7 +71,8 @@ def test_any_part_of_parquet_files(tmp_path, first, count):
 
 
 def test_encoded_images(tmp_path):
-    path = write_parquet(tmp_path / "images.parquet", bytes=[png(), b"", None], uri=["one", "two", None])
+    # The names' column lies before the images': Parquet gives columns in its own order.
+    path = write_parquet(tmp_path / "images.parquet", uri=["one", "two", None], bytes=[png(), b"", None])
     items = list(open_manifest(str(path)).items(0, 3))
     assert [item.uri for item in items] == ["one", "two", f"{path}#2"]
     named = open_manifest(str(path), column="bytes")
@@ -86,6 +87,21 @@ def test_hugging_faces_column_of_images(tmp_path):
     path = write_parquet(tmp_path / "images.parquet", image=images)
     items = list(open_manifest(str(path), column="image").items(0, 2))
     assert [(item.uri, item.data) for item in items] == [("one.png", png()), (f"{path}#1", png())]
+
+
+def test_a_name_with_brackets_that_exists_is_no_pattern(tmp_path):
+    make_images(tmp_path / "photos[1]", 2)
+    assert open_manifest(str(tmp_path / "photos[1]")).count == 2
+    assert open_manifest(str(tmp_path / "photos[1]" / "image0.png")).count == 1
+
+
+def test_what_is_passed_over_is_told(tmp_path):
+    make_images(tmp_path, 1)
+    for name in ("a.mp4", "b.heic", "c.csv"):
+        (tmp_path / name).write_bytes(b"1")
+    notes = " ".join(open_manifest(str(tmp_path)).notes)
+    assert "2 files of other kinds passed over (.csv 1, .heic 1)" in notes
+    assert "1 videos passed over" in notes
 
 
 def test_the_hash_tells_changes(tmp_path):

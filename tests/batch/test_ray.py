@@ -242,6 +242,17 @@ def kill(numbers):
             os.kill(number, signal.SIGKILL)
 
 
+def files_in(out):
+    return list(out.glob("*.parquet"))
+
+
+def wait_for_a_shard(driver, out):
+    """Wait until one more is there, or the driver has ended."""
+    before = len(files_in(out))
+    while len(files_in(out)) == before and driver.poll() is None:
+        time.sleep(0.02)
+
+
 @pytest.mark.slow
 def test_killed_again_and_again_every_picture_is_there_once(tmp_path):
     import random
@@ -253,15 +264,14 @@ def test_killed_again_and_again_every_picture_is_there_once(tmp_path):
     for _ in range(runs):
         driver = batch_on_ray(pictures, tmp_path / "out")
         line = driver.stderr.readline()
-        until = time.monotonic() + chance.uniform(0, 5)
-        while time.monotonic() < until and driver.poll() is None:
-            time.sleep(0.3)
-            kill(one for one in processes_of(driver.pid, "ray::_do_shard") if chance.random() < 0.2)
+        assert "2000 pictures in 40 shards" in line
+        for _ in range(chance.randrange(3)):  # after each of the next shards one of the workers is killed
+            wait_for_a_shard(driver, tmp_path / "out")
+            kill(processes_of(driver.pid, "ray::_do_shard")[:1])
         kill([driver.pid])
         kill(processes_of(driver.pid))  # Ray's agents notice only after a while that their driver is gone
         driver.communicate()
-        assert "2000 pictures in 40 shards" in line
-        assert not list((tmp_path / "out").glob("*.parquet")) or rows_of(tmp_path / "out")
+        assert not files_in(tmp_path / "out") or rows_of(tmp_path / "out")
     driver = batch_on_ray(pictures, tmp_path / "out")
     assert driver.communicate()[1]
     assert driver.returncode == 0

@@ -109,7 +109,7 @@ def losses(path):
 
 
 def test_a_machine_that_is_lost_and_both_that_go_on(machines, tmp_path):
-    data = squares(tmp_path / "data", 24)
+    data = squares(tmp_path / "data", 48)
     arguments = [
         data,
         "--size",
@@ -117,7 +117,7 @@ def test_a_machine_that_is_lost_and_both_that_go_on(machines, tmp_path):
         "--batch",
         8,
         "--epochs",
-        3,
+        4,
         "--workers",
         0,
         "--set",

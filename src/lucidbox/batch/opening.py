@@ -30,12 +30,12 @@ def open_manifest(source: str, *, column: str | None = None) -> Manifest:
     """
     if not source:
         raise SourceError("an empty name is no manifest")
-    lower = source.lower()
-    if glob.has_magic(source):
+    here = local_path(source)
+    if glob.has_magic(source) and not (here and here.exists()):
         return _of_files(source, *_matched(source), column)
     if is_folder(source):
         return _of_files(source, *_held(source), column)
-    if lower.endswith(".txt"):
+    if source.lower().endswith(".txt"):
         _no_column(column, source)
         return listed_images(source)
     if not exists(source):

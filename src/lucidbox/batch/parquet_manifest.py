@@ -124,12 +124,14 @@ def _values(
             skipped = begun if skipped is None else skipped
         begun += rows
     batches = file.iter_batches(at_once, row_groups=groups, columns=columns)
-    values = (row for one in batches for row in zip(*[column.to_pylist() for column in _flat(one)], strict=True))
+    values = (row for one in batches for row in zip(*_flat(one, columns), strict=True))
     low = first - (skipped or 0)
     return islice(values, low, low + count)
 
 
-def _flat(batch: Any) -> list[Any]:
-    """The columns of a batch; of an image as Hugging Face keeps it, its bytes and its path."""
-    first = batch.columns[0]
-    return list(first.flatten()[:2] if str(first.type).startswith("struct") else batch.columns)
+def _flat(batch: Any, columns: list[str]) -> list[list[Any]]:
+    """Values of these columns, in this order; of images as Hugging Face keeps them, bytes and paths."""
+    arrays = [batch.column(name) for name in columns]
+    if str(arrays[0].type).startswith("struct"):
+        arrays = arrays[0].flatten()[:2]
+    return [array.to_pylist() for array in arrays]

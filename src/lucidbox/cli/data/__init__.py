@@ -276,5 +276,6 @@ def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
     if counts:
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         images = f" --images {arguments.images}" if arguments.images else ""
-        say(f"left out: {kinds}; see them with: lucidbox data check {arguments.data}{images}")
+        verb = "batch --summary" if reading.form == "detections" else "data check"
+        say(f"left out: {kinds}; see them with: lucidbox {verb} {arguments.data}{images}")
     return sum(counts.values())
