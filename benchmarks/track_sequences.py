@@ -2,9 +2,9 @@
 
     python benchmarks/track_sequences.py FOLDER --pictures ../shared/data/coco-val-150 [--weights W] [--video N]
 
-Writes for each sequence, as MOT text, NAME-gt.txt (true tracks), NAME-found.txt (what the detector finds in the
-drawn frames, from a score of 0.1) and NAME-noise0.txt to 2 (the truth with noise, gaps and false alarms instead);
-with --video also the frames of sequence N. Objects cross, hide one another and pass behind pillars, leave and come
+Writes for each sequence, as MOT text, NAME-gt.txt (true tracks) and NAME-noise0.txt to 2 (the truth with noise,
+gaps and false alarms); with --weights also NAME-found.txt, what that detector finds in the drawn frames from a score
+of 0.1; with --video the frames of sequence N. Objects cross, hide one another and pass behind pillars, leave and come
 back in, accelerate, turn, grow and shrink; boxes of people widen and narrow by a quarter, as legs do; in two
 sequences the camera moves, in one frames are dropped at random.
 The truth holds every box of which at least 30 % lie in the picture, hidden or not, cut at the borders.
@@ -55,9 +55,8 @@ PLANS = (
 )
 
 
-def cut_outs(folder, detector, random):
-    """Objects of pictures with their masks by GrabCut; those that the detector finds on grey."""
-    listing = json.loads((folder / "instances.json").read_text())
+def cut_outs(folder, listing, random):
+    """Whole objects of pictures with their masks by GrabCut, those whose masks fill their boxes well."""
     names = {entry["id"]: entry["name"] for entry in listing["categories"]}
     files = {entry["id"]: entry for entry in listing["images"]}
     found = []
@@ -77,13 +76,7 @@ def cut_outs(folder, detector, random):
             continue
         cut = pixels[top : top + height, left : left + width][:, :, ::-1]
         alpha = cv2.GaussianBlur(solid.astype(np.float32), (5, 5), 0)
-        scale = 180 / height
-        size = (round(width * scale), 180)
-        sample = np.full((HEIGHT, WIDTH, 3), 114, np.uint8)
-        paste(sample, cut, alpha, (300, 200, 300 + size[0], 380))
-        seen = detector(sample)
-        if len(seen) and seen.scores[0] > 0.5 and seen.labels[0] == names[entry["category_id"]]:
-            found.append((cut, alpha, width / height, names[entry["category_id"]]))
+        found.append((cut, alpha, width / height, names[entry["category_id"]]))
     random.shuffle(found)
     return found
 
@@ -102,16 +95,15 @@ def paste(canvas, cut, alpha, box):
     under[:] = (under * (1 - cover[part]) + pixels[part] * cover[part]).astype(np.uint8)
 
 
-def backgrounds(folder, detector, count):
-    """The pictures in which the detector finds fewest of the kinds, half as large again as a frame."""
-    scored = []
-    for path in sorted((folder / "images").glob("*.jpg")):
-        pixels = cv2.imread(str(path))[:, :, ::-1]
-        if pixels.shape[1] > pixels.shape[0]:
-            pixels = cv2.resize(pixels, (WIDTH * 3 // 2, HEIGHT * 3 // 2), interpolation=cv2.INTER_CUBIC)
-            seen = detector(pixels)
-            scored.append((sum(label in KINDS for label in seen.labels), path.name, pixels))
-    return [pixels for _, _, pixels in sorted(scored, key=lambda entry: entry[:2])[:count]]
+def backgrounds(folder, listing, count):
+    """The first wide pictures without any object of the kinds, half as large again as a frame."""
+    wanted = {entry["id"] for entry in listing["categories"] if entry["name"] in KINDS}
+    taken = {entry["image_id"] for entry in listing["annotations"] if entry["category_id"] in wanted}
+    wide = (one for one in listing["images"] if one["id"] not in taken and one["width"] > one["height"])
+    files = sorted(one["file_name"] for one in wide)[:count]
+    size = (WIDTH * 3 // 2, HEIGHT * 3 // 2)
+    pictures = [cv2.imread(str(folder / "images" / name))[:, :, ::-1] for name in files]
+    return [cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC) for picture in pictures]
 
 
 def paths(plan, shapes, walking, random):
@@ -203,6 +195,24 @@ def write(path, rows):
     path.write_text("".join(mot_line(int(r[0]), int(r[1]), r[2:6], r[6]) + "\n" for r in rows))
 
 
+def make_truth(plan, chosen, random):
+    """Boxes of all frames, the numbers of those that are shown, and the rows of the truth."""
+    walking = np.array([entry[3] == "person" for entry in chosen])
+    boxes = paths(plan, np.array([entry[2] for entry in chosen]), walking, random)
+    shown, truth = np.flatnonzero(random.random(FRAMES) >= plan.dropped), []
+    for frame in shown:
+        cut, inside = within(boxes[frame])
+        truth += [[frame + 1, i + 1, *cut[i], 1] for i in np.flatnonzero(inside)]
+    return boxes, shown, np.array(truth)
+
+
+def detect(detector, canvas, frame, kinds):
+    """Rows of what the detector finds of these kinds."""
+    seen = detector(canvas, conf=0.1)
+    found = zip(seen.boxes, seen.scores, seen.labels, strict=True)
+    return [[frame + 1, -1, *box, score] for box, score, label in found if label in kinds]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -211,40 +221,35 @@ def main():
     parser.add_argument("--video", type=int)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    options = {"weights": arguments.weights} if arguments.weights else {}
-    detector = Detector.load(**options) if options else Detector.load()
-    random = np.random.default_rng(0)
-    sprites, scenes = cut_outs(arguments.pictures, detector, random), backgrounds(arguments.pictures, detector, 10)
+    detector = Detector.load(arguments.weights) if arguments.weights else None
+    listing = json.loads((arguments.pictures / "instances.json").read_text())
+    sprites = cut_outs(arguments.pictures, listing, np.random.default_rng(0))
+    scenes = backgrounds(arguments.pictures, listing, len(PLANS))
     print(f"{len(sprites)} cut-outs: {sorted(entry[3] for entry in sprites)}")
     for number, plan in enumerate(PLANS):
         random = np.random.default_rng(number)
         chosen = [sprites[index] for index in random.integers(0, len(sprites), plan.objects)]
-        walking = np.array([entry[3] == "person" for entry in chosen])
-        boxes = paths(plan, np.array([entry[2] for entry in chosen]), walking, random)
+        boxes, shown, truth = make_truth(plan, chosen, random)
+        write(arguments.folder / f"{plan.name}-gt.txt", truth)
+        for seed in range(3):
+            rows = noisy(truth, np.random.default_rng(seed))
+            write(arguments.folder / f"{plan.name}-noise{seed}.txt", rows)
+        print(f"{plan.name}: {len(truth)} true boxes")
         order = random.permutation(plan.objects)
         pillars = [(int(left), 50) for left in random.uniform(100, WIDTH - 150, plan.pillars)]
-        shown = np.flatnonzero(random.random(FRAMES) >= plan.dropped)
-        kinds = {entry[3] for entry in chosen}
-        truth, found = [], []
-        video = arguments.video == number and cv2.VideoWriter(
-            str(arguments.folder / f"{plan.name}.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 25, (WIDTH, HEIGHT)
-        )
-        for frame in shown:
-            cut, inside = within(boxes[frame])
-            truth += [[frame + 1, i + 1, *cut[i], 1] for i in np.flatnonzero(inside)]
-            canvas = draw_frame(scenes[number], boxes[frame], chosen, order, pillars)
-            seen = detector(canvas, conf=0.1)
-            for box, score, label in zip(seen.boxes, seen.scores, seen.labels, strict=True):
-                if label in kinds:
-                    found.append([frame + 1, -1, *box, score])
-            if video:
+        frames = (draw_frame(scenes[number], boxes[frame], chosen, order, pillars) for frame in shown)
+        if detector:
+            kinds, found = {entry[3] for entry in chosen}, []
+            for frame, canvas in zip(shown, frames, strict=True):
+                found += detect(detector, canvas, frame, kinds)
+            write(arguments.folder / f"{plan.name}-found.txt", found)
+            print(f"{len(found)} found")
+        elif arguments.video == number:
+            fourcc = cv2.VideoWriter.fourcc(*"mp4v")
+            video = cv2.VideoWriter(str(arguments.folder / f"{plan.name}.mp4"), fourcc, 25, (WIDTH, HEIGHT))
+            for canvas in frames:
                 video.write(canvas[:, :, ::-1])
-        write(arguments.folder / f"{plan.name}-gt.txt", truth)
-        write(arguments.folder / f"{plan.name}-found.txt", found)
-        for seed in range(3):
-            rows = noisy(np.array(truth), np.random.default_rng(seed))
-            write(arguments.folder / f"{plan.name}-noise{seed}.txt", rows)
-        print(f"{plan.name}: {len(truth)} true boxes, {len(found)} found")
+            video.release()
 
 
 if __name__ == "__main__":

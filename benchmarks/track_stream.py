@@ -9,7 +9,7 @@ rate is at least 0.95 of the plain one's (median of the rounds' ratios).
 
 "long": frames of 640x360 with objects that come and go, through the tracker, a line, a zone, trails, drawing and
 the summary, as the verb has them; memory of Python's objects (tracemalloc) and the process's peak. Target: no
-growth after the first tenth.
+growth after the first tenth, but for the caches of drawn texts, which are bounded.
 """
 
 import argparse

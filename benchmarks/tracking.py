@@ -213,8 +213,9 @@ def main():
         compare(noisy_inputs(arguments.path, arguments.noise, arguments.seeds))
     elif arguments.what == "sequences":
         for kind in ("found", "noise"):
-            print(kind, end=": ")
-            compare(folder_inputs(arguments.path, kind))
+            if inputs := list(folder_inputs(arguments.path, kind)):
+                print(kind, end=": ")
+                compare(inputs)
     else:
         {"speed": speed, "long": long}[arguments.what]()
 

@@ -336,6 +336,7 @@ def test_a_gap_of_millions_of_frames_takes_no_time(track, tmp_path, monkeypatch)
     code, out, _ = track("--detections", "det.txt")
     assert code == 0
     assert "71 frames" in out
+    assert "came meanwhile" not in out
 
 
 @pytest.mark.parametrize(

@@ -45,17 +45,17 @@ class EvidenceSettings:
         class_weight: what a pair is worse for being of two classes.
     """
 
-    lost_seconds: float = 0.9
+    lost_seconds: float = 0.8
     start_score: float = 0.25
-    certainty: float = 0.63
-    measured: float = 0.05
-    push: float = 0.7
-    size_push: float = 4.0
-    first_speed: float = 1.3
-    first_size_speed: float = 2.0
-    slowing: float = 4.0
-    gate: float = 20.0
-    score_weight: float = 4.0
+    certainty: float = 0.6
+    measured: float = 0.06
+    push: float = 0.6
+    size_push: float = 2.6
+    first_speed: float = 1.6
+    first_size_speed: float = 2.4
+    slowing: float = 5.0
+    gate: float = 22.0
+    score_weight: float = 5.0
     class_weight: float = 3.0
 
 

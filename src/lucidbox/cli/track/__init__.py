@@ -1,6 +1,7 @@
 """``lucidbox track``: follow objects through videos, and count them over lines and in zones."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -108,7 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
         saver = stack.enter_context(Saver(options, folder, TrackDrawing(arguments.trails)))
         saver.check_folder()
         file, bar = stack.enter_context(open_places(arguments, given.count))
-        report = TrackReport(arguments.json, file, bar, arguments.video_stride)
+        # Only where there are pictures is it told how many of the frames that came were looked at.
+        stride = sys.maxsize if given.sources is None else arguments.video_stride
+        report = TrackReport(arguments.json, file, bar, stride)
         report.files = stack.enter_context(files)
         tracked = track(given.results(report.unread), tracker, lines=lines, zones=zones)
         save_and_report(_shown(tracked, report), saver, report)
