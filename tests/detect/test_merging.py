@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lucidbox.core.detections import Detections
@@ -139,6 +139,7 @@ def random_parts(random, image=(200, 260), boxes=12, step=20):
     return parts
 
 
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     agnostic=st.booleans(),

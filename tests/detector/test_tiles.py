@@ -122,6 +122,16 @@ def test_a_stream_answers_as_a_call_and_in_order_whatever_the_threads(engine, ba
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("lucidbox")]
 
 
+def test_a_network_answers_with_the_same_bits_whatever_the_threads_and_the_stream(small_onnx, tmp_path):
+    for index in range(3):
+        Image.fromarray(noise(400, 450, index)).save(tmp_path / f"{index}.png")
+    detector = Detector.load(small_onnx, size=160, conf=0.3)
+    results = list(detector.stream(tmp_path, tiles="auto"))
+    assert MANY < 3 * 12  # so the engine for many is used
+    assert [one.detections for one in results] == [detector(one.picture.source, tiles=160) for one in results]
+    assert sum(len(one.detections) for one in results) > 20
+
+
 def test_tiles_share_inferences():
     detector = detector_of(batch=4)
     detector([picture(300, 300, BOX)], tiles=128)
