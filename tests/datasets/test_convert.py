@@ -59,7 +59,10 @@ def test_real_data_there_and_back(coco_folder, tmp_path):
     assert (done.pictures, done.objects, done.missing) == (len(original), len(kept.classes), ())
     assert check(done.file).problems == ()
     back = convert(done.file, tmp_path / "coco", "coco")
-    assert rows(read_dataset(back.file).part("train")) == rows(kept)
+    # Names that are numbers, as COCO's are, give an image its number back.
+    fields = slice(0 if all(Path(name).stem.isdecimal() for name in original.file_names) else 1, None)
+    found, wanted = (sorted(row[fields] for row in rows(part)) for part in (read_dataset(back.file).part(), kept))
+    assert found == wanted
     categories = json.loads((source / "instances.json").read_text())["categories"]
     written = json.loads((tmp_path / "coco" / "train.json").read_text())["categories"]
     assert written == [{"id": one["id"], "name": one["name"]} for one in categories]
