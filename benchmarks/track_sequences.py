@@ -3,10 +3,10 @@
     python benchmarks/track_sequences.py FOLDER --pictures ../shared/data/coco-val-150 [--weights W] [--video N]
 
 Writes for each sequence, as MOT text, NAME-gt.txt (true tracks) and NAME-noise0.txt to 2 (the truth with noise,
-gaps and false alarms); with --weights also NAME-found.txt, what that detector finds in the drawn frames from a score
-of 0.1; with --video the frames of sequence N. Objects cross, hide one another and pass behind pillars, leave and come
-back in, accelerate, turn, grow and shrink; boxes of people widen and narrow by a quarter, as legs do; in two
-sequences the camera moves, in one frames are dropped at random.
+gaps and false alarms); with --weights also NAME-found.txt, what that detector finds in the drawn frames from a
+score of 0.1; with --video the frames of sequence N. Objects cross, hide one another and pass behind pillars, leave
+and come back in, accelerate, turn, grow and shrink; boxes of people widen and narrow by a quarter, as legs do; in
+two sequences the camera moves, in one frames are dropped at random.
 The truth holds every box of which at least 30 % lie in the picture, hidden or not, cut at the borders.
 """
 

@@ -1,4 +1,4 @@
-"""Identities over time: trackers in NumPy; and what tracks do at lines and in zones, counted, drawn and plotted."""
+"""Identities over time: trackers in NumPy; and what tracks do at lines and in zones, counted and drawn."""
 
 from lucidbox.track.bot_sort import BotSort, BotSortSettings, CascadedBufferedIou
 from lucidbox.track.byte_track import ByteTrack, ByteTrackSettings
@@ -20,21 +20,8 @@ DEFAULT_TRACKER = "evidence"
 """The tracker that is used where none is named."""
 
 __all__ = [
-    "Event",
-    "Line",
-    "TrackedResult",
+    "BotSort", "BotSortSettings", "boxes", "ByteTrack", "ByteTrackSettings", "CascadedBufferedIou",
+    "DEFAULT_TRACKER", "drawing", "Event", "Evidence", "EvidenceSettings", "Line", "plot", "scene", "Sort",
+    "SortSettings", "summary", "track", "TrackedDetections", "TrackedResult", "Tracker", "TRACKERS", "tracking",
     "Zone",
-    "boxes",
-    "drawing",
-    "plot",
-    "scene",
-    "summary",
-    "track",
-    "tracking",
-    "DEFAULT_TRACKER",
-    "TRACKERS",
-    "Sort",
-    "SortSettings",
-    "TrackedDetections",
-    "Tracker",
-]
+]  # fmt: skip
