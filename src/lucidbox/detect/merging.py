@@ -42,8 +42,9 @@ def merge(parts: Sequence[tuple[View, Detections]], limits: Limits) -> Detection
     counts = [len(found) for _, found in parts]
     sides = np.array([view for view, _ in parts], np.float32)
     owners = np.repeat(np.arange(len(parts)), counts)
+    origins = sides[:, [0, 1, 0, 1]]
     joined = Detections(
-        np.concatenate([found.boxes for _, found in parts]) + sides[:, [0, 1, 0, 1]][owners],
+        np.concatenate([found.boxes + origin for (_, found), origin in zip(parts, origins, strict=True)]),
         np.concatenate([found.scores for _, found in parts]),
         np.concatenate([found.classes for _, found in parts]),
         parts[0][1].names,
@@ -51,9 +52,9 @@ def merge(parts: Sequence[tuple[View, Detections]], limits: Limits) -> Detection
     labels = np.zeros_like(joined.classes) if limits.agnostic else joined.classes
     pairs = agreeing_pairs(joined.boxes, labels, owners, sides, min(limits.iou, SHARED_IOU))
     by_score = order_by_score(joined.scores)
-    cut = cut_by_border(joined.boxes, owners, sides)[by_score]
     ranks = np.empty(len(owners), np.intp)
-    ranks[np.concatenate([by_score[~cut], by_score[cut]])] = np.arange(len(owners))
+    ranks[by_score] = np.arange(len(owners))
+    ranks += len(owners) * cut_by_border(joined.boxes, owners, sides)  # after all that are whole
     stays = _greedy(ranks, pairs)
     return joined[by_score[stays[by_score]][: limits.max_det]]
 
@@ -121,8 +122,8 @@ def near_pairs(
 ) -> Iterator[tuple[Int[np.ndarray, " p"], Int[np.ndarray, " p"]]]:
     """Rows of all pairs that may agree: of one label, of different views, with sides that overlap; each pair once.
 
-    Boxes lie in horizontal strips, twice as high as boxes are on average, in as many as they touch. In each strip
-    they are sorted by their left sides, so that those which begin before a box ends follow it.
+    Boxes lie in horizontal strips, a few times as high as boxes are on average, in as many as they touch. In each
+    strip they are sorted by their left sides, so that those which begin before a box ends follow it.
     """
     if len(boxes) == 0:
         return
@@ -130,21 +131,26 @@ def near_pairs(
     # Boxes of other people's models may be inside out: they touch nothing.
     np.maximum(left, right, out=right)
     np.maximum(top, bottom, out=bottom)
-    per_pixel = np.float32(1 / max(1.0, 2 * float((bottom - top).mean())))
+    # The more labels there are to keep boxes apart, the higher strips may be, and the fewer boxes lie in several.
+    height = float((bottom - top).mean()) * min(max(2, int(labels.max()) + 1), 8)
+    per_pixel = np.float32(1 / max(1.0, height))
     highest, lowest = (top * per_pixel).astype(np.int64), (bottom * per_pixel).astype(np.int64)
-    spans = lowest - highest + 1
-    rows = np.repeat(np.arange(len(boxes), dtype=np.int32), spans)
-    further = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans)  # strips below the box's first
     # Label, strip and side in one integer, which NumPy sorts fast; 1/64 of a pixel is enough to find what is near.
     width = int(right.max() * 64) + 2
-    groups = (labels * (int(lowest.max()) + 1) + highest) * width
-    begins = np.repeat(groups + (left * 64).astype(np.int64), spans) + further * width
-    lengths = (right * 64).astype(np.int64) - (left * 64).astype(np.int64) + 1
+    begins, lengths = (left * 64).astype(np.int64), (right * 64).astype(np.int64) + 1
+    lengths -= begins
+    begins += (labels * (int(lowest.max()) + 1) + highest) * width
+    # Boxes are there once for each further strip, too.
+    more = lowest - highest
+    again = np.repeat(np.arange(len(boxes)), more)
+    further = np.arange(1, len(again) + 1) - np.repeat(np.cumsum(more) - more, more)
+    begins = np.concatenate([begins, begins[again] + further * width])
     order = np.argsort(begins)
-    begins, rows, repeated = begins[order], rows[order], further[order] > 0
+    begins, repeated, rows = begins[order], order >= len(boxes), np.append(np.arange(len(boxes)), again)[order]
     owner, upper, lower = owners[rows], top[rows], bottom[rows]
     after = np.searchsorted(begins, begins + lengths[rows]) - np.arange(1, len(order) + 1)
-    totals = np.append(0, np.cumsum(after))
+    totals = np.zeros(len(order) + 1, np.int64)
+    np.cumsum(after, out=totals[1:])
     start = 0
     while start < len(order):
         stop = max(start + 1, int(np.searchsorted(totals, totals[start] + PORTION)) - 1)
