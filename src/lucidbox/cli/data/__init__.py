@@ -276,6 +276,6 @@ def _say_left_out(reading: "Reading", arguments: argparse.Namespace) -> int:
     if counts:
         kinds = ", ".join(f"{count} {kind}" for kind, count in counts.items())
         images = f" --images {arguments.images}" if arguments.images else ""
-        verb = "batch --summary" if reading.form == "detections" else "data check"
+        verb = "batch --summary" if reading.format == "detections" else "data check"
         say(f"left out: {kinds}; see them with: lucidbox {verb} {arguments.data}{images}")
     return sum(counts.values())
