@@ -222,11 +222,11 @@ def test_impossible_frame_rates(rate):
 
 @pytest.mark.extended
 @every_tracker
-def test_ten_thousand_frames_hold_only_the_tracks_that_live(name):
+def test_a_long_run_holds_only_the_tracks_that_live(name):
     """Each object lives 60 frames, and ids go on rising; the table is never longer than what can come back."""
     random, tracker, born, last = np.random.default_rng(0), TRACKERS[name](), [], 0
     longest = 0
-    for frame in range(10_000):
+    for frame in range(2_000):
         if frame % 10 == 0:
             born.append((frame, *random.uniform(50, 1000, 2)))
         born = [one for one in born if frame - one[0] < 60]
@@ -234,4 +234,4 @@ def test_ten_thousand_frames_hold_only_the_tracks_that_live(name):
         longest = max(longest, len(tracker.held))
         last = max(last, found.ids.max(initial=0))
     assert longest <= 12  # 60 frames of life and 30 of memory, one object in 10 frames, and chance
-    assert last >= 700
+    assert last >= 150

@@ -1,7 +1,7 @@
 """Values and small tools that every room uses; knows nothing of networks, data sets or the command line."""
 
 __all__ = [
-    "array_types", "boxes", "class_names", "columns", "detections", "errors", "file_names", "filesystem",
-    "locking", "opencv", "parallel", "progress", "temporary", "text", "version", "matching", "storage",
-    "detection_tables",
+    "array_types", "assignment", "boxes", "class_names", "columns", "detection_tables", "detections", "errors",
+    "file_names", "filesystem", "locking", "matching", "opencv", "parallel", "progress", "storage", "temporary",
+    "text", "version",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 
 
-def assign(similarity: Float[np.ndarray, "n m"]) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+def best_assignment(similarity: Float[np.ndarray, "n m"]) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
     """Rows and columns paired such that the sum of their similarities is greatest.
 
     Args:

@@ -18,7 +18,7 @@ from lucidbox.core.assignment import assign_listed
 from lucidbox.core.boxes import touching_pairs
 from lucidbox.track.base import TableTracker
 from lucidbox.track.clock import Step
-from lucidbox.track.motion import LEAST_SIDE, BoxFilters, Noise
+from lucidbox.track.motion import SMALLEST_SIDE, BoxFilters, Noise
 from lucidbox.track.table import without
 
 _LARGEST_SCORE = 0.98
@@ -137,5 +137,5 @@ class _TimedFilters(BoxFilters):
 
 def _sizes(place: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 1"]:
     """The square roots of boxes' areas, of cx, cy, w, h."""
-    sizes: Float[np.ndarray, "n 1"] = np.sqrt(np.maximum(place[:, 2:], LEAST_SIDE).prod(axis=1, keepdims=True))
+    sizes: Float[np.ndarray, "n 1"] = np.sqrt(np.maximum(place[:, 2:], SMALLEST_SIDE).prod(axis=1, keepdims=True))
     return sizes

@@ -11,7 +11,7 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.track.clock import Step
 
-LEAST_SIDE = 1e-3
+SMALLEST_SIDE = 1e-3
 """Pixels that a width or height keeps at least."""
 
 
@@ -120,7 +120,7 @@ class BoxFilters:
 
     def _scale(self, place: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 4"]:
         """What standard deviations are multiplied by."""
-        return np.maximum(place[:, [2, 3, 2, 3]], LEAST_SIDE) if self.noise.relative else np.ones_like(place)
+        return np.maximum(place[:, [2, 3, 2, 3]], SMALLEST_SIDE) if self.noise.relative else np.ones_like(place)
 
     def _first_variances(self, place: Float[np.ndarray, "n 4"]) -> tuple[np.ndarray, np.ndarray]:
         """Of new boxes' places and speeds."""
@@ -144,4 +144,4 @@ class BoxFilters:
 
     def _clamp(self) -> None:
         if self.noise.relative:
-            np.maximum(self.state[0, :, 2:], LEAST_SIDE, out=self.state[0, :, 2:])
+            np.maximum(self.state[0, :, 2:], SMALLEST_SIDE, out=self.state[0, :, 2:])

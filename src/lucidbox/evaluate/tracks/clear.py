@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lucidbox.core.array_types import Int
-from lucidbox.core.assignment import assign
-from lucidbox.evaluate.tracks.sequence import MATCH, Frame, TrackSequence
+from lucidbox.core.assignment import best_assignment
+from lucidbox.core.matching import MATCH
+from lucidbox.evaluate.tracks.sequence import Frame, TrackSequence
 
 _EPS = np.finfo(np.float64).eps
 _CONTINUED = 1000
@@ -90,4 +91,4 @@ def _matches(frame: Frame, before: Int[np.ndarray, " t"]) -> tuple[Int[np.ndarra
     """Pairs of true and found boxes: those of the frame before go on, as long as they overlap enough."""
     worth = frame.iou + _CONTINUED * (before[frame.truth][:, None] == frame.found)
     worth[frame.iou < MATCH - _EPS] = 0
-    return assign(worth)
+    return best_assignment(worth)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lucidbox.core.array_types import Float
-from lucidbox.core.assignment import assign
+from lucidbox.core.assignment import best_assignment
 from lucidbox.evaluate.tracks.sequence import TrackSequence
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)
@@ -39,7 +39,7 @@ def hota(sequence: TrackSequence) -> Hota:
     together = np.zeros((len(ALPHAS), *alignment.shape))  # matches of each pair of tracks, at each alpha
     closeness = np.zeros(len(ALPHAS))
     for frame in sequence.frames:
-        rows, columns = assign(alignment[np.ix_(frame.truth, frame.found)] * frame.iou)
+        rows, columns = best_assignment(alignment[np.ix_(frame.truth, frame.found)] * frame.iou)
         ious = frame.iou[rows, columns]
         matched = ious >= ALPHAS[:, None] - _EPS
         together[:, frame.truth[rows], frame.found[columns]] += matched

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.core.assignment import assign
-from lucidbox.evaluate.tracks.sequence import MATCH, TrackSequence
+from lucidbox.core.assignment import best_assignment
+from lucidbox.core.matching import MATCH
+from lucidbox.evaluate.tracks.sequence import TrackSequence
 
 
 @dataclass(frozen=True)
-class Identity:
+class IdentityCounts:
     """Counts where every true track is one found track, or none, for the whole video.
 
     Attributes:
@@ -38,11 +39,11 @@ class Identity:
         return self.hits / max(1, self.hits + self.misses)
 
 
-def identity(sequence: TrackSequence) -> Identity:
+def identity_counts(sequence: TrackSequence) -> IdentityCounts:
     """Identity counts of a sequence."""
     common = np.zeros((len(sequence.truth_boxes), len(sequence.found_boxes)))
     for frame in sequence.frames:
         rows, columns = np.nonzero(frame.iou >= MATCH)
         common[frame.truth[rows], frame.found[columns]] += 1
-    hits = int(common[assign(common)].sum())
-    return Identity(hits, int(sequence.truth_boxes.sum()) - hits, int(sequence.found_boxes.sum()) - hits)
+    hits = int(common[best_assignment(common)].sum())
+    return IdentityCounts(hits, int(sequence.truth_boxes.sum()) - hits, int(sequence.found_boxes.sum()) - hits)

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int
-from lucidbox.core.assignment import assign
+from lucidbox.core.assignment import best_assignment
 from lucidbox.core.boxes import pairwise_iou
 from lucidbox.core.errors import DataError
+from lucidbox.core.matching import MATCH
 from lucidbox.formats.mot import MotRows, read_mot
 
-MATCH = 0.5
-"""Least IoU of a true and a found box that are one, in CLEAR and Identity figures."""
 PEDESTRIAN = 1
 DISTRACTORS = (2, 7, 8, 12)
 """MOTChallenge's classes that are neither objects nor mistakes: person on vehicle, static person, distractor,
@@ -113,7 +112,7 @@ def _on_distractors(truth: MotRows, found: MotRows, tracked: Bool[np.ndarray, " 
             np.flatnonzero((found.frames == frame) & tracked),
         )
         iou = pairwise_iou(truth.boxes[true_rows], found.boxes[found_rows])
-        rows, columns = assign(np.where(iou >= MATCH - np.finfo(float).eps, iou, 0.0))
+        rows, columns = best_assignment(np.where(iou >= MATCH - np.finfo(float).eps, iou, 0.0))
         taken[found_rows[columns]] = np.isin(truth.classes[true_rows[rows]], DISTRACTORS)
     return taken
 

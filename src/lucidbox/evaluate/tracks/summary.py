@@ -5,10 +5,10 @@ from typing import Any
 
 from lucidbox.evaluate.tracks.clear import clear
 from lucidbox.evaluate.tracks.hota import hota
-from lucidbox.evaluate.tracks.identity import identity
+from lucidbox.evaluate.tracks.identity import identity_counts
 from lucidbox.evaluate.tracks.sequence import TrackSequence
 
-MEANINGS = {
+FIGURE_MEANINGS = {
     "HOTA": "detection and association together, mean over IoU 0.05 … 0.95",
     "DetA": "detection accuracy",
     "AssA": "association accuracy",
@@ -59,7 +59,7 @@ class TrackSummary:
 
     def __str__(self) -> str:
         """A table of the main figures, and one line of counts."""
-        figures = [(name, getattr(self, name), meaning) for name, meaning in MEANINGS.items()]
+        figures = [(name, getattr(self, name), meaning) for name, meaning in FIGURE_MEANINGS.items()]
         lines = [
             f"{name:<10}{value:>8}  {meaning}" if isinstance(value, int) else f"{name:<10}{value:>8.4f}  {meaning}"
             for name, value, meaning in figures
@@ -75,7 +75,7 @@ class TrackSummary:
 
 def evaluate_tracks(sequence: TrackSequence) -> TrackSummary:
     """HOTA, CLEAR and Identity figures of a sequence."""
-    higher, counts, same = hota(sequence), clear(sequence), identity(sequence)
+    higher, counts, same = hota(sequence), clear(sequence), identity_counts(sequence)
     return TrackSummary(
         HOTA=float(higher.hota.mean()),
         DetA=float(higher.det_a.mean()),
