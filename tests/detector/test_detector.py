@@ -130,12 +130,12 @@ def test_stream_holds_order_and_reports_failures(detector, tmp_path):
         list(detector.stream(tmp_path))
 
 
-@pytest.mark.parametrize("one_by_one", [False, True])
-def test_answers_are_one_for_each_item(detector, one_by_one):
+@pytest.mark.parametrize("live", [False, True])
+def test_answers_are_one_for_each_item(detector, live):
     good = Picture(picture(48, 64, (8, 8, 24, 24)), "good", "good")
     bad = Failure("bad", ImageError("bad: no"))
     items = [good, bad, good, good, bad]
-    answers = list(detector.answers([lambda item=item: item for item in items], one_by_one=one_by_one, conf=0.7))
+    answers = list(detector.answers([lambda item=item: item for item in items], live=live, conf=0.7))
     assert [answer is bad for answer in answers] == [item is bad for item in items]
     assert {len(answer.detections) for answer in answers if answer is not bad} == {1}
 
