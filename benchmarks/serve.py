@@ -218,7 +218,7 @@ def huge(client, files, expected, random_):
 
 def slow(client, files, expected, random_):
     with socket.create_connection(("127.0.0.1", client.port), timeout=60) as connection:
-        connection.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        connection.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")
         for _ in range(random_.randrange(20)):
             connection.sendall(b"x")
             time.sleep(0.5)
@@ -228,7 +228,9 @@ def slow(client, files, expected, random_):
 def aborted(client, files, expected, random_):
     with socket.create_connection(("127.0.0.1", client.port), timeout=60) as connection:
         content = files[0]
-        connection.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(content))
+        connection.sendall(
+            b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content)
+        )
         connection.sendall(content)
         time.sleep(random_.random() * 0.2)
     return 0

@@ -85,6 +85,7 @@ def test_json_is_all_that_is_on_standard_output(command, noise):
     assert "saved in" in err
 
 
+@pytest.mark.extended
 def test_a_class(command, noise):
     quick = ("--method", "drise", "--masks", "4", "--conf", "0.4")
     _, out, _ = command(noise(), "--all", "--json", *quick)
@@ -238,6 +239,7 @@ def one_right(all_right):
     return (*all_right[0], "--sample", "1")
 
 
+@pytest.mark.extended
 def test_measure_prints_a_table(command, all_right):
     arguments, boxes = all_right
     few = (*arguments, "--masks", "50")

@@ -13,6 +13,7 @@ from lucidbox.explain.targets import target_of, to_image
 MASKING = Masking(masks=8)
 
 
+@pytest.mark.extended
 def test_together_as_alone(small):
     network, detector, picture, found = small
     found, methods = found[:2], ("odam", "eigencam", "drise")
@@ -32,6 +33,7 @@ def test_together_as_alone(small):
             assert dataclasses.asdict(row) == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.extended
 def test_equal_maps_are_run_once(small):
     """Eigen-CAM has one map a level; ODAM one a detection."""
     network, detector, picture, found = small

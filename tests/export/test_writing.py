@@ -131,6 +131,7 @@ def test_a_fixed_shape_has_no_shapes_to_compute_and_takes_any_batch(made, small_
 
 
 @pytest.mark.parametrize("form", ["onnx", pytest.param("openvino", marks=pytest.mark.extended)])
+@pytest.mark.extended
 def test_suppression_inside_finds_what_ours_finds(form, made, small_onnx, pictures):
     path = made(form, suppression=SUPPRESSION)
     plain = Detector.load(small_onnx, precision="fp32", conf=0.2, iou=0.5, max_det=20)
@@ -153,6 +154,7 @@ def test_what_a_graph_suppressed_is_not_asked_for(made, pictures):
     assert Detector.load(path, engine="torch").info.suppression is None
 
 
+@pytest.mark.extended
 def test_an_ir_carries_our_metadata_and_answers_as_the_onnx(made, small_onnx, pictures):
     path = made("openvino", precision="fp16")
     assert path.with_suffix(".bin").exists()

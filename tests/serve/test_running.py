@@ -41,7 +41,7 @@ def received(connection, seconds=30):
 
 
 def head(length, extra=""):
-    return f"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{extra}\r\n".encode()
+    return f"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{extra}\r\n".encode()
 
 
 def test_sigterm_answers_what_is_in_hand_and_ends_with_0(server, capsys):
@@ -113,10 +113,10 @@ def test_connections_are_bounded_and_idle_ones_give_way(server):
     "sent",
     [
         b"\x16\x03\x01 this is TLS\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-        b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 1_000_000 + b"\r\n\r\n",
-        b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"POST /v1/detect HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: " + b"y" * 1_000_000 + b"\r\n\r\n",
+        b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         b"\0" * 1000,
     ],
     ids=["TLS", "two lengths", "broken chunks", "long header", "no WebSocket key", "zeros"],
@@ -132,7 +132,7 @@ def test_what_is_no_http(bundled_server, sent):
 
 def test_malformed_websocket_frames_end_the_stream_only(bundled_server):
     greeting = (
-        b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     for frame in (b"\x82\x05hello", b"\xff\xff\xff\xff", b"\x82\xff" + b"\xff" * 8 + b"mask", b"\x8f\x80mask"):

@@ -122,6 +122,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path, data):
     assert finals[0] != finals[2]
 
 
+@pytest.mark.extended
 def test_weights_with_another_class_width_are_trained_resumed_and_used(tmp_path, data, capsys):
     """Of 80 classes the branches are 80 wide; the data set has three of these, and keeps that width."""
     torch.manual_seed(0)
@@ -413,6 +414,7 @@ def test_one_training_a_folder(tmp_path, data):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.extended
 def test_told_to_stop_while_it_waits_it_saves_and_can_go_on(tmp_path, data, monkeypatch):
     batches = Trainer._batches
 

@@ -279,7 +279,7 @@ def _described(found: "BatchSummary") -> str:
         ("pictures", f"{found.images:,d}{of_images}, {found.failures:,d} of them failed"),
         ("boxes", f"{found.boxes:,d}"),
         ("time", f"{found.seconds:.1f} s of all workers together{rate}"),
-        ("lucidbox", ", ".join(found.versions)),
+        ("version", ", ".join(found.versions)),
     ]
     counted = [Column(width=9, text="{:,d}"), Column(align="<", gap=2)]
     counts = (

@@ -239,7 +239,7 @@ FIELDS = st.sampled_from(
 DAMAGE = st.lists(st.tuples(st.integers(0, 5), FIELDS, ANYTHING), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(DAMAGE, st.lists(st.tuples(st.sampled_from(["images", "annotations", "categories"]), ANYTHING), max_size=1))
 def test_any_damage_is_a_list_of_problems_and_what_is_left_is_usable(damage, sections):
     document = {
