@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lucidbox import engines, weights
+from lucidbox.bundled import ONNX
 from lucidbox.core.errors import EngineError, OptionError
 from lucidbox.engines import openvino
 from lucidbox.model_files import ModelFile
@@ -266,3 +267,14 @@ print("alive")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stdout == "alive\n", done
+
+
+def test_images_one_cell_wide_are_computed_in_fp32():
+    """Below fp32, kernels of maps that are one cell wide read memory that nobody has written."""
+    exact = engine_of(ONNX, engine="openvino", precision="fp32")
+    rounding = engine_of(ONNX, engine="openvino", precision="auto")
+    for engine in (rounding, engines.for_many(rounding)):
+        for shape in ((1, 416, 32, 3), (3, 96, 32, 3), (2, 960, openvino.NARROW, 3)):
+            images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+            for found, expected in zip(engine(images), exact(images), strict=True):
+                np.testing.assert_array_equal(found, expected)

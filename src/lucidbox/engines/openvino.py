@@ -7,7 +7,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from lucidbox.core.errors import EngineError, OutputError
 from lucidbox.core.filesystem import atomic_write, cache_folder, sha256_of
 from lucidbox.engines.base import Prediction, prediction_of
 from lucidbox.model_files.layouts.layout import Pixels
+
+NARROW = 32
+"""Width of an input that is one cell wide at the largest stride. Below fp32, OpenVINO 2026.4's kernels of such
+maps read memory that nobody has written: answers are NaN or wrong, another time right."""
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -109,6 +113,7 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise EngineError(f"{path}: openvino cannot load this model: {_first_line(error)}") from error
         self._for_forks = self
+        self._narrow_is_wrong = precision != "fp32"
         self._take(model)
 
     def _take(self, model: Any) -> None:
@@ -134,6 +139,15 @@ class OpenVinoEngine:
         engine._take(shared_core().import_model(openvino.Tensor(self._content), "CPU", options))
         return engine
 
+    @cached_property
+    def _in_fp32(self) -> "OpenVinoEngine":
+        """The same model in fp32, for images that are :data:`NARROW` pixels wide; made when one comes."""
+        options = self._options | _ONE_SOON | {"INFERENCE_PRECISION_HINT": HINTS["fp32"]}
+        engine = copy.copy(self)
+        engine._narrow_is_wrong = False
+        engine._take(shared_core().import_model(import_openvino().Tensor(self._content), "CPU", options))
+        return engine
+
     def __call__(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         """See :class:`lucidbox.engines.base.Engine`."""
         return prediction_of(self.outputs(images), len(images))
@@ -148,8 +162,11 @@ class OpenVinoEngine:
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """See :class:`lucidbox.engines.layouts.GraphRunner`."""
-        if self._process != os.getpid() and self._for_forks is not self:
-            return self._for_forks.run(feeds)
+        if self._process != os.getpid():
+            if self._for_forks is not self:
+                return self._for_forks.run(feeds)
+        elif self._narrow_is_wrong and any(feed.ndim == 4 and feed.shape[2] == NARROW for feed in feeds.values()):
+            return self._in_fp32.run(feeds)
         # A request holds its own memory for results; one a thread keeps threads out of each other's.
         request = getattr(self._local, "request", None)
         if request is None:
