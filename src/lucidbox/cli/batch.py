@@ -111,7 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
         mine = list(job.plan.part(index, parts))
         done = job.done()
         missing = [shard for shard in mine if shard.index not in done]
-        say(f"{job.manifest.count} pictures in {len(job.plan)} shards; {len(mine)} are mine, {len(missing)} to do")
+        say(
+            f"{job.manifest.count} pictures in {len(job.plan)} {'shard' if len(job.plan) == 1 else 'shards'}; {len(mine)} are mine, {len(missing)} to do"
+        )
         return _told(_work(arguments, job, missing, detector), job, arguments.json)
 
 
@@ -145,6 +147,7 @@ def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob
     """
     from lucidbox.batch import BatchJob, Plan, Settings, begin, open_manifest
     from lucidbox.cli.predict import limits_of
+    from lucidbox.core.detection_tables import pyarrow
     from lucidbox.detect.tiles import tiling_of
     from lucidbox.images.reading import MAX_PIXELS
 
@@ -152,6 +155,7 @@ def detector_and_job(arguments: argparse.Namespace) -> "tuple[Detector, BatchJob
         raise OptionError("say what to look at and where results go: lucidbox batch INPUT --out URI")
     _part(arguments.shard)
     Plan(0, arguments.shard_size)
+    pyarrow()  # is missed before anything is written
     most = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
     check_whole_number("max-pixels", most)
     tiles = tiles_of(arguments)
