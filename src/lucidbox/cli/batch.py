@@ -111,9 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
         mine = list(job.plan.part(index, parts))
         done = job.done()
         missing = [shard for shard in mine if shard.index not in done]
-        say(
-            f"{job.manifest.count} pictures in {len(job.plan)} {'shard' if len(job.plan) == 1 else 'shards'}; {len(mine)} are mine, {len(missing)} to do"
-        )
+        shards = "1 shard" if len(job.plan) == 1 else f"{len(job.plan)} shards"
+        say(f"{job.manifest.count} pictures in {shards}; {len(mine)} are mine, {len(missing)} to do")
         return _told(_work(arguments, job, missing, detector), job, arguments.json)
 
 
