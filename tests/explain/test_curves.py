@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from explainable import Unmoved
-from lucidbox.detect.letterbox import PADDING
 from lucidbox.engines import Prediction
 from lucidbox.explain import curves as c
 from lucidbox.explain.targets import Target
@@ -52,7 +51,7 @@ def test_the_areas_by_hand_at_high_and_at_low_scores(scale):
     shares = (np.arange(13) / 12) ** 2
     engine = Whiteness(scale)
     canvas = c.canvas_of(engine, pixels)
-    blurred = (canvas.blurred[..., 0] == 255).mean()
+    blurred = (canvas.show(np.ones((40, 80), bool))[..., 0] == 255).mean()
     ((deletion, insertion),) = c.curves(engine, canvas, heat, [TARGET])
     assert deletion == pytest.approx(np.trapezoid(np.maximum(0.5 - shares, 0) / 0.5, shares), abs=0.01)
     # Shown again from the left, over a blurred picture that is white at the far left at most.
@@ -77,15 +76,3 @@ def test_targets_with_one_map_share_its_inferences():
     assert engine.inferences == 3 + 2 * (c._STEPS - 1)
     assert [both[0]] == areas(engine, pixels, heat)
     assert [both[1]] == areas(engine, pixels, heat, [other])
-
-
-def test_the_canvas_is_grey_and_light():
-    pixels = picture(96, 96, RED)
-    canvas = c.canvas_of(RedFinder(), pixels)
-    assert np.array_equal(canvas.whole, pixels)
-    assert (canvas.hidden == PADDING).all()
-    assert canvas.blurred.mean() == pytest.approx(pixels.mean(), rel=0.02)
-    steps = np.abs(np.diff(canvas.blurred[..., 0].astype(int), axis=1))
-    assert steps.max() < (255 - 60) / 4  # the edge, in one step before
-    assert canvas.scores[0].any()
-    assert not canvas.scores[1].any()

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.core.array_types import Bool, Float, Float32, UInt8
-from lucidbox.detect.letterbox import PADDING
+from lucidbox.core.array_types import Float, Float32, UInt8
 from lucidbox.engines import Engine
 from lucidbox.explain.drise import left_of
+from lucidbox.explain.fills import USUAL, Fill, Fills, fill_of
 from lucidbox.explain.targets import Target
 
 _STEPS = 12
@@ -27,31 +27,34 @@ _BATCH = 4
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """A picture and the two that stand in for its pixels, with the engine's answers: the ends of all its curves.
+    """A picture and what stands in for its pixels, with the engine's answers: the ends of all its curves.
 
     Attributes:
         whole: the network's input.
-        hidden: all of it the letterbox's grey.
-        blurred: no outline is left, the light is.
-        boxes: xyxy of every anchor in these three, in this order.
-        scores: probability of each class at every anchor.
+        hide: hides the hottest pixels, in deletion.
+        show: hides all but the hottest pixels, in insertion.
+        boxes: xyxy of every anchor in the whole picture, all of it hidden by ``hide``, and by ``show``.
+        scores: probability of each class at every anchor in these three.
     """
 
     whole: UInt8[np.ndarray, "h w 3"]
-    hidden: UInt8[np.ndarray, "h w 3"]
-    blurred: UInt8[np.ndarray, "h w 3"]
+    hide: Fill
+    show: Fill
     boxes: Float32[np.ndarray, "3 a 4"]
     scores: Float32[np.ndarray, "3 a c"]
 
 
-def canvas_of(engine: Engine, pixels: UInt8[np.ndarray, "h w 3"]) -> Canvas:
-    """What the curves of every map of one picture share; three inferences."""
-    hidden = np.full_like(pixels, PADDING)
-    # A third of an object's usual size.
-    blurred = cv2.GaussianBlur(pixels, (0, 0), max(pixels.shape[:2]) / 32)
-    predicted = engine(np.stack([pixels, hidden, blurred]))
+def canvas_of(engine: Engine, pixels: UInt8[np.ndarray, "h w 3"], fills: Fills = USUAL) -> Canvas:
+    """What the curves of every map of one picture share; three inferences.
+
+    Raises:
+        OptionError: there is no such fill.
+    """
+    hide, show = (fill_of(name, pixels) for name in fills)
+    everything = np.ones(pixels.shape[:2], bool)
+    predicted = engine(np.stack([pixels, hide(everything), show(everything)]))
     # Copies: an engine's arrays live until its next call.
-    return Canvas(pixels, hidden, blurred, predicted.boxes.copy(), predicted.scores.copy())
+    return Canvas(pixels, hide, show, predicted.boxes.copy(), predicted.scores.copy())
 
 
 def curves(
@@ -73,11 +76,11 @@ def curves(
     """
     shares = (np.arange(_STEPS + 1) / _STEPS) ** 2
     ranks = _ranks(heat)
-    whole, hidden, blurred = (left_of(b, s, targets) for b, s in zip(canvas.boxes, canvas.scores, strict=True))
-    deletion = [_changed(canvas.whole, canvas.hidden, ranks < share) for share in shares[1:-1]]
-    insertion = [_changed(canvas.blurred, canvas.whole, ranks < share) for share in shares[1:-1]]
+    whole, hidden, shown = (left_of(b, s, targets) for b, s in zip(canvas.boxes, canvas.scores, strict=True))
+    deletion = [canvas.hide(ranks < share) for share in shares[1:-1]]
+    insertion = [canvas.show(ranks >= share) for share in shares[1:-1]]
     deleted = np.array([whole, *_left(engine, deletion, targets), hidden], np.float64)
-    inserted = np.array([blurred, *_left(engine, insertion, targets), whole], np.float64)
+    inserted = np.array([shown, *_left(engine, insertion, targets), whole], np.float64)
     # Of a score of 0, which bfloat16 may give, no share can be left: the areas are 0.
     unchanged = np.where(deleted[0] > 0, deleted[0], np.inf)
     areas = [np.trapezoid(scores / unchanged, shares, axis=0).tolist() for scores in (deleted, inserted)]
@@ -93,14 +96,6 @@ def _left(
         predicted = engine(np.stack(pictures[start : start + _BATCH]))
         left += [left_of(b, s, targets) for b, s in zip(predicted.boxes, predicted.scores, strict=True)]
     return left
-
-
-def _changed(
-    under: UInt8[np.ndarray, "h w 3"], over: UInt8[np.ndarray, "h w 3"], where: Bool[np.ndarray, "h w"]
-) -> UInt8[np.ndarray, "h w 3"]:
-    """One picture with some pixels of another."""
-    mixed: UInt8[np.ndarray, "h w 3"] = cv2.copyTo(over, where.astype(np.uint8), under.copy())
-    return mixed
 
 
 def _ranks(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
