@@ -7,7 +7,8 @@ import pytest
 
 from lucidbox.explain import Masking, explain_each
 from lucidbox.explain import batch as t
-from lucidbox.explain.faithfulness import centred_gaussian, share_inside
+from lucidbox.explain.faithfulness import share_inside
+from lucidbox.explain.place import centred_gaussian
 from lucidbox.explain.targets import target_of, to_image
 
 MASKING = Masking(masks=8)

@@ -56,7 +56,7 @@ def test_the_areas_by_hand_at_high_and_at_low_scores(scale):
     assert deletion == pytest.approx(np.trapezoid(np.maximum(0.5 - shares, 0) / 0.5, shares), abs=0.01)
     # Shown again from the left, over a blurred picture that is white at the far left at most.
     assert insertion == pytest.approx(np.trapezoid(np.clip(shares / 0.5, blurred / 0.5, 1), shares), abs=0.03)
-    assert engine.inferences == 3 + 2 * (c._STEPS - 1)
+    assert engine.inferences == 3 + 2 * (len(c.SHARES) - 2)
 
 
 def test_scores_are_relative_to_the_pictures_own():
@@ -73,6 +73,6 @@ def test_targets_with_one_map_share_its_inferences():
     engine, heat = Whiteness(), np.ones((64, 64), np.float32)
     pixels, other = np.full((64, 64, 3), 255, np.uint8), Target(0, 0, (40, 30, 60, 40))
     both = areas(engine, pixels, heat, [TARGET, other])
-    assert engine.inferences == 3 + 2 * (c._STEPS - 1)
+    assert engine.inferences == 3 + 2 * (len(c.SHARES) - 2)
     assert [both[0]] == areas(engine, pixels, heat)
     assert [both[1]] == areas(engine, pixels, heat, [other])

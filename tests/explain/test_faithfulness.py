@@ -33,15 +33,6 @@ def test_pointing_game():
     assert not f.points_inside(heat, (0, 0, 4, 4))
 
 
-def test_centred_gaussian_is_highest_at_the_centre_and_knows_only_the_box():
-    heat = f.centred_gaussian(40, 60, (10, 4, 31, 15))
-    assert divmod(int(heat.argmax()), 60) == (9, 20)
-    assert heat[9, 20] == pytest.approx(1, abs=1e-6)
-    assert np.allclose(heat[:, 20 - 7], heat[:, 20 + 7])
-    one_sigma = f.centred_gaussian(41, 41, (0.5, 0.5, 40.5, 40.5))
-    assert one_sigma[20, 30] == pytest.approx(np.exp(-0.5))  # a quarter of 40 pixels beside the centre
-
-
 def test_likeness_is_spearmans():
     spearmanr = pytest.importorskip("scipy.stats").spearmanr
     first, second = np.random.default_rng(0).integers(0, 5, (2, 20, 30)).astype(np.float32)

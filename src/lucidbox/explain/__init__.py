@@ -8,6 +8,7 @@ Example:
 """
 
 from lucidbox.explain.drise import Masking
+from lucidbox.explain.effort import Effort
 from lucidbox.explain.explanation import Explanation, explain, explain_each
 from lucidbox.explain.faithfulness import Faithfulness
 from lucidbox.explain.gradcam import class_gradcam
@@ -16,7 +17,7 @@ from lucidbox.explain.near_anchors import Near, near_anchors
 from lucidbox.explain.targets import SIDES
 
 __all__ = [
-    "DEFAULT_METHOD", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES", "class_gradcam",
-    "explain", "explain_each", "near_anchors", "drawing", "drise", "explanation",
+    "DEFAULT_METHOD", "Effort", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES",
+    "class_gradcam", "explain", "explain_each", "near_anchors", "drawing", "drise", "explanation",
     "measuring", "methods", "targets",
 ]  # fmt: skip

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from lucidbox.core.detections import Detections
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.engines import Engine
-from lucidbox.explain.curves import Canvas, canvas_of, curves
+from lucidbox.explain.curves import Canvas, blind_gain, canvas_of, curves
 from lucidbox.explain.drise import Masking
-from lucidbox.explain.faithfulness import Faithfulness, centred_gaussian, figures
+from lucidbox.explain.faithfulness import Faithfulness, figures
 from lucidbox.explain.methods import METHODS, Heat, heat_maps, recorded
+from lucidbox.explain.place import centred_gaussian
 from lucidbox.explain.targets import Target, target_of, to_input
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def image_figures(
         predictor: the detector's.
         raw: the network's answer for the image.
         found: what is explained in it.
-        networks: only drise needs none.
+        networks: some methods need none.
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`, or :data:`GAUSSIAN`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
@@ -76,11 +77,14 @@ def image_figures(
     maps |= method_maps(predictor, raw, targets, networks.own, ours, layer, masking)
     seeing = [method for method in ours if METHODS[method].heat is not None]
     controls = method_maps(predictor, raw, targets, networks.shuffled, seeing, layer)
+    blind = [blind_gain(engine, canvas, target) for target in targets]
     rows = {}
     for method, heats in maps.items():
-        areas = _areas(engine, canvas, [to_input(heat, raw) for heat in heats], targets)
+        ordered = method != GAUSSIAN and METHODS[method].ordered
+        enlarged = [to_input(heat, raw) for heat in heats]
+        areas = _areas(engine, canvas, enlarged, targets, ordered)
         others = controls.get(method, [None] * len(targets))
-        rows[method] = [figures(raw, *parts) for parts in zip(found, heats, areas, others, strict=True)]
+        rows[method] = [figures(raw, *parts) for parts in zip(found, heats, areas, blind, others, strict=True)]
     return rows
 
 
@@ -104,7 +108,7 @@ def method_maps(
 
 
 def _areas(
-    engine: Engine, canvas: Canvas, heats: Sequence[Heat], targets: Sequence[Target]
+    engine: Engine, canvas: Canvas, heats: Sequence[Heat], targets: Sequence[Target], ordered: bool
 ) -> list[tuple[float, float]]:
     """Areas under the curves of each target's map; targets with the same map share its inferences."""
     alike: dict[bytes, list[int]] = {}
@@ -112,6 +116,6 @@ def _areas(
         alike.setdefault(heat.tobytes(), []).append(row)
     areas: dict[int, tuple[float, float]] = {}
     for rows in alike.values():
-        found = curves(engine, canvas, heats[rows[0]], [targets[row] for row in rows])
+        found = curves(engine, canvas, heats[rows[0]], [targets[row] for row in rows], ordered)
         areas.update(zip(rows, found, strict=True))
     return [areas[row] for row in range(len(targets))]

@@ -13,10 +13,12 @@ from lucidbox.core.array_types import Float, Float32, UInt8
 from lucidbox.engines import Engine
 from lucidbox.explain.drise import left_of
 from lucidbox.explain.fills import USUAL, Fill, Fills, fill_of
+from lucidbox.explain.place import as_heat, centred_gaussian, rectangles
 from lucidbox.explain.targets import Target
 
-_STEPS = 12
-"""Steps of the deletion and insertion curves."""
+SHARES = (np.arange(13) / 12) ** 2
+"""Shares of the pixels at which the curves are known. They grow quadratically: a box is a small part of the
+picture, and most happens within it."""
 
 COLD = 0.01
 """Share of the largest heat below which a pixel counts as without heat in the curves."""
@@ -58,36 +60,52 @@ def canvas_of(engine: Engine, pixels: UInt8[np.ndarray, "h w 3"], fills: Fills =
 
 
 def curves(
-    engine: Engine, canvas: Canvas, heat: Float[np.ndarray, "h w"], targets: Sequence[Target]
+    engine: Engine,
+    canvas: Canvas,
+    heat: Float[np.ndarray, "h w"],
+    targets: Sequence[Target],
+    ordered: bool = False,
 ) -> list[tuple[float, float]]:
     """Areas under the deletion and the insertion curve of one map, over the share of pixels changed.
 
-    Shares grow quadratically: a box is a small part of the picture, and most happens within it. Pixels
-    without heat follow by their distance to those with heat; what is still equal, in a fixed random order.
+    Pixels without heat follow by their distance to those with heat; what is still equal, in a fixed random order.
 
     Args:
         engine: any.
         canvas: the picture, by the same engine.
         heat: at the same size.
-        targets: detections that have this map: they share its :data:`_STEPS` - 1 inferences a curve.
+        targets: detections that have this map: they share its inferences, one for each inner share and curve.
+        ordered: all heat is in a meaningful order; otherwise what is below :data:`COLD` counts as without heat.
 
     Returns:
         Deletion and insertion of each target; scores are divided by that of the unchanged picture.
     """
-    shares = (np.arange(_STEPS + 1) / _STEPS) ** 2
-    ranks = _ranks(heat)
+    ranks = ranks_of(heat, ordered)
     whole, hidden, shown = (left_of(b, s, targets) for b, s in zip(canvas.boxes, canvas.scores, strict=True))
-    deletion = [canvas.hide(ranks < share) for share in shares[1:-1]]
-    insertion = [canvas.show(ranks >= share) for share in shares[1:-1]]
-    deleted = np.array([whole, *_left(engine, deletion, targets), hidden], np.float64)
-    inserted = np.array([shown, *_left(engine, insertion, targets), whole], np.float64)
+    deletion = [canvas.hide(ranks < share) for share in SHARES[1:-1]]
+    insertion = [canvas.show(ranks >= share) for share in SHARES[1:-1]]
+    deleted = np.array([whole, *left_in(engine, deletion, targets), hidden], np.float64)
+    inserted = np.array([shown, *left_in(engine, insertion, targets), whole], np.float64)
     # Of a score of 0, which bfloat16 may give, no share can be left: the areas are 0.
     unchanged = np.where(deleted[0] > 0, deleted[0], np.inf)
-    areas = [np.trapezoid(scores / unchanged, shares, axis=0).tolist() for scores in (deleted, inserted)]
+    areas = [np.trapezoid(scores / unchanged, SHARES, axis=0).tolist() for scores in (deleted, inserted)]
     return list(zip(*areas, strict=True))
 
 
-def _left(
+def blind_gain(engine: Engine, canvas: Canvas, target: Target) -> float:
+    """Insertion minus deletion of the better of two maps that know the target's box and nothing else."""
+    height, width = canvas.whole.shape[:2]
+    gaussian = curves(engine, canvas, centred_gaussian(height, width, target.box), [target])
+    blocks = as_heat(-rectangles(height, width, target.box), target.box)
+    return max(gained(one) for one in (*gaussian, *curves(engine, canvas, blocks, [target], ordered=True)))
+
+
+def gained(areas: tuple[float, float]) -> float:
+    """Insertion minus deletion."""
+    return areas[1] - areas[0]
+
+
+def left_in(
     engine: Engine, pictures: Sequence[UInt8[np.ndarray, "h w 3"]], targets: Sequence[Target]
 ) -> list[Float32[np.ndarray, " n"]]:
     """What is left of each target in each picture."""
@@ -98,13 +116,14 @@ def _left(
     return left
 
 
-def _ranks(heat: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+def ranks_of(heat: Float[np.ndarray, "h w"], ordered: bool = False) -> Float[np.ndarray, "h w"]:
     """Each pixel's place from hottest, 0, to coldest, below 1.
 
-    Pixels of less than :data:`COLD` of the largest heat have no meaningful order of their own: those
-    nearest to warm ones come first.
+    Pixels of less than :data:`COLD` of the largest heat have no meaningful order of their own, unless ``ordered``:
+    those nearest to warm ones come first.
     """
-    warm = heat > COLD * max(float(heat.max()), float(np.finfo(np.float32).tiny))
+    cold = 0 if ordered else COLD
+    warm = heat > cold * max(float(heat.max()), float(np.finfo(np.float32).tiny))
     away = cv2.distanceTransform((~warm).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     if not warm.any():  # no distance to nothing
         away = np.zeros_like(away)

@@ -84,6 +84,13 @@ def panel(
     return np.vstack([row, _words(lines, row.shape[1])])
 
 
+def stacked(panels: Sequence[UInt8[np.ndarray, "h w 3"]], lines: Sequence[str]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Panels of one picture one below the other, and lines of text below them all."""
+    width = max(part.shape[1] for part in panels)
+    rows = [np.pad(part, ((0, _GAP), (0, width - part.shape[1]), (0, 0)), constant_values=255) for part in panels]
+    return np.vstack([*rows, _words(lines, width)])
+
+
 def _fitted(part: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Shrunk, or, where tiny, enlarged in whole pixels, to a width that can be looked at."""
     height, width = part.shape[:2]

@@ -12,8 +12,9 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.detector import Color, Detector, pixels_of
-from lucidbox.explain.curves import canvas_of, curves
+from lucidbox.explain.curves import blind_gain, canvas_of, curves
 from lucidbox.explain.drise import Masking
+from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness, figures
 from lucidbox.explain.methods import DEFAULT_METHOD, METHODS, Heat, checked_method, heat_maps, network_of
 from lucidbox.explain.targets import Target, target_of, to_image, to_input
@@ -57,13 +58,14 @@ class Explanation:
     Attributes:
         detection: the one box.
         method: a key of :data:`lucidbox.explain.methods.METHODS`.
-        layers: names of the layers that the map was read from; none for drise.
+        layers: names of the layers that the map was read from; none of one that was searched for.
         target: the number that was explained.
         predictor: the detector's.
         raw: the network's answer for the image.
         heat: the map of the network's input, at the resolution of the layer, not scaled.
         control: what shuffled weights say; None where there are none to shuffle.
         row: which of the control's maps is this target's.
+        unfinished: what was left undone when Ctrl-C came, in words; empty if nothing was.
     """
 
     detection: Detections
@@ -75,6 +77,7 @@ class Explanation:
     heat: Heat
     control: Control | None = field(default=None, repr=False)
     row: int = 0
+    unfinished: str = ""
 
     @cached_property
     def heatmap(self) -> Float32[np.ndarray, "h w"]:
@@ -88,11 +91,13 @@ class Explanation:
 
     @cached_property
     def faithfulness(self) -> Faithfulness:
-        """Whether the map can be trusted; computed when first asked for, with some 25 inferences."""
-        engine, control = self.predictor.engine, None if self.control is None else self.control.heats[self.row]
-        canvas = canvas_of(engine, self.raw.pixels)
-        (areas,) = curves(engine, canvas, to_input(self.heat, self.raw), [self.target])
-        return figures(self.raw, self.detection, self.heat, areas, control)
+        """Whether the map can be trusted; computed when first asked for, with some 70 inferences."""
+        engine, ordered = self.predictor.engine, METHODS[self.method].ordered
+        control = None if self.control is None else self.control.heats[self.row]
+        canvas, heat = canvas_of(engine, self.raw.pixels), to_input(self.heat, self.raw)
+        (areas,) = curves(engine, canvas, heat, [self.target], ordered)
+        blind = blind_gain(engine, canvas, self.target)
+        return figures(self.raw, self.detection, self.heat, areas, blind, control)
 
     def captions(self) -> list[str]:
         """What was explained and how, and what the figures say."""
@@ -105,16 +110,21 @@ class Explanation:
         else:
             about = f"not above {limit:g}; what speaks for it"
         place = "".join(f", layer {layer}" for layer in self.layers)
-        head = f"{what}: {about}? method {self.method}{place}"
+        undone = f"; {self.unfinished}" if self.unfinished else ""
+        head = f"{what}: {about}? method {self.method}{place}{undone}"
         if self.is_empty:
             return [head, "the map is empty: nothing in this layer speaks for it; try another layer or method"]
         return [head, *self.faithfulness.sentences()]
 
     def draw(self) -> UInt8[np.ndarray, "h w 3"]:
         """Image with its box, heat map and overlay side by side, and below them the figures in plain words."""
+        return self.draw_with(self.captions())
+
+    def draw_with(self, lines: Sequence[str]) -> UInt8[np.ndarray, "h w 3"]:
+        """:meth:`draw` with other words."""
         from lucidbox.explain.drawing import panel
 
-        return panel(self.raw.image, self.detection, self.heatmap, self.captions())
+        return panel(self.raw.image, self.detection, self.heatmap, lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The detection, how it was explained, and the figures, as plain values for JSON."""
@@ -132,8 +142,10 @@ class Explanation:
             "pointing": figures.pointing,
             "deletion": round(figures.deletion, 4),
             "insertion": round(figures.insertion, 4),
+            "beyond_place": round(figures.beyond_place, 4),
             "randomised": None if figures.randomised is None else round(figures.randomised, 4),
             "suspicious": figures.suspicious,
+            "unfinished": self.unfinished,
         }
 
 
@@ -147,6 +159,7 @@ def explain(
     side: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    effort: Effort = Effort(),  # noqa: B008 - frozen
     color: Color = "rgb",
 ) -> Explanation:
     """Why this box?
@@ -159,9 +172,10 @@ def explain(
         layer: name of a layer of the network, "own" for the one the head reads at the detection's level, or
             "early" for the backbone's at 8 pixels a cell.
         side: explain the place of this side of the box instead of the class's score.
-        network: the detector's network, which is left as it is; every method but drise needs it. By default
+        network: the detector's network, which is left as it is, for methods that need it. By default
             it is read from the weights file that the detector was loaded from.
         masking: how drise hides.
+        effort: what other methods that search may spend.
         color: channel order of an array, as it was when the detector was called.
 
     Raises:
@@ -182,6 +196,7 @@ def explain(
         side=side,
         network=network,
         masking=masking,
+        effort=effort,
         color=color,
     )[0]
 
@@ -196,6 +211,7 @@ def explain_each(
     side: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    effort: Effort = Effort(),  # noqa: B008 - frozen
     color: Color = "rgb",
 ) -> list[Explanation]:
     """:func:`explain` for several detections of one picture, which share a forward pass (drise: the masks).
@@ -206,7 +222,7 @@ def explain_each(
     """
     if len(detections) == 0:
         raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
-    if checked_method(method, layer, side).heat is not None:
+    if checked_method(method, layer, side).network:
         network = network or network_of(detector, method)
     (raw,) = detector.predictor.infer([pixels_of(picture, color)])
     raw = raw.copy()  # the engine's arrays live until its next call, which the figures make
@@ -219,6 +235,7 @@ def explain_each(
         layer=layer,
         network=network,
         masking=masking,
+        effort=effort,
     )
 
 
@@ -232,13 +249,29 @@ def explain_targets(
     layer: str | None = None,
     network: "Network | None" = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    effort: Effort = Effort(),  # noqa: B008 - frozen
 ) -> list[Explanation]:
-    """:func:`explain_each` where the anchors are known: also of scores too low to be detections."""
-    found = heat_maps(method, predictor, raw, targets, network, layer, masking)
+    """:func:`explain_each` where the anchors are known: also of scores too low to be detections.
+
+    A method that searches, stopped by Ctrl-C, keeps what it has: there may be fewer explanations than targets, and
+    the last may be unfinished.
+    """
+    found = heat_maps(method, predictor, raw, targets, network, layer, masking, effort=effort)
     control = None
     if network is not None and METHODS[method].heat is not None:
         control = Control(method, layer, predictor, raw, targets, network)
     return [
-        Explanation(detection, method, reasons.layers, target, predictor, raw, reasons.heat, control, row)
-        for row, (detection, target, reasons) in enumerate(zip(detections, targets, found, strict=True))
+        Explanation(
+            detection,
+            method,
+            reasons.layers,
+            target,
+            predictor,
+            raw,
+            reasons.heat,
+            control,
+            row,
+            reasons.unfinished,
+        )
+        for row, (detection, target, reasons) in enumerate(zip(detections, targets, found, strict=False))
     ]

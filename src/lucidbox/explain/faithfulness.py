@@ -1,4 +1,4 @@
-"""Whether a heat map can be trusted: is it on the object, does the score follow it, does it follow the weights.
+"""Whether a heat map can be trusted: is it on the object, does the score follow it, what else does it know.
 
 No torch here.
 """
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.core.array_types import Float, Float32
+from lucidbox.core.array_types import Float
 from lucidbox.core.detections import Detections
 from lucidbox.detect.predictor import RawPrediction
 from lucidbox.explain.targets import to_image, to_input
 
-SAME = 0.8
-"""Rank correlation with the map of shuffled weights from which a map is flagged."""
+KNOWS = 0.005
+"""How much better than blind maps a map must do to say more than where the box is: less is chance."""
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Figures of one map. The first two say where the heat is, the next two what the network makes of it.
+    """Figures of one map: where the heat is, what the detector makes of it, and what it knows beyond the place.
 
     Attributes:
         inside: share of the heat that lies inside the box, 0 to 1; 0 for a map without heat.
@@ -29,8 +29,10 @@ class Faithfulness:
         deletion: area under the score while the hottest pixels are hidden first; low is good (RISE, arXiv
             1806.07421). The score is what is left of the detection: IoU × probability, over its own at first.
         insertion: area under the score while a blurred picture gets its hottest pixels back first; high is good.
-        randomised: rank correlation with the map of a network with shuffled weights; None where there is no
-            network to shuffle. Near 1 the map does not show what the network has learnt.
+        blind: ``gained`` of the better of two maps that know the box and nothing else
+            (:func:`centred_gaussian` and :func:`rectangles`).
+        randomised: rank correlation with the map of a network with shuffled weights; None where there is none.
+            Maps of one detection are alike by their place alone, so this does not decide anything.
     """
 
     inside: float
@@ -38,6 +40,7 @@ class Faithfulness:
     pointing: bool
     deletion: float
     insertion: float
+    blind: float
     randomised: float | None = None
 
     @property
@@ -46,23 +49,33 @@ class Faithfulness:
         return self.insertion - self.deletion
 
     @property
+    def beyond_place(self) -> float:
+        """How much better the map does than one that only knows where the box is."""
+        return self.gained - self.blind
+
+    @property
     def suspicious(self) -> bool:
-        """Whether the map stays the same when the weights are random."""
-        return self.randomised is not None and self.randomised > SAME
+        """Whether the map says no more than where the box is."""
+        return self.beyond_place <= KNOWS
 
     def sentences(self) -> list[str]:
-        """The figures in plain words."""
+        """The figures in plain words; the last is the verdict."""
         lines = [
             f"{self.inside:.0%} of the heat is in the box ({self.area:.0%} of the picture)",
             f"its hottest point is {'in' if self.pointing else 'outside'} the box",
             f"hiding hot pixels first leaves {self.deletion:.0%} of the score on average (low is good)",
             f"showing hot pixels first gives {self.insertion:.0%} of it back on average (high is good)",
         ]
-        if self.randomised is None:
-            return [*lines, "not compared with random weights: this method sees no weights"]
+        beyond = f"{100 * self.beyond_place:+.1f} points"
         if self.suspicious:
-            return [*lines, f"do not trust it: with random weights it looks the same ({self.randomised:.2f})"]
-        return [*lines, f"with random weights it looks different (likeness {self.randomised:.2f})"]
+            return [
+                *lines,
+                f"it says where the box is, and no more: a map that only knows that does as well ({beyond})",
+            ]
+        return [
+            *lines,
+            f"it says more than where the box is: a map that only knows that does worse ({beyond} for this)",
+        ]
 
 
 def figures(
@@ -70,6 +83,7 @@ def figures(
     detection: Detections,
     heat: Float[np.ndarray, "h w"],
     areas: tuple[float, float],
+    blind: float,
     control: Float[np.ndarray, "h2 w2"] | None = None,
 ) -> Faithfulness:
     """All figures of one map.
@@ -79,6 +93,7 @@ def figures(
         detection: the one box that is explained, in the picture's own pixels.
         heat: its map of the network's input, at any resolution.
         areas: under its deletion and insertion curves.
+        blind: insertion minus deletion of the better blind map.
         control: the map of a network with shuffled weights, or None.
     """
     own, box = to_image(heat, raw.letterbox), detection.boxes[0].tolist()
@@ -88,6 +103,7 @@ def figures(
         pointing=points_inside(own, box),
         deletion=areas[0],
         insertion=areas[1],
+        blind=blind,
         randomised=None if control is None else likeness(to_input(heat, raw), to_input(control, raw)),
     )
 
@@ -104,14 +120,6 @@ def points_inside(heat: Float[np.ndarray, "h w"], box: Sequence[float]) -> bool:
     y, x = divmod(int(heat.argmax()), heat.shape[1])
     inside = box[0] <= x + 0.5 <= box[2] and box[1] <= y + 0.5 <= box[3]
     return bool(heat[y, x] > 0) and inside
-
-
-def centred_gaussian(height: int, width: int, box: Sequence[float]) -> Float32[np.ndarray, "h w"]:
-    """The map that knows the box and nothing else: a Gaussian about its centre, a quarter of its sides wide."""
-    y = (np.arange(height) + 0.5 - (box[1] + box[3]) / 2) / max((box[3] - box[1]) / 4, 0.5)
-    x = (np.arange(width) + 0.5 - (box[0] + box[2]) / 2) / max((box[2] - box[0]) / 4, 0.5)
-    heat: Float32[np.ndarray, "h w"] = np.exp(-0.5 * (y[:, None] ** 2 + x**2)).astype(np.float32)
-    return heat
 
 
 def likeness(first: Float[np.ndarray, "h w"], second: Float[np.ndarray, "h w"]) -> float:

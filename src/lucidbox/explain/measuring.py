@@ -66,9 +66,15 @@ def right_detections(
     files: Mapping[int, Path],
     on_failure: Callable[[ImageError], None],
     conf: float = CONFIDENCE,
+    image_ids: Sequence[int] | None = None,
 ) -> Iterator[tuple[Path, Detections]]:
-    """Each picture's detections above ``conf`` that match an object, best first, each object taken once."""
-    for index, image_id in enumerate(truth.image_ids.tolist()):
+    """Each picture's detections above ``conf`` that match an object, best first, each object taken once.
+
+    ``image_ids`` are the pictures to take, in this order; by default all.
+    """
+    places = {image_id: index for index, image_id in enumerate(truth.image_ids.tolist())}
+    for image_id in places if image_ids is None else image_ids:
+        index = places[image_id]
         try:
             found = detector(files[image_id], conf=conf)
         except ImageError as error:

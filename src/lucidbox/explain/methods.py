@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 
 from lucidbox.core.array_types import Float32
@@ -13,10 +14,12 @@ from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.detector import Detector
 from lucidbox.explain.drise import Masking, drise
+from lucidbox.explain.effort import Effort
 from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
 from lucidbox.explain.odam import odam
-from lucidbox.explain.targets import Target
+from lucidbox.explain.place import as_heat, rectangles
+from lucidbox.explain.targets import Target, to_unit
 
 if TYPE_CHECKING:
     from lucidbox.explain.hooks import Recording
@@ -40,19 +43,59 @@ Heat = Float32[np.ndarray, "_ _"]
 
 @dataclass(frozen=True)
 class Method:
-    """One way to explain.
+    """One way to explain: it reads a layer, or it searches by asking about changed pictures.
 
     Attributes:
         summary: what it shows, in a few words.
-        layer: where it looks by default: :data:`OWN_LEVEL` or :data:`FINEST_LEVEL`; None for a black box.
+        layer: where it looks by default: :data:`OWN_LEVEL` or :data:`FINEST_LEVEL`; None for one that searches.
         sides: whether it can explain a side of a box.
-        heat: the map of one target from a recording of a layer; None for a black box.
+        network: whether it needs the network; otherwise any engine will do.
+        heat: the map of one target from a recording of a layer; None for one that searches.
+        search: the maps of targets; None for one that reads a layer.
+        ordered: whether all of its heat, however little, is in a meaningful order.
     """
 
     summary: str
-    layer: str | None
-    sides: bool
-    heat: "Callable[[Recording, str, Target], Heat] | None"
+    layer: str | None = None
+    sides: bool = False
+    network: bool = True
+    heat: "Callable[[Recording, str, Target], Heat] | None" = None
+    search: "Callable[[Asked], list[Reasons]] | None" = None
+    ordered: bool = False
+
+
+class Reasons(NamedTuple):
+    """A map, and how it came about.
+
+    Attributes:
+        heat: of the network's input.
+        layers: names of the layers that it was read from; none of one that was searched for.
+        unfinished: what was left undone when Ctrl-C came, in words; empty if nothing was.
+    """
+
+    heat: Heat
+    layers: tuple[str, ...] = ()
+    unfinished: str = ""
+
+
+class Asked(NamedTuple):
+    """What a method that searches is given.
+
+    Attributes:
+        predictor: the detector's.
+        raw: the network's answer for the image.
+        targets: what to explain in it.
+        network: the detector's; None where only an engine is there.
+        masking: of drise.
+        effort: of the others.
+    """
+
+    predictor: Predictor
+    raw: RawPrediction
+    targets: Sequence[Target]
+    network: "Network | None"
+    masking: Masking
+    effort: Effort
 
 
 def _class_gradcam(recording: "Recording", layer: str, target: Target) -> Heat:
@@ -81,25 +124,56 @@ def _eigencam(recording: "Recording", layer: str, target: Target) -> Heat:
     return eigencam(recording.activations(layer))
 
 
+def _odam_box(recording: "Recording", layer: str, target: Target) -> Heat:
+    heat = _odam(recording, layer, target)
+    width = recording.width
+    height = round(heat.shape[0] * width / heat.shape[1])
+    whole = to_unit(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR))
+    return as_heat(np.sqrt(whole) - rectangles(height, width, target.box), target.box)
+
+
+def _optimised(asked: Asked) -> list[Reasons]:
+    from lucidbox.explain.optimised import optimised
+
+    assert asked.network is not None
+    learnt = optimised(asked.predictor.engine, asked.network, asked.raw.pixels, asked.targets, asked.effort)
+    steps = asked.effort.steps
+    return [
+        Reasons(heat, unfinished="" if taken == steps else f"stopped after {taken} of {steps} steps")
+        for heat, taken in learnt
+    ]
+
+
+def _drise(asked: Asked) -> list[Reasons]:
+    return [
+        Reasons(heat) for heat in drise(asked.predictor.engine, asked.raw.pixels, asked.targets, asked.masking)
+    ]
+
+
 METHODS = {
-    "odam": Method("each cell's own say in one detection, gradient times activation", OWN_LEVEL, True, _odam),
-    "gradcam": Method("channels weighed by their say in one detection", OWN_LEVEL, True, _gradcam),
-    "gradcam-class": Method(
-        "channels weighed by their say in a class, all over P3", FINEST_LEVEL, False, _class_gradcam
+    "odam-box": Method("odam and the place in the box together", OWN_LEVEL, heat=_odam_box, ordered=True),
+    "odam": Method("each cell's own say in one detection, gradient times activation", OWN_LEVEL, True, heat=_odam),
+    "optimised": Method(
+        "what, shown first, brings it back and, hidden first, takes it away: learnt in seconds",
+        search=_optimised,
+        ordered=True,
     ),
-    "eigencam": Method("what a layer responds to most, whatever the detection", OWN_LEVEL, False, _eigencam),
-    "drise": Method("what the detection needs, found by hiding parts; any engine", None, False, None),
+    "gradcam": Method("channels weighed by their say in one detection", OWN_LEVEL, True, heat=_gradcam),
+    "gradcam-class": Method(
+        "channels weighed by their say in a class, all over P3", FINEST_LEVEL, heat=_class_gradcam
+    ),
+    "eigencam": Method("what a layer responds to most, whatever the detection", OWN_LEVEL, heat=_eigencam),
+    "drise": Method("what the detection needs, found by hiding parts; any engine", network=False, search=_drise),
 }
 
-DEFAULT_METHOD = "odam"
-"""The method measured most faithful: docs/explain.md."""
+DEFAULT_METHOD = "odam-box"
+"""The best of those that take at most half a second: docs/explain.md."""
 
+BEST_METHOD = "optimised"
+"""The best, for those who can wait."""
 
-class Reasons(NamedTuple):
-    """A map, and the names of the layers that it was read from; none for a black box."""
-
-    heat: Heat
-    layers: tuple[str, ...] = ()
+BEST_WITHOUT_NETWORK = "drise"
+"""The best on any engine."""
 
 
 def checked_method(name: str, layer: str | None, side: str | None) -> Method:
@@ -114,7 +188,7 @@ def checked_method(name: str, layer: str | None, side: str | None) -> Method:
     if side is not None and not method.sides:
         able = ", ".join(key for key, one in METHODS.items() if one.sides)
         raise OptionError(f"method {name} cannot explain one side of a box; choose one of {able}")
-    if layer is not None and method.heat is None:
+    if layer is not None and method.layer is None:
         raise OptionError(f"method {name} looks at no layer; leave --layer out")
     return method
 
@@ -128,29 +202,35 @@ def heat_maps(
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
     recording: "Recording | None" = None,
+    effort: Effort = Effort(),  # noqa: B008 - frozen
 ) -> list[Reasons]:
     """A map for each target, from one forward pass (of drise: from the same masked pictures).
+
+    A method that searches, stopped by Ctrl-C, returns the maps it has, if it has any.
 
     Args:
         name: a key of :data:`METHODS`.
         predictor: the detector's; drise asks its engine.
         raw: the network's answer for the image.
         targets: what to explain in it.
-        network: the detector's network; drise needs none.
+        network: the detector's network; some need none.
         layer: name of a layer, "own" for the one the head reads at the target's level, "early" for the
             backbone's at 8 pixels a cell, None for the method's default.
         masking: of drise.
         recording: of this network, if several methods share one (:func:`recorded`).
+        effort: of methods that search, but drise.
 
     Raises:
         OptionError: the method or layer is unknown, cannot do this, or there is no network.
     """
     sides = {target.side for target in targets} - {None}
     method = checked_method(name, layer, next(iter(sides), None))
-    if method.heat is None:
-        return [Reasons(heat) for heat in drise(predictor.engine, raw.pixels, targets, masking)]
-    if network is None:
+    if network is None and method.network:
         raise OptionError(no_network(name))
+    if method.search is not None:
+        return method.search(Asked(predictor, raw, targets, network, masking, effort))
+    assert network is not None
+    assert method.heat is not None
     recording = recording or recorded([name], raw, network, layer)
     wanted = method.layer if layer is None else layer
     assert wanted is not None
@@ -164,7 +244,7 @@ def heat_maps(
 def recorded(
     names: Sequence[str], raw: RawPrediction, network: "Network", layer: str | None = None
 ) -> "Recording":
-    """One forward pass that keeps all that these methods look at; drise looks at nothing.
+    """One forward pass that keeps all that these methods look at; those that search look at nothing.
 
     Raises:
         OptionError: the layer does not exist, or puts out no single map.
@@ -184,6 +264,15 @@ def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
 
     marks = landmarks(network)
     return {OWN_LEVEL: marks.levels, FINEST_LEVEL: marks.levels[:1], EARLY: (marks.early,)}[layer]
+
+
+def best_method(detector: Detector) -> str:
+    """The best method for those who can wait: of the network where there is one, of any engine otherwise."""
+    try:
+        network_of(detector, BEST_METHOD)
+    except OptionError:
+        return BEST_WITHOUT_NETWORK
+    return BEST_METHOD
 
 
 def network_of(detector: Detector, method: str = DEFAULT_METHOD) -> "Network":
@@ -214,7 +303,7 @@ def _read_network(path: Path, changed: int, size: int) -> "Network":
     return weights.network(weights.read(path))
 
 
-ABLE = f"{', '.join(key for key, one in METHODS.items() if one.heat is None)} runs on any engine"
+ABLE = f"on any engine: {', '.join(key for key, one in METHODS.items() if not one.network)}"
 """Which methods remain where there is no network."""
 
 
@@ -222,5 +311,5 @@ def no_network(name: str) -> str:
     """Why a method cannot run, and what can."""
     return (
         f"method {name} follows scores back through the network, and this detector has only an engine: pass"
-        f" network=lucidbox.weights.network(lucidbox.weights.read(FILE)), or choose another: {ABLE}"
+        f" network=lucidbox.weights.network(lucidbox.weights.read(FILE)), or choose another, {ABLE}"
     )

@@ -35,7 +35,7 @@ MASKS = 300
 
 MOST_MASKS = 4000
 _MOST_ARRAY = 4_000_000  # pixels of a map that is asked for as an array
-_FIGURES = ("inside", "area", "pointing", "deletion", "insertion", "randomised", "suspicious")
+_FIGURES = ("inside", "area", "pointing", "deletion", "insertion", "beyond_place", "randomised", "suspicious")
 
 
 @dataclass(frozen=True)

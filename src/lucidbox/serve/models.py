@@ -102,7 +102,9 @@ class ServedModel:
             return []
         if not self._has_network():
             return [BLACK_BOX]
-        return [DEFAULT_METHOD, *(name for name in METHODS if name != DEFAULT_METHOD)]
+        # Searching takes too long for a client that waits; of drise the masks are limited.
+        quick = [name for name, method in METHODS.items() if method.search is None or name == BLACK_BOX]
+        return [DEFAULT_METHOD, *(name for name in quick if name != DEFAULT_METHOD)]
 
     def _has_network(self) -> bool:
         """Whether the network itself can be read; torch is looked for, not imported."""

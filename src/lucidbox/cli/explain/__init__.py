@@ -8,22 +8,32 @@ from lucidbox.cli.options import add_flag, add_number, add_option, add_options, 
 from lucidbox.core.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lucidbox.core.detections import Detections
     from lucidbox.detector import Detector
+    from lucidbox.explain import Explanation
+
+SEARCHES = ("optimised", "drise")
+"""Methods that draw at random."""
 
 DESCRIPTION = "Explain detections by heat maps, and say how far each map can be trusted."
 
 EXAMPLES = """\
 methods:
-  odam           each cell's own say in one detection, gradient times activation (default)
+  odam-box       odam and the place in the box together (default)
+  odam           each cell's own say in one detection, gradient times activation
+  optimised      what, shown first, brings it back and, hidden first, takes it away: learnt in seconds
   gradcam        channels weighed by their say in one detection
   gradcam-class  channels weighed by their say in a class, all over P3
   eigencam       what a layer responds to most, whatever the detection
-  drise          what the detection needs, found by hiding parts; any engine, no torch
+  drise          what the detection needs, found by hiding parts; any engine
 
 examples:
   lucidbox explain street.jpg --weights yolo11n.pt                    # the best box
   lucidbox explain street.jpg --weights yolo11n.pt --class person     # every person
+  lucidbox explain street.jpg --weights yolo11n.pt --best             # takes seconds; Ctrl-C keeps what is done
+  lucidbox explain street.jpg --compare old.pt new.pt --box 1         # what each of two models looked at
   lucidbox explain street.jpg --weights yolo11n.pt --box 2 --side left --layer backbone.mix_p4
   lucidbox explain street.jpg --weights yolo11n.onnx --box 1 --method drise --masks 2000
   lucidbox explain street.jpg --weights yolo11n.pt --at 40,60,120,300 --class dog   # why no dog here?
@@ -41,15 +51,20 @@ def register(verbs: Any) -> None:
     what.add_argument("--class", dest="class_name", metavar="NAME", help="every detection of this class")
     add_flag(what, "--all", "every detection")
     what.add_argument("--at", metavar="X1,Y1,X2,Y2", help="with --class: why nothing of it was found here")
+    what.add_argument(
+        "--compare", nargs=2, metavar="WEIGHTS", help="explain one place by two models, side by side"
+    )
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
     add_options(what, "--conf")
     how = parser.add_argument_group("how")
-    how.add_argument("--method", metavar="NAME", help="see below (default: odam)")
+    how.add_argument("--method", metavar="NAME", help="see below (default: odam-box)")
+    add_flag(how, "--best", "the best map, which takes seconds a detection")
     how.add_argument(
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
     )
     add_number(how, "--masks", "masks of drise (1000)")
-    add_option(how, "--seed", help="of drise's masks, and of --sample (0)")
+    add_number(how, "--steps", "steps of optimised (32)")
+    add_option(how, "--seed", help="of what methods draw at random, and of --sample (0)")
     add_options(how, "--engine", "--precision", "--size")
     out = parser.add_argument_group("output")
     out.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/explain)")
@@ -63,6 +78,10 @@ def register(verbs: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Explain, say why not, or measure; 0, or 1 if there is nothing to explain."""
     _check(arguments)
+    if arguments.compare:
+        from lucidbox.cli.explain.compare import compare_command
+
+        return compare_command(arguments)
     detector = load_detector(arguments, conf=arguments.conf)
     if arguments.measure:
         from lucidbox.cli.explain.measure import measure_command
@@ -94,9 +113,24 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.at and arguments.side:
         raise OptionError("--side belongs to a detection; leave it out with --at")
-    random = arguments.masks is not None or arguments.seed is not None
-    if random and not arguments.measure and arguments.method != "drise":
-        raise OptionError("--masks and --seed belong to --method drise")
+    if arguments.best and (arguments.method or arguments.layer or arguments.measure):
+        raise OptionError("--best chooses the method itself; leave out --method, --layer and --measure")
+    if arguments.compare and (arguments.measure or arguments.weights or arguments.all or arguments.side):
+        raise OptionError(
+            "--compare names both models and explains one place: leave out --weights, --measure, --all, --side"
+        )
+    _check_search(arguments)
+
+
+def _check_search(arguments: argparse.Namespace) -> None:
+    """Refuse settings of a search that is not asked for."""
+    method, over = arguments.method, bool(arguments.measure)
+    if arguments.masks is not None and not over and method != "drise":
+        raise OptionError("--masks belongs to --method drise")
+    if arguments.steps is not None and not over and not arguments.best and method != "optimised":
+        raise OptionError("--steps belongs to --best and --method optimised")
+    if arguments.seed is not None and not over and not arguments.best and method not in SEARCHES:
+        raise OptionError(f"--seed belongs to --best and to the methods {', '.join(SEARCHES)}")
 
 
 def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
@@ -105,7 +139,7 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     from lucidbox.explain import explain_each
     from lucidbox.images.reading import read_image
 
-    options = _options(arguments)
+    options = method_options(arguments, detector)
     picture = read_image(arguments.picture)
     found = detector(picture)
     assert not isinstance(found, list)
@@ -120,8 +154,16 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     stems = [f"box-{row + 1}-{found.labels[row]}" for row in chosen]
     with output_folder(arguments) as folder:
         explanations = explain_each(detector, picture, found[chosen], side=arguments.side, **options)
-        save_explanation(arguments, folder, stems, explanations)
-    return 0
+        save_explanation(arguments, folder, stems[: len(explanations)], explanations)
+    return _stopped(explanations, len(chosen))
+
+
+def _stopped(explanations: "Sequence[Explanation]", asked: int) -> int:
+    """0, or 130 if Ctrl-C came while maps were searched for: what was found by then is saved."""
+    if len(explanations) == asked and not any(one.unfinished for one in explanations):
+        return 0
+    say(f"stopped: {len(explanations)} of {asked} explained, the last one unfinished or left out")
+    return 130
 
 
 def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
@@ -153,14 +195,15 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     from lucidbox.cli.explain.report import output_folder, save_explanation, say_near
     from lucidbox.core.class_names import class_ids
     from lucidbox.core.detections import Detections
+    from lucidbox.explain.counterfactual import counterfactual
     from lucidbox.explain.explanation import explain_targets
-    from lucidbox.explain.methods import network_of
+    from lucidbox.explain.methods import METHODS, network_of
     from lucidbox.explain.near_anchors import near_anchors
     from lucidbox.explain.targets import target_at
     from lucidbox.images.reading import read_image
 
-    options = _options(arguments)
-    place = _numbers(arguments.at)
+    options = method_options(arguments, detector)
+    place = numbers(arguments.at)
     class_id, *others = class_ids([arguments.class_name], detector.names)
     if others:
         ids = ", ".join(map(str, [class_id, *others]))
@@ -173,27 +216,41 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
         np.array([best.box], np.float32), np.array([best.score], np.float32), np.array([class_id]), detector.names
     )
     target = target_at(raw, best.anchor, class_id)
-    network = None if options["method"] == "drise" else network_of(detector, options["method"])
+    method = METHODS[options["method"]]
+    network = network_of(detector, options["method"]) if method.network else None
     with output_folder(arguments) as folder:
         explanations = explain_targets(detector.predictor, raw, [shown], [target], network=network, **options)
-        save_explanation(arguments, folder, [f"missed-{detector.names[class_id]}"], explanations, near)
-    return 0
+        otherwise = None
+        if method.search is not None and method.ordered:
+            otherwise = counterfactual(detector.predictor, raw, explanations[0].heat, place, class_id)
+        stem = f"missed-{detector.names[class_id]}"
+        save_explanation(arguments, folder, [stem], explanations, near, otherwise)
+    return _stopped(explanations, 1)
 
 
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Method, layer and masking; checked before anything takes time."""
+def method_options(arguments: argparse.Namespace, detector: "Detector") -> dict[str, Any]:
+    """Method, layer and what a search may spend; checked before anything takes time."""
     from dataclasses import replace
 
-    from lucidbox.cli.explain.report import masking_of
-    from lucidbox.explain.methods import DEFAULT_METHOD, checked_method
+    from lucidbox.cli.explain.report import effort_of, masking_of
+    from lucidbox.explain.methods import DEFAULT_METHOD, best_method, checked_method
 
-    name = arguments.method or DEFAULT_METHOD
+    name = best_method(detector) if arguments.best else arguments.method or DEFAULT_METHOD
     checked_method(name, arguments.layer, arguments.side)
-    masking = replace(masking_of(arguments), progress=progress("batch"))
-    return {"method": name, "layer": arguments.layer, "masking": masking}
+    return {
+        "method": name,
+        "layer": arguments.layer,
+        "masking": replace(masking_of(arguments), progress=progress("batch")),
+        "effort": replace(effort_of(arguments), progress=progress("step")),
+    }
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def numbers(text: str) -> tuple[float, ...]:
+    """The four sides of ``--at``.
+
+    Raises:
+        OptionError: it is malformed.
+    """
     try:
         place = tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -21,7 +21,8 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
         raise OptionError(f"--sample {arguments.sample} is less than 1")
     masking = masking_of(arguments)
     methods = _methods(arguments)
-    network = None if methods == ["drise"] else network_of(detector, methods[0])
+    seeing = [name for name in methods if METHODS[name].network]
+    network = network_of(detector, seeing[0]) if seeing else None
     failures = Failures()
     truth = load_truth(arguments.annotations)
     files = files_of(truth, Path(arguments.measure))
@@ -43,7 +44,7 @@ def _methods(arguments: argparse.Namespace) -> list[str]:
     if arguments.method:
         checked_method(arguments.method, arguments.layer, None)
         return [arguments.method]
-    return [name for name, method in METHODS.items() if method.heat or not arguments.layer]
+    return [name for name, method in METHODS.items() if method.layer or not arguments.layer]
 
 
 def method_table(measured: Sequence[MeasuredMethods]) -> str:

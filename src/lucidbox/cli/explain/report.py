@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +16,10 @@ from lucidbox.cli.console import tell, write_json
 from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.core.text import printable
+from lucidbox.explain.counterfactual import Counterfactual
 from lucidbox.explain.drawing import overlay
 from lucidbox.explain.drise import Masking
+from lucidbox.explain.effort import Effort
 from lucidbox.explain.explanation import Explanation
 from lucidbox.explain.near_anchors import Near, spelled
 from lucidbox.save.encode import save_image
@@ -28,6 +31,12 @@ def masking_of(arguments: argparse.Namespace) -> Masking:
     """The masks of drise, as asked for on the command line."""
     asked = {"masks": arguments.masks, "seed": arguments.seed}
     return Masking(**{name: value for name, value in asked.items() if value is not None})
+
+
+def effort_of(arguments: argparse.Namespace) -> Effort:
+    """What other methods that search may spend, as asked for on the command line."""
+    asked = {"steps": arguments.steps, "seed": arguments.seed}
+    return Effort(**{name: value for name, value in asked.items() if value is not None})
 
 
 def say_near(arguments: argparse.Namespace, near: Sequence[Near], name: str) -> None:
@@ -62,13 +71,26 @@ def save_explanation(
     stems: Sequence[str],
     explanations: Sequence[Explanation],
     near: Sequence[Near] = (),
+    otherwise: Counterfactual | None = None,
 ) -> None:
-    """Print each explanation's captions; then write its panel, and its map as array and as image."""
+    """Print each explanation's captions; then write its panel, and its map as array and as image.
+
+    Args:
+        arguments: the command line's.
+        folder: the new folder.
+        stems: how the files of each explanation begin.
+        explanations: what is written.
+        near: of what was missed: the nearest anchors.
+        otherwise: of what was missed: what would have to be different; its picture is written, too.
+    """
     out = sys.stderr if arguments.json else sys.stdout
-    close = {"near": [one.to_dict() for one in near]} if near else {}
+    close: dict[str, Any] = {"near": [one.to_dict() for one in near]} if near else {}
+    if otherwise is not None:
+        close["counterfactual"] = otherwise.to_dict()
     records = [explanation.to_dict() | close for explanation in explanations]
     for explanation in explanations:
-        tell("\n  ".join(map(printable, explanation.captions())), out)
+        lines = [*explanation.captions(), *(otherwise.sentences() if otherwise else [])]
+        tell("\n  ".join(map(printable, lines)), out)
     if arguments.json:
         write_json(records, 1)
     for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
@@ -80,5 +102,7 @@ def save_explanation(
         array = io.BytesIO()
         np.save(array, explanation.heatmap)
         atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
+    if otherwise is not None:
+        save_image(folder / f"{safe_name(stems[0])}-counterfactual.png", otherwise.picture)
     atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
     tell(printable(f"saved in {folder}"), out)
