@@ -10,6 +10,7 @@ from explainable import Unmoved, assert_same, state
 from lucidbox import Detector, weights
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
+from lucidbox.draw.showing import as_jpeg
 from lucidbox.explain import METHODS, Masking, explain, explain_each
 from lucidbox.explain.explanation import Explanation, explain_targets
 from lucidbox.explain.faithfulness import map_overlap, share_inside
@@ -301,3 +302,13 @@ def test_faithfulness_by_hand(small):
     assert why.faithfulness.inside == pytest.approx(share_inside(why.heatmap, found.boxes[0].tolist()))
     assert why.faithfulness is why.faithfulness  # computed once
     assert isinstance(why.detection, Detections)
+
+
+def test_an_explanation_shows_its_panel(small, monkeypatch):
+    network, detector, picture, found = small
+    why = explain(detector, picture, found[0], network=network)
+    shown = []
+    monkeypatch.setattr("lucidbox.explain.explanation.show", shown.append)
+    why.show()
+    assert np.array_equal(shown[0], why.draw())
+    assert why._repr_jpeg_() == as_jpeg(why.draw())
