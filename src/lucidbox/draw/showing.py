@@ -12,7 +12,7 @@ from lucidbox.core.errors import OutputError
 PAGE_WIDTH = 1600
 """Pixels: wider pictures are shrunk to this, as no page of a notebook shows more."""
 
-_QUALITY = 88
+_QUALITY = 80
 
 
 def as_jpeg(pixels: UInt8[np.ndarray, "h w 3"]) -> bytes | None:

@@ -219,7 +219,7 @@ def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
     # A Figure without pyplot uses no window system and no global state.
     figure = Figure(figsize=(width, height), layout="constrained")
     # Notebooks show figures that pyplot made; others show themselves by what IPython looks for in any value.
-    figure._repr_png_ = partial(_png, figure)
+    vars(figure)["_repr_png_"] = partial(_png, figure)
     axes = figure.add_subplot()
     style_axes(axes)
     axes.set_axisbelow(True)
