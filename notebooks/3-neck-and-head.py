@@ -148,7 +148,7 @@ def best_near(features: Pyramid, box: np.ndarray) -> float:
     return float(scores[near, 0].max(initial=0))
 
 
-print(f"{'':<18}" + "".join(f"person {number + 1:>3}" for number in range(3)))
+print(" " * 18 + "".join(f"{f'person {number + 1}':>10}" for number in range(3)))
 for label, features in (
     ("all levels", levels),
     *((f"without P{n + 3}", without(n)) for n in range(3)),
@@ -156,8 +156,9 @@ for label, features in (
     print(f"{label:<18}" + "".join(f"{best_near(features, box):10.2f}" for box in whole.boxes[:3]))
 
 # %% [markdown]
-# People of 130 to 150 pixels are found from P4 and P5; P3 gives them precision, not existence. You can see in the numbers which
-# level carries which person. Try the same on small objects in the exercises.
+# P4 carries these people (130 to 150 pixels high), and without it they are nearly gone. P3 gives a part of their scores. P5, the
+# level with the widest view, could as well be silent here: its objects are larger. So the levels do divide the work by size, and
+# yet each hears the others. Try the same on other objects in the exercises.
 #
 # ## 2. C2PSA: every cell asks every other
 #
@@ -208,13 +209,16 @@ def attended(cell: tuple[int, int]) -> np.ndarray:
 
 
 show(np.hstack([attended((7, 5)), attended((1, 5)), attended((9, 1))]))
-spread = -(table * table.clamp(min=1e-12).log()).sum(dim=3).exp()
-effective = (-(table * table.clamp(min=1e-12).log()).sum(dim=3)).exp().mean().item()
+entropy = -(table * table.clamp(min=1e-12).log()).sum(dim=3)
+effective = entropy.exp().mean().item()
 print(
     f"a cell spreads its attention over about {effective:.0f} of {rows * columns} cells (e to the entropy)"
 )
 
 # %% [markdown]
+# The two cells on people look at people, most of all at the woman who walks; the cell on the wall looks nearly everywhere. On average attention is
+# spread widely: it adds context rather than picking single places.
+#
 # **Attention alone knows no places.** Shuffle the cells, and its answers are shuffled the same way: it sees a bag of cells. What tells left
 # from right is the 3 × 3 *position* convolution of the values, which replaces the position codes of language models. A test of both:
 
@@ -235,11 +239,8 @@ def mix(maps: torch.Tensor, with_position: bool) -> torch.Tensor:
 
 
 for with_position in (False, True):
-    apart = (
-        (mix(shuffled(features), with_position) - shuffled(mix(features, with_position)))
-        .abs()
-        .max()
-    )
+    first, last = mix(shuffled(features), with_position), shuffled(mix(features, with_position))
+    apart = (first - last).abs().max()
     label = "with the position convolution" if with_position else "attention alone"
     print(f"{label:<30} shuffle first or last: {apart.item():.5f} apart")
 
@@ -263,7 +264,7 @@ for number, level in enumerate(("P3", "P4", "P5")):
 # %% [markdown]
 # **How should it begin?** With random weights sigmoids give 0.5 everywhere: thousands of false alarms, and a first gradient that says nothing
 # but "no". So the class bias begins at the logit of how often an object is really there (focal loss, [arXiv 1708.02002](https://arxiv.org/abs/1708.02002),
-# section 4.1): five objects in 640 × 640 pixels, over all classes and cells.
+# section 4.1): five objects at each level in 640 × 640 pixels, over all classes and cells.
 #
 # $$b = \log\frac{5}{C \cdot (640/s)^2}$$
 
@@ -307,18 +308,12 @@ print(" + ".join(f"{r} · {c}" for r, c in grids), "=", len(anchors.points), "an
 
 # %%
 logits = np.zeros(16) - 20
-logits[[3, 4, 5]] = np.log(
-    [0.2, 0.6, 0.2]
-)  # 3, 4 or 5 cells; the others have next to no probability
+logits[[3, 4, 5]] = np.log([0.2, 0.6, 0.2])  # the others have next to no probability
 probability = np.exp(logits) / np.exp(logits).sum()
 by_hand = sum(number * p for number, p in enumerate(probability))
 four_sides = torch.from_numpy(np.tile(logits, 4)[None, :, None])
-print(
-    "by hand:",
-    round(by_hand, 6),
-    "  ours:",
-    expected_distances(four_sides, 16)[0, :, 0].numpy().round(6),
-)
+ours = expected_distances(four_sides, 16)[0, :, 0]
+print("by hand:", by_hand.round(6), "  ours:", ours.numpy().round(6))
 
 # %% [markdown]
 # Now real ones: the anchors of the three people, all four sides. A sharp peak is a side that the network is sure of.
@@ -404,12 +399,8 @@ box = torch.stack(
 score = 1 / (1 + np.exp(-raw.classes[0, :, anchor].numpy()))
 print(f"anchor {anchor} at {centre.tolist()}, stride {anchors.strides[anchor]:.0f}")
 print("by hand:", box.round(3), names[score.argmax()], score.max().round(4))
-print(
-    "Decoder:",
-    boxes[anchor].round(3),
-    names[scores[anchor].argmax()],
-    scores[anchor].max().round(4),
-)
+decoded = boxes[anchor].round(3), names[scores[anchor].argmax()], scores[anchor].max().round(4)
+print("Decoder:", *decoded)
 show(draw(pixels, found(levels)))
 
 # %% [markdown]
