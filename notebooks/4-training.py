@@ -131,9 +131,9 @@ print("by hand:", ten.tolist())
 print("ours   :", ours.tolist())
 
 # %% [markdown]
-# **Seen in the picture.** Each dot is an anchor that learns, in its object's colour, the larger the coarser its level. On the left the trained network
-# chooses, on the right one with random weights. At the start nobody is good at anything, so the choice is nearly arbitrary; it
-# sharpens as the network does. That is why warm-up matters.
+# **Seen in the picture.** Each dot is an anchor that learns, in its object's colour, the larger the coarser its level. On the left the trained
+# network chooses. On the right one with random weights: all its boxes are alike, so the anchors in the middle of an object overlap it best,
+# and assignment begins as plain geometry. The targets thus move while the network learns, one reason to begin gently.
 
 
 # %%
@@ -255,8 +255,8 @@ print("detection_loss                  :", ours.items.numpy().round(4))
 
 # %% [markdown]
 # Dividing by $\sum t$ and not by the number of anchors makes the loss of a crowd and of an empty street comparable; with no object at all it is
-# divided by 1. Over several processes the sums are added *first* and divided after, so two machines do exactly what one does with
-# the double batch.
+# divided by 1. Over several processes the sums are added *first* and divided after, so two machines do what one does with
+# the double batch, to rounding.
 #
 # ## 3. Steps: rates, momentum, the average
 #
@@ -369,7 +369,8 @@ for name, course in (("true boxes", by_heart), ("boxes at random", nothing)):
     )
 
 # %% [markdown]
-# The class loss falls in both: that objects are rare can be learnt from any boxes. The box loss tells the difference.
+# The second network learns a little, too: that objects are rare, and which sizes they have, follows from any boxes. The rest of the way
+# needs the true ones.
 #
 # ## 5. Teaching it something
 #
