@@ -53,6 +53,7 @@ from lucidbox.datasets import read_dataset
 from lucidbox.datasets.training import PictureSamples
 from lucidbox.detect.letterbox import fit
 from lucidbox.draw import show
+from lucidbox.images.reading import read_image
 
 here = Path.cwd()
 EXAMPLES = next(
@@ -164,7 +165,7 @@ print("IoU of each person's box with the same numbers read as xyxy:", misread.ro
 # (h', w') = (\lfloor g h \rceil, \lfloor g w \rceil)$$
 
 # %%
-image = cv2.cvtColor(cv2.imread(str(EXAMPLES / "street.jpg")), cv2.COLOR_BGR2RGB)
+image = read_image(EXAMPLES / "street.jpg")
 square_box = fit(image.shape[:2], (416, 416), square=True)
 tight_box = fit(image.shape[:2], (416, 416))
 stretched = cv2.resize(image, (416, 416))

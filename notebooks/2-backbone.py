@@ -46,6 +46,7 @@ from torch import nn
 from lucidbox import bundled, weights
 from lucidbox.detect.letterbox import fit
 from lucidbox.draw import show
+from lucidbox.images.reading import read_image
 from lucidbox.model import build, fuse, gflops, parameters
 from lucidbox.model.blocks import Bottleneck, C3k, C3k2, ConvUnit
 
@@ -61,7 +62,7 @@ plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
 torch.manual_seed(0)
 
 network = weights.network(weights.read(bundled.SAFETENSORS)).eval()
-image = cv2.cvtColor(cv2.imread(str(EXAMPLES / "street.jpg")), cv2.COLOR_BGR2RGB)
+image = read_image(EXAMPLES / "street.jpg")
 pixels = fit(image.shape[:2], (416, 416)).apply(image)  # 288 × 416, as notebook 1 has it
 x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
 print("network input:", tuple(x.shape))

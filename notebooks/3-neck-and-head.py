@@ -47,6 +47,7 @@ from lucidbox.core.detections import Detections
 from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits, detect
 from lucidbox.draw import draw, show
+from lucidbox.images.reading import read_image
 from lucidbox.model import Decoder, anchor_points
 from lucidbox.model.decoding import expected_distances
 from lucidbox.model.yolo11 import Pyramid, prior_logit
@@ -65,7 +66,7 @@ torch.set_grad_enabled(False)
 
 network = weights.network(weights.read(bundled.SAFETENSORS)).eval()
 names = weights.read(bundled.SAFETENSORS).names
-image = cv2.cvtColor(cv2.imread(str(EXAMPLES / "street.jpg")), cv2.COLOR_BGR2RGB)
+image = read_image(EXAMPLES / "street.jpg")
 pixels = fit(image.shape[:2], (416, 416)).apply(image)
 height, width = pixels.shape[:2]
 x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255

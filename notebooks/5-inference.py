@@ -61,6 +61,7 @@ from lucidbox.detect.nms import Limits, select, suppress
 from lucidbox.draw import draw, show
 from lucidbox.evaluate import evaluate, load_truth
 from lucidbox.explain import class_gradcam, explain
+from lucidbox.images.reading import read_image
 from lucidbox.model import Decoder, anchor_points, build
 
 here = Path.cwd()
@@ -73,7 +74,7 @@ plt.rcParams.update({"figure.dpi": 80, "font.size": 9, "axes.axisbelow": True})
 plt.rcParams.update({"axes.grid": True, "grid.color": "#eef1f4"})
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False})
 STREET = EXAMPLES / "street.jpg"
-image = cv2.cvtColor(cv2.imread(str(STREET)), cv2.COLOR_BGR2RGB)
+image = read_image(STREET)
 detector = Detector.load(precision="fp32")  # the model that comes with lucidbox, on OpenVINO
 
 # %% [markdown]
@@ -271,8 +272,6 @@ result
 # of the stored pixels would lie beside the picture that everyone sees.
 
 # %%
-from lucidbox.images.reading import read_image
-
 turned = cv2.imencode(".jpg", cv2.cvtColor(np.rot90(image), cv2.COLOR_RGB2BGR))[1].tobytes()
 note = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 phone = turned[:2] + b"\xff\xe1" + (len(note) + 2).to_bytes(2, "big") + note + turned[2:]
