@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lucidbox.benchmark import Spread, duel, sample
+from lucidbox.benchmark import Measurement, Setting, Spread, duel, sample
 from lucidbox.benchmark.machine import operations_of
 from lucidbox.core.errors import DataError, EngineError
 from lucidbox.sources import open_sources
@@ -103,3 +103,11 @@ def test_a_command_that_fails_is_told_with_its_last_words(rival, words):
 def test_a_command_that_cannot_be_started_is_told():
     with pytest.raises(EngineError, match="cannot be started"):
         duel([str(Path("/nowhere/at/all"))], "true", turns=1)
+
+
+def test_a_measurement_is_a_table_of_its_stages():
+    same = Spread.of([2.0])
+    measured = Measurement(Setting("onnx", "fp32"), {"decode": same}, same, same, same, same, same, same)
+    html = measured._repr_html_()
+    assert "onnx fp32, batch 1" in html
+    assert html.count("2.000") == 3 * 5

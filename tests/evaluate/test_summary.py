@@ -160,3 +160,20 @@ def test_confusion_counts_every_truth_and_every_sure_detection(golden_file):
     # At score 0 the diagonal is what an evaluation without a limit of 100 found.
     unlimited = evaluate(truth, predictions, Protocol(max_detections=(10**6,)))
     assert np.trace(counts[:-1, :-1]) == outcomes_at(unlimited.matching).true.sum()
+
+
+def test_a_summary_is_tables_of_its_numbers_and_its_classes():
+    truth, predictions = crowded_problem(1)
+    summary = evaluate(truth, predictions)
+    html = summary._repr_html_()
+    for value in summary.stats:
+        assert f">{value:.3f}<" in html
+    best_first = sorted(summary.per_class, key=lambda one: -one.AP)
+    places = [html.index(f">{one.name}</td>") for one in best_first]
+    assert places == sorted(places)
+
+
+def test_its_curve_shows_itself_without_pyplot():
+    pytest.importorskip("matplotlib")
+    figure = evaluate(*crowded_problem(1)).plot()
+    assert figure._repr_png_().startswith(b"\x89PNG")

@@ -6,6 +6,7 @@ import pytest
 from explainable import Unmoved
 from lucidbox.engines import Prediction
 from lucidbox.explain import curves as c
+from lucidbox.explain.place import as_heat, centred_gaussian, rectangles
 from lucidbox.explain.targets import Target
 from models import RedFinder, picture
 
@@ -63,6 +64,22 @@ def test_scores_are_relative_to_the_pictures_own():
     """An engine that always gives the same answer: nothing hidden or shown matters, both areas are 1."""
     (found,) = areas(Unmoved(RED), picture(64, 64, (0, 0, 9, 9)), np.ones((64, 64), np.float32))
     assert found == (pytest.approx(1), pytest.approx(1))
+
+
+def test_a_blind_map_gains_what_the_better_of_gaussian_and_rectangles_does():
+    pixels, engine = picture(96, 96, RED), RedFinder()
+    canvas = c.canvas_of(engine, pixels)
+    (gaussian,) = c.curves(engine, canvas, centred_gaussian(96, 96, RED), [TARGET])
+    blocks = as_heat(-rectangles(96, 96, RED), RED)
+    (other,) = c.curves(engine, canvas, blocks, [TARGET], ordered=True)
+    assert c.blind_gain(engine, canvas, TARGET) == max(c.gained(gaussian), c.gained(other)) > 0.8
+
+
+def test_cold_pixels_follow_by_distance_unless_the_heat_is_an_order():
+    heat = np.zeros((1, 6), np.float32)
+    heat[0] = (1, 1e-4, 2e-4, 3e-4, 4e-4, 5e-4)
+    assert np.array_equal(c.ranks_of(heat)[0] * 6, (0, 1, 2, 3, 4, 5))
+    assert np.array_equal(c.ranks_of(heat, ordered=True)[0] * 6, (0, 5, 4, 3, 2, 1))
 
 
 def test_of_no_score_nothing_is_left():

@@ -10,6 +10,7 @@ from explainable import Unmoved, assert_same, state
 from lucidbox import Detector, weights
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
+from lucidbox.draw.showing import as_jpeg
 from lucidbox.explain import METHODS, Effort, Masking, explain, explain_each
 from lucidbox.explain.explanation import Explanation, explain_targets
 from lucidbox.explain.faithfulness import map_overlap, share_inside
@@ -79,8 +80,8 @@ def test_shuffled_weights_are_asked_once_for_all(small, monkeypatch):
 
 def test_a_layer_by_name(small):
     network, detector, picture, found = small
-    fine = explain(detector, picture, found[0], layer="backbone.mix_p2", network=network)
-    coarse = explain(detector, picture, found[0], layer="backbone.mix_p4", network=network)
+    fine = explain(detector, picture, found[0], method="odam", layer="backbone.mix_p2", network=network)
+    coarse = explain(detector, picture, found[0], method="odam", layer="backbone.mix_p4", network=network)
     assert fine.heat.shape == tuple(4 * side for side in coarse.heat.shape)
 
 
@@ -164,7 +165,7 @@ def test_an_engine_alone_is_told_what_works(method, small, small_onnx):
     _, _, picture, _ = small
     detector = Detector.load(small_onnx, engine="onnxruntime", size=160)
     detector.weights = None
-    with pytest.raises(OptionError, match=r"only an engine.*drise runs on any engine"):
+    with pytest.raises(OptionError, match=r"only an engine.*on any engine: drise"):
         explain(detector, picture, detector(picture)[0], method=method)
 
 
@@ -303,3 +304,13 @@ def test_faithfulness_by_hand(small):
     assert why.faithfulness.inside == pytest.approx(share_inside(why.heatmap, found.boxes[0].tolist()))
     assert why.faithfulness is why.faithfulness  # computed once
     assert isinstance(why.detection, Detections)
+
+
+def test_an_explanation_shows_its_panel(small, monkeypatch):
+    network, detector, picture, found = small
+    why = explain(detector, picture, found[0], network=network)
+    shown = []
+    monkeypatch.setattr("lucidbox.explain.explanation.show", shown.append)
+    why.show()
+    assert np.array_equal(shown[0], why.draw())
+    assert why._repr_jpeg_() == as_jpeg(why.draw())

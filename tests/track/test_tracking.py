@@ -182,3 +182,11 @@ def test_lines_and_zones_are_drawn_with_their_counts():
     assert (image != plain).any(axis=2).sum() > 500
     far = Line("far", (-1e6, 50), (1e6, 50))
     assert drawn(track(moving(), lines=[far]))[-1].shape == (100, 200, 3)
+
+
+def test_a_tracked_result_shows_ids_lines_and_zones():
+    line = Line("gate", (100, 0), (100, 90))
+    results = list(track(moving(), lines=[line]))
+    assert np.array_equal(results[-1].plot(), drawn(results[-1:], trails=0)[0])
+    assert has(results[-1].plot(), track_colour(1))
+    assert results[-1]._repr_jpeg_() is not None

@@ -15,6 +15,7 @@ from lucidbox.benchmark.machine import fixed_work
 from lucidbox.benchmark.pictures import ImageSample, Shot
 from lucidbox.benchmark.spread import Spread
 from lucidbox.core.array_types import UInt8
+from lucidbox.core.html_tables import html_table
 from lucidbox.core.parallel import cores
 from lucidbox.detect.letterbox import Size
 from lucidbox.detect.predictor import Predictor, RawPrediction
@@ -65,6 +66,15 @@ class Measurement:
     bound: Spread
     bound_share: Spread
     gigaflops: float | None = None
+
+    def _repr_html_(self) -> str:
+        """Milliseconds of every stage and images a second, for notebooks."""
+        spreads = {f"{stage}, ms": spread for stage, spread in self.stages.items()}
+        spreads |= {"one picture, ms": self.one_picture, "engine alone, pictures/s": self.engine_rate}
+        spreads |= {"stream, pictures/s": self.stream_rate, "bound, pictures/s": self.bound}
+        rows = [(name, one.p10, one.p50, one.p90) for name, one in spreads.items()]
+        how = f"{self.setting.engine} {self.setting.precision}, batch {self.setting.batch}"
+        return html_table(("", "p10", "median", "p90"), rows, how)
 
 
 @dataclass

@@ -72,6 +72,15 @@ class Detections:
         """The class name of each box."""
         return [self.names[index] for index in self.classes]
 
+    def _repr_html_(self) -> str:
+        """A table, for notebooks: the picture belongs to whoever has the pixels, as results of streams do."""
+        from lucidbox.core.html_tables import html_table
+
+        columns = zip(self.labels, self.scores.tolist(), self.boxes.tolist(), strict=True)
+        rows = [(row, label, score, *box) for row, (label, score, box) in enumerate(columns)]
+        head = ("", "class", "score", "left", "top", "right", "bottom")
+        return html_table(head, rows, f"{len(self)} detections")
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dict per box: ``box`` (xyxy pixels, 2 decimals), ``score`` (4 decimals), ``class``, ``label``."""
         return [

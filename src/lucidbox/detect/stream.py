@@ -4,10 +4,13 @@ import time
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import NamedTuple
 
+import numpy as np
+
+from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.core.parallel import in_order
@@ -38,6 +41,29 @@ class Result:
     picture: Picture
     detections: Detections
     milliseconds: float
+
+    def plot(self) -> UInt8[np.ndarray, "h w 3"]:
+        """RGB pixels of the image with its boxes, and their class names and scores."""
+        from lucidbox.draw import draw
+
+        pixels, (height, width) = self.picture.pixels, self.picture.size
+        gains = np.array([pixels.shape[1] / max(width, 1), pixels.shape[0] / max(height, 1)] * 2, np.float32)
+        return draw(pixels, replace(self.detections, boxes=self.detections.boxes * gains))
+
+    def show(self) -> None:
+        """Show :meth:`plot` in the notebook, or in the system's viewer.
+
+        Raises:
+            OutputError: nothing here can show pictures, or this was read without pixels.
+        """
+        from lucidbox.draw import show
+
+        show(self.plot())
+
+    def _repr_jpeg_(self) -> bytes | None:
+        from lucidbox.draw.showing import as_jpeg
+
+        return as_jpeg(self.plot())
 
 
 class Piece(NamedTuple):

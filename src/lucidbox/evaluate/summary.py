@@ -3,17 +3,21 @@
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lucidbox.core.array_types import Float
+from lucidbox.core.html_tables import html_table
 from lucidbox.evaluate.curves import Curves, curves_of
 from lucidbox.evaluate.evaluation import Matching, match_all
 from lucidbox.evaluate.operating import OperatingPoint, best_f1, best_point, pooled_sweep
 from lucidbox.evaluate.predictions import Predictions
 from lucidbox.evaluate.protocol import COCO, Protocol
 from lucidbox.evaluate.truth import Truth
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ID_ZERO = (
     "an annotation has id 0; it is counted like any other here, while pycocotools takes its match for none "
@@ -126,6 +130,25 @@ class Summary:
     def to_json(self) -> str:
         """:meth:`to_dict` as JSON."""
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
+
+    def plot(self) -> "Figure":
+        """Precision over recall, as a figure that shows itself in notebooks; others are in ``analysis.plots``.
+
+        Raises:
+            OptionError: matplotlib is not installed.
+        """
+        from lucidbox.evaluate.analysis.plots import precision_recall, require_matplotlib
+
+        require_matplotlib()
+        return precision_recall(self)
+
+    def _repr_html_(self) -> str:
+        """The numbers, then classes with truths, best first, for notebooks."""
+        found = sorted((result for result in self.per_class if result.truths), key=lambda result: -result.AP)
+        rows = [(one.name, one.AP, one.AP50, one.AP75, one.AR, one.truths, one.detections) for one in found]
+        head = ("class", "AP", "AP50", "AP75", "AR", "truths", "detections")
+        numbers = html_table(self.stat_names, [self.stats.tolist()])
+        return numbers + html_table(head, rows, notes="; ".join(self.notes))
 
     def __str__(self) -> str:
         """The table that pycocotools prints."""

@@ -12,6 +12,7 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.detector import Color, Detector, pixels_of
+from lucidbox.draw.showing import as_jpeg, show
 from lucidbox.explain.curves import blind_gain, canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.effort import Effort
@@ -125,6 +126,13 @@ class Explanation:
         from lucidbox.explain.drawing import panel
 
         return panel(self.raw.image, self.detection, self.heatmap, lines)
+
+    def show(self) -> None:
+        """Show :meth:`draw` in the notebook, or in the system's viewer; raises as ``lucidbox.draw.show`` does."""
+        show(self.draw())
+
+    def _repr_jpeg_(self) -> bytes | None:
+        return as_jpeg(self.draw())
 
     def to_dict(self) -> dict[str, Any]:
         """The detection, how it was explained, and the figures, as plain values for JSON."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from lucidbox.core.array_types import Bool, Float, Int, Shaped
 from lucidbox.core.errors import DataError, OptionError
+from lucidbox.core.html_tables import html_table
 from lucidbox.formats.problems import Problem, ProblemKind
 
 DatasetFormat = Literal["coco", "yolo", "detections"]
@@ -63,6 +64,19 @@ class DataSet:
     def __len__(self) -> int:
         """Number of images."""
         return len(self.file_names)
+
+    def _repr_html_(self) -> str:
+        """Counts of objects and images of every class, the most frequent first, for notebooks."""
+        objects, images = np.bincount(self.classes, minlength=len(self.names)), self.presence().sum(axis=0)
+        counted = zip(self.names, objects.tolist(), images.tolist(), strict=True)
+        rows = sorted((row for row in counted if row[1]), key=lambda row: -row[1])
+        return html_table(("class", "objects", "images"), rows, self.in_words)
+
+    @property
+    def in_words(self) -> str:
+        """Its name, and how much it holds: "val: 4 images, 37 objects, 80 classes"."""
+        crowds = f", of which crowds: {int(self.crowds.sum())}" if self.crowds.any() else ""
+        return f"{self.name}: {len(self)} images, {len(self.classes)} objects{crowds}, {len(self.names)} classes"
 
     def path(self, picture: int) -> Path:
         """File of an image.
@@ -128,6 +142,12 @@ class Reading:
     parts: tuple[DataSet, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        """Its splits, for notebooks, and how much is wrong with the files."""
+        rows = [(part.name, len(part), len(part.classes), len(part.names)) for part in self.parts]
+        notes = "; ".join((f"{len(self.problems)} problems", *self.notes))
+        return html_table(("split", "images", "objects", "classes"), rows, self.format, notes)
 
     def part(self, name: str | None = None) -> DataSet:
         """The part of this name; without a name, the only one.

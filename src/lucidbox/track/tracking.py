@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from lucidbox.core.array_types import Int
+from lucidbox.core.array_types import Int, UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError, SourceError
 from lucidbox.detect.stream import Result
@@ -35,6 +35,12 @@ class TrackedResult(Result):
     events: tuple[Event, ...] = ()
     lines: tuple[LineCount, ...] = ()
     zones: tuple[ZoneCount, ...] = ()
+
+    def plot(self) -> UInt8[np.ndarray, "h w 3"]:
+        """RGB pixels of the frame with its boxes coloured by id, and lines and zones with their counts."""
+        from lucidbox.track.drawing import TrackDrawing
+
+        return TrackDrawing(trails=0)(self)
 
 
 def track(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import warnings
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from data_sets import CATEGORIES, NAMES, annotation, coco, contents, image, picture, turned, yolo
 from PIL import Image
 
+from lucidbox.augment import contact_sheet
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.datasets import ProblemKind, count_by_kind, read_dataset, to_truth
 from lucidbox.datasets.training.data import describe_data, identity, open_data
@@ -416,3 +418,17 @@ def test_real_data(shared, tmp_path):
     whole = read_dataset(shared("data/coco-train")).part()
     assert np.abs(data.train.boxes_xywh - whole.boxes_xywh).max() < 0.011  # clipped by no more than was rounded
     assert isinstance(to_truth(data.val), Truth)
+
+
+def test_splits_show_their_counts_and_their_pictures(tmp_path, monkeypatch):
+    path = coco_pair(tmp_path)
+    reading, data = read_dataset(path), open_data(path)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", reading._repr_html_())
+    assert cells == ["train", "2", "2", "3", "val", "2", "2", "3"]
+    html = data._repr_html_()
+    assert html.count("2 images, 2 objects, 3 classes") == 2
+    assert re.findall(r"<td[^>]*>(.*?)</td>", html)[:6] == ["person", "1", "1", "car", "1", "1"]
+    shown = []
+    monkeypatch.setattr("lucidbox.datasets.training.data.show", shown.append)
+    data.show(count=5, size=64)
+    assert np.array_equal(shown[0], contact_sheet([*map(data.samples(64).__getitem__, range(2))], data.names, 4))

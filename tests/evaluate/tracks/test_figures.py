@@ -28,6 +28,7 @@ def figures(truth, found):
 def test_the_truth_itself_is_perfect():
     truth = [(frame, track, 50 * track) for frame in range(1, 5) for track in (1, 2)]
     result = figures(truth, truth)
+    assert result._repr_html_().count(">1.000<") == 8
     assert (result.HOTA, result.MOTA, result.IDF1, result.switches, result.LocA) == (1, 1, 1, 0, 1)
     assert result.mostly_tracked == result.truth_tracks == 2
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lucidbox.augment import contact_sheet
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.class_names import Classes
 from lucidbox.core.errors import OptionError
@@ -23,6 +24,7 @@ from lucidbox.datasets.training.classes import agree
 from lucidbox.datasets.training.cleaning import clip_dataset, refuse_unsound
 from lucidbox.datasets.training.images import Pictures, PictureSamples
 from lucidbox.datasets.training.opening import open_files, open_hub_data
+from lucidbox.draw import show
 from lucidbox.formats.dataset import DataSet
 from lucidbox.formats.problems import Problem
 
@@ -51,6 +53,25 @@ class TrainingData:
     notes: tuple[str, ...]
     train_pictures: Pictures
     val_pictures: Pictures
+
+    def _repr_html_(self) -> str:
+        """Both splits, for notebooks."""
+        return self.train._repr_html_() + self.val._repr_html_()
+
+    def show(self, count: int = 4, size: int = 320) -> None:
+        """Show the first images to train on, with their boxes, in the notebook or in the system's viewer.
+
+        Args:
+            count: how many.
+            size: longer side of each, pixels.
+
+        Raises:
+            ImageError: one cannot be read.
+            OutputError: nothing here can show pictures.
+        """
+        samples = self.samples(size)
+        shown = [samples[index] for index in range(min(count, len(samples)))]
+        show(contact_sheet(shown, self.names, columns=4))
 
     def samples(self, size: int) -> PictureSamples:
         """The train split, scaled so that longer sides are ``size`` pixels; see :class:`PictureSamples`."""

@@ -1,7 +1,9 @@
 """Plots of an evaluation: curves, confusion matrix, classes, scores. Needs the extra ``plots``."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,10 +218,19 @@ def _figure(width: float, height: float) -> tuple["Figure", "Axes"]:
 
     # A Figure without pyplot uses no window system and no global state.
     figure = Figure(figsize=(width, height), layout="constrained")
+    # Notebooks show figures that pyplot made; others show themselves by what IPython looks for in any value.
+    vars(figure)["_repr_png_"] = partial(_png, figure)
     axes = figure.add_subplot()
     style_axes(axes)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def _png(figure: "Figure") -> bytes:
+    """The figure as the content of a PNG file, for a screen."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=80)
+    return content.getvalue()
 
 
 def style_axes(axes: Any) -> None:

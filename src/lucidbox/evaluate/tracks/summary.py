@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lucidbox.core.html_tables import html_table
 from lucidbox.evaluate.tracks.clear import clear
 from lucidbox.evaluate.tracks.hota import hota
 from lucidbox.evaluate.tracks.identity import identity_counts
@@ -56,6 +57,13 @@ class TrackSummary:
     def to_dict(self) -> dict[str, Any]:
         """All figures by name, for JSON."""
         return {**asdict(self), "notes": list(self.notes)}
+
+    def _repr_html_(self) -> str:
+        """The main figures, for notebooks."""
+        return html_table(
+            ("figure", "", "meaning"),
+            [(name, getattr(self, name), meaning) for name, meaning in FIGURE_MEANINGS.items()],
+        )
 
     def __str__(self) -> str:
         """A table of the main figures, and one line of counts."""
