@@ -34,7 +34,7 @@ def commands_of(text):
 
 def documented():
     """Every command line in a code block of README and docs."""
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]:
         for block in re.findall(r"^```.*?\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
             for command in commands_of(block):
                 yield pytest.param(command, id=f"{path.name}: {shlex.join(command)}")

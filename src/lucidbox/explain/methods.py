@@ -92,7 +92,7 @@ METHODS = {
 }
 
 DEFAULT_METHOD = "odam"
-"""The method measured most faithful: docs/explain.md."""
+"""The method measured most faithful: docs/explanation/explain.md."""
 
 
 class Reasons(NamedTuple):
