@@ -20,21 +20,20 @@ DEVELOPMENT = "dev"
 
 HEAD = """# Licences of what an install brings
 
-lucidbox itself is Apache-2.0; what its wheel holds of others is in
-[THIRD_PARTY_NOTICES.md](../../THIRD_PARTY_NOTICES.md). The packages below are
-installed beside it by pip, each under its own licence; lucidbox ships none of them. Made by `python .ci/licences.py --write`
-from the packages' own metadata, on Linux with Python {python}; on other systems and later days pip chooses other versions.
-The licence texts are in each package's `.dist-info/licenses`.
+lucidbox itself is Apache-2.0; [THIRD_PARTY_NOTICES.md](../../THIRD_PARTY_NOTICES.md) says what its wheel holds of
+others. The packages below are installed beside it by pip, each under its own licence; lucidbox ships none of them.
+Made by `python .ci/licences.py --write` from the packages' own metadata, on Linux with Python {python}; on other
+systems and later days pip chooses other versions. The licence texts are in each package's `.dist-info`.
 
 """
 TAIL = """
 Things to know before you pass an installation on:
 
-- **opencv-python-headless** brings FFmpeg's libraries (LGPL-2.1) and others, listed in its `LICENSE-3RD-PARTY.txt`.
-- **openvino** brings oneTBB, oneDNN and others, listed in its `licenses/licensing/`.
-- **numpy** brings OpenBLAS and GCC's runtime libraries (GPL-3.0 with the exception that allows linking), named in its licence.
-- **torch** from PyPI on Linux brings NVIDIA's CUDA packages, which are proprietary; the processor-only build, listed here,
-  does not (README, "Test it").
+- **opencv-python-headless** brings FFmpeg's libraries (LGPL-2.1) and others: see its `LICENSE-3RD-PARTY.txt`.
+- **openvino** brings oneTBB, oneDNN and others: see its `licenses/licensing/`.
+- **numpy** brings OpenBLAS and GCC's runtime libraries (GPL-3.0 with GCC's exception): see its licence.
+- **torch** from PyPI on Linux brings NVIDIA's CUDA packages, which are proprietary; the processor-only build,
+  listed here, does not (README, "Test it").
 - `ray` and `spark` are not listed: Ray and Spark are Apache-2.0, and bring many packages of their own.
 """
 
@@ -77,14 +76,19 @@ def brought(extra: str) -> set[str]:
 
 def page() -> str:
     """The whole page."""
-    extras = [name for name in distribution("lucidbox").metadata.get_all("Provides-Extra") or () if name != DEVELOPMENT]
+    extras = [
+        name for name in distribution("lucidbox").metadata.get_all("Provides-Extra") or () if name != DEVELOPMENT
+    ]
     running = brought("")
     by_package: dict[str, list[str]] = {}
     for extra in extras:
         for name in brought(extra) - running:
             by_package.setdefault(name, []).append(extra)
     lines = [HEAD.format(python=".".join(map(str, sys.version_info[:2])))]
-    lines += ["## Running: `pip install lucidbox`\n\n", "| package | version | licence, as stated |\n|---|---|---|\n"]
+    lines += [
+        "## Running: `pip install lucidbox`\n\n",
+        "| package | version | licence, as stated |\n|---|---|---|\n",
+    ]
     lines += [f"| {name} | {plain(version(name))} | {licence(distribution(name))} |\n" for name in sorted(running)]
     lines += ["\n## Extras\n\n", "| package | version | licence, as stated | extras |\n|---|---|---|---|\n"]
     for name, users in sorted(by_package.items()):
