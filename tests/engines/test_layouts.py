@@ -15,11 +15,12 @@ from dressing import dress
 from lucidbox import Detector, bundled
 from lucidbox.core.errors import EngineError, LucidboxError
 from lucidbox.images.reading import read_image
+from lucidbox.model_files import look_at
 from lucidbox.model_files.layouts.layout import Placement
 
 SIDES = (256, 320)
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "deviation": (0.229, 0.224, 0.225)}
-NAMES = {"names": repr(dict(enumerate(Detector.load().names))), "task": "detect"}
+NAMES = {"names": repr(dict(enumerate(look_at(bundled.ONNX).info.names))), "task": "detect"}
 
 
 @pytest.fixture(scope="module")
