@@ -1,4 +1,4 @@
-"""The site: ``sphinx-build -W docs build/site``, with the extra ``docs``. It needs no network, nor do its pages."""
+"""The site: ``sphinx-build -W docs build/site`` (extra ``docs``). It needs no network, nor do its pages."""
 
 import re
 import sys
@@ -68,10 +68,11 @@ def plain_text(source):
 
 
 def first_sentence(text):
-    """The first sentence of a page's first paragraph."""
-    for paragraph in re.split(r"\n\s*\n", text):
-        if re.match(r"[\w*`\[]", paragraph):
-            return re.split(r"(?<=[.:?])\s", " ".join(paragraph.split()))[0]
+    """The first sentence of a page's first paragraph, without its links."""
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)):
+        if re.match(r"\*?[\w`\[(]|\*\*\w.*\*\* \w", paragraph):
+            sentence = re.split(r"(?<=[.:?])\s", " ".join(paragraph.split()))[0]
+            return re.sub(r"\[(.*?)\]\(.*?\)", r"\1", sentence)
     return ""
 
 

@@ -1,5 +1,6 @@
 """The folder of files that the documents' examples name: docs/reference/files-in-examples.md."""
 
+import contextlib
 import json
 import shutil
 
@@ -99,7 +100,6 @@ def _results(folder):
 
 
 def _done(folder, arguments):
-    """Run a verb as if in this folder."""
-    verbs, words = arguments[:2], arguments[2:]
-    here = [str(folder / word) if word in ("data", "yolo") or (folder / word).exists() else word for word in words]
-    assert cli.main([*verbs, *here]) == 0
+    """Run a verb in this folder."""
+    with contextlib.chdir(folder):
+        assert cli.main(arguments) == 0

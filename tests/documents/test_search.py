@@ -47,7 +47,7 @@ OTHER_WORDS = {
     "Raspberry Pi": "how-to/small-processor",
     "Triton server": "how-to/triton",
     "quantization": "how-to/int8",
-    "Grad-CAM heatmap": "explanation/explain",
+    "Grad-CAM heatmap": "how-to/from-pytorch-grad-cam",
     "Kubernetes job": "how-to/clusters",
     "pre-annotate video for CVAT": "how-to/track-and-count",
     "parquet columns": "reference/parquet",
