@@ -1,7 +1,7 @@
 """The licences of what an install brings, as the packages' own metadata state them.
 
 python .ci/licences.py           prints the page
-python .ci/licences.py --write   writes docs/reference/licences.md
+python .ci/licences.py --write   writes docs/reference/installed-packages.md
 
 Read where it runs: an environment with the extras that the page is to list (`pip install -e '.[dev]'`).
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "licences.md"
-DEVELOPMENT = "dev"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "installed-packages.md"
+LEFT_OUT = ("dev", "docs", "ray", "spark")
 
 HEAD = """# Licences of what an install brings
 
-lucidbox itself is Apache-2.0; [THIRD_PARTY_NOTICES.md](../../THIRD_PARTY_NOTICES.md) says what its wheel holds of
+lucidbox itself is Apache-2.0; `THIRD_PARTY_NOTICES.md` in the repository, and in its wheel, says what it holds of
 others. The packages below are installed beside it by pip, each under its own licence; lucidbox ships none of them.
 Made by `python .ci/licences.py --write` from the packages' own metadata, on Linux with Python {python}; on other
 systems and later days pip chooses other versions. The licence texts are in each package's `.dist-info`.
@@ -77,7 +77,7 @@ def brought(extra: str) -> set[str]:
 def page() -> str:
     """The whole page."""
     extras = [
-        name for name in distribution("lucidbox").metadata.get_all("Provides-Extra") or () if name != DEVELOPMENT
+        name for name in distribution("lucidbox").metadata.get_all("Provides-Extra") or () if name not in LEFT_OUT
     ]
     running = brought("")
     by_package: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The scripts of docs/how-to/clusters.md, run as Slurm and Kubernetes run them: by a shell, with their variables."""
+"""The scripts of docs/how-to/clusters.md, run as Slurm and Kubernetes run them: by a shell, with variables."""
 
 import os
 import re
