@@ -1,4 +1,4 @@
-"""One worker on Ray Data against ``Detector.stream`` on the same files: the row "Ray" of docs/clusters.md.
+"""One worker on Ray Data against ``Detector.stream`` on the same files: the row "Ray" of docs/how-to/clusters.md.
 
     python benchmarks/batch_ray.py --images DIR [--weights W] [--threads 1] [--copies 10] [--rounds 3]
 

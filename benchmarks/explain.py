@@ -3,7 +3,7 @@
     pip install --no-deps grad-cam ttach scikit-learn joblib threadpoolctl cloudpickle narwhals
     python benchmarks/explain.py --weights W --images DIR --annotations instances.json --part heat
 
-Prints the tables of docs/explain.md, one part a run:
+Prints the tables of docs/explanation/explain.md, one part a run:
 
     heat    share of heat inside the box and pointing game beside the peer's; overlap of two people's maps
     curves  deletion, insertion and likeness to shuffled weights; --methods odam,drise for some of them

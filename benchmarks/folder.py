@@ -1,4 +1,4 @@
-"""How busy streams keep the hardware: the rows "folder", "one picture" and "video" of docs/performance.md.
+"""How busy streams keep the hardware: the rows "folder" and "video" of docs/explanation/performance.md.
 
     python benchmarks/folder.py --weights W [--images DIR] [--video FILE] [--rounds 3]
 

@@ -2,8 +2,8 @@
 
     python benchmarks/precision.py --weights W --images DIR --annotations instances.json --int8 W-int8.onnx
 
-Prints the table of docs/precision.md. AP is pycocotools', validation settings (conf 0.001, IoU 0.7, several
-labels an anchor, at most 300), one picture at a time. "Moved" compares detections above 0.25 at predict
+Prints the table of docs/explanation/precision.md. AP is pycocotools', validation settings (conf 0.001, IoU 0.7,
+several labels an anchor, at most 300), one picture at a time. "Moved" compares detections above 0.25 at predict
 settings with torch fp32's: matched greedily by class and IoU over 0.5.
 """
 

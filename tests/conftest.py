@@ -32,7 +32,10 @@ settings.load_profile("any machine")
 TESTS = Path(__file__).resolve().parent
 GOLDEN, EXAMPLES, SHARED = TESTS / "golden", TESTS.parent / "examples", TESTS.parents[1] / "shared"
 
-THOROUGH = ("bundled", "cli/test_train.py", "engines", "explain", "export", "model", "train", "weights")
+THOROUGH = (
+    *("bundled", "engines", "explain", "export", "model", "train", "weights"),
+    *("cli/test_data_show.py", "cli/test_parity.py", "cli/test_train.py"),
+)
 """Folders and files of tests that need torch."""
 CONVERSIONS = {"small_weights", "small_onnx", "bundled_onnx", "reference_onnx"}
 """Fixtures that need torch."""

@@ -1,4 +1,4 @@
-"""The scripts of docs/clusters.md, run as Slurm and Kubernetes run them: by a shell, with their variables."""
+"""The scripts of docs/how-to/clusters.md, run as Slurm and Kubernetes run them: by a shell, with variables."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import yaml
 from conftest import EXAMPLES
 from lucidbox import Detections
 
-PAGE = (Path(__file__).parents[2] / "docs" / "clusters.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "clusters.md").read_text()
 
 
 def script(language):

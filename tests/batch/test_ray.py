@@ -37,6 +37,7 @@ def test_ray_that_is_not_installed_is_named_with_what_to_install(tmp_path, capsy
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.extended  # needs ray
 @pytest.mark.parametrize(
     ("address", "words"),
     [

@@ -60,7 +60,7 @@ def test_written_as_parquet_it_is_a_table_of_ours_but_for_the_names(spark, tmp_p
     from lucidbox.batch.spark import detect
 
     (tmp_path / "torn.jpg").write_bytes((EXAMPLES / "street.jpg").read_bytes()[:500])
-    (tmp_path / "empty.jpg").write_bytes(b"")  # Spark leaves these out, as docs/clusters.md says
+    (tmp_path / "empty.jpg").write_bytes(b"")  # Spark leaves these out, as docs/how-to/clusters.md says
     shutil.copy(EXAMPLES / "street.jpg", tmp_path)
     detector = Detector.load(size=320)
     detect(files(spark, tmp_path), size=320).write.parquet(str(tmp_path / "out"))

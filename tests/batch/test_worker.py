@@ -200,7 +200,7 @@ def test_a_full_disk(tmp_path, detector, monkeypatch):
     assert run_shard(job, job.plan[0], detector).written
 
 
-@pytest.mark.parametrize("store", ["file", "memory", "s3"])
+@pytest.mark.parametrize("store", ["file", "memory", pytest.param("s3", marks=pytest.mark.extended)])
 def test_stores(tmp_path, detector, store, request):
     """The same rows from and to each store, resumed there, and never written over."""
     paths = make_images(tmp_path / "photos", 5)
@@ -239,6 +239,7 @@ def test_stores(tmp_path, detector, store, request):
     assert run_all(folder, detector)[0].images == 6
 
 
+@pytest.mark.extended
 def test_a_bucket_without_permission(tmp_path, detector, bucket):
     from moto.core import set_initial_no_auth_action_count
     from moto.settings import INITIAL_NO_AUTH_ACTION_COUNT

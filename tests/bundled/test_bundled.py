@@ -117,6 +117,17 @@ def test_the_wheel_holds_the_model_and_is_small(wheel):
             assert archive.read(f"lucidbox/bundled/{path.name}") == path.read_bytes()
 
 
+def test_the_wheel_holds_the_package_its_licences_and_nothing_else(wheel):
+    package = ROOT / "src" / "lucidbox"
+    files = {path.relative_to(package.parent).as_posix() for path in package.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        about = {name.partition(".dist-info/")[2] for name in archive.namelist()} - {""}
+    assert names == {name for name in files if "__pycache__" not in name}
+    licences = {"licenses/LICENSE", "licenses/THIRD_PARTY_NOTICES.md"}
+    assert about == {"METADATA", "WHEEL", "RECORD", "entry_points.txt"} | licences
+
+
 @pytest.mark.slow
 def test_the_installed_wheel_finds_main_objects_without_torch(wheel, tmp_path):
     """As a user: a new environment, the pictures, nothing else. Installing needs a package registry."""

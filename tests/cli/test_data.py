@@ -274,7 +274,7 @@ def test_help_has_examples(data, verb):
 
 
 def test_commands_of_the_document_are_understood():
-    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "data-sets.md").read_text(encoding="utf-8")
     lines = [line.removeprefix("$ ") for line in text.splitlines()]
     commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("lucidbox ")]
     parser = argparse.ArgumentParser(exit_on_error=False)
@@ -288,7 +288,7 @@ def test_commands_of_the_document_are_understood():
 
 
 def test_the_document_shows_what_check_prints(data, coco, tmp_path):
-    """The example of docs/data.md, from its own data set."""
+    """The example of docs/reference/data-sets.md, from its own data set."""
     coco([60, 4, 10, 20], [4, 4, 10, 20], [4, 4, 0, 20], name="photos")
     file = tmp_path / "photos" / "instances.json"
     document = json.loads(file.read_text())
@@ -298,7 +298,7 @@ def test_the_document_shows_what_check_prints(data, coco, tmp_path):
     file.write_text(json.dumps(document))
     (tmp_path / "photos" / "images" / "1.png").rename(tmp_path / "photos" / "images" / "001.png")
     (tmp_path / "photos" / "images" / "2.png").unlink()
-    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "data-sets.md").read_text(encoding="utf-8")
     shown = text.partition("$ lucidbox data check photos\n")[2].partition("```")[0]
     assert data("check", "photos")[1].startswith(shown)
 

@@ -129,7 +129,6 @@ def test_what_cannot_be_is_refused_in_one_line(show, tmp_path, arguments, words)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-@pytest.mark.thorough
 def test_it_never_imports_torch(data, tmp_path):
     arguments = ["data", "show", str(data), "--size", "64", "--save", str(tmp_path / "s.png")]
     code = (

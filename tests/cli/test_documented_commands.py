@@ -34,14 +34,13 @@ def commands_of(text):
 
 def documented():
     """Every command line in a code block of README and docs."""
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]:
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]:
         for block in re.findall(r"^```.*?\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL):
             for command in commands_of(block):
-                yield pytest.param(command, id=f"{path.name}: {shlex.join(command)}")
+                if command != ["--help"] and "..." not in command:  # else no whole command
+                    yield pytest.param(command, id=f"{path.name}: {shlex.join(command)}")
 
 
 @pytest.mark.parametrize("command", list(documented()))
 def test_a_documented_command_parses(command):
-    if command == ["--help"] or "..." in command:
-        pytest.skip("not a whole command")
     assert callable(cli.parse_arguments(command).run)

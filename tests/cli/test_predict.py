@@ -12,7 +12,6 @@ from PIL import Image
 
 from lucidbox import Detections, Detector
 from lucidbox.cli.predict import describe_detections
-from lucidbox.export.variants import with_metadata
 
 
 @pytest.fixture
@@ -189,6 +188,8 @@ def test_exif_turned_pictures_give_the_boxes_of_the_upright_one(predict, noise, 
 
 
 def test_chinese_names_reach_json_words_and_drawing(small_onnx, predict, noise, tmp_path):
+    from lucidbox.export.variants import with_metadata  # brings torch
+
     model = tmp_path / "named.onnx"
     names = json.dumps(["红灯", "绿灯", "蓝灯"])
     onnx.save(with_metadata(onnx.load(small_onnx), {"names": names}), model)

@@ -11,7 +11,7 @@ from conftest import TESTS
 from lucidbox.cli import main
 from lucidbox.images.reading import read_image
 
-SCHEMA = json.loads((TESTS.parent / "docs" / "predict.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((TESTS.parent / "docs" / "reference" / "predict.schema.json").read_text(encoding="utf-8"))
 
 
 def records_of(text):

@@ -129,7 +129,7 @@ def test_everything_of_one_video(track, film, tmp_path):
 def test_json_follows_the_schema(track, film):
     import jsonschema
 
-    schema = json.loads((TESTS.parent / "docs" / "predict.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((TESTS.parent / "docs" / "reference" / "predict.schema.json").read_text(encoding="utf-8"))
     checker = jsonschema.Draft202012Validator(schema)
     checker.check_schema(schema)
     code, out, _ = track(film(), "gone.mp4", *GATE, "--zone", "z=0,0,70,0,70,96,0,96", "--json", "--no-draw")

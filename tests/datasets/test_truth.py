@@ -18,10 +18,10 @@ def test_the_same_truth_as_the_evaluators_own_reading(golden_file):
     assert ours[first].same_as(theirs[second])
 
 
-def test_the_same_numbers_through_a_yolo_folder(shared, tmp_path):
-    part = read_dataset(shared("data/coco-val-150")).part()
+def test_the_same_numbers_through_a_yolo_folder(coco_folder, tmp_path):
+    part = read_dataset(coco_folder).part()
     plain = to_truth(part.keep_objects(~part.crowds))
-    written = to_truth(read_dataset(convert(shared("data/coco-val-150"), tmp_path / "yolo", "yolo").file).part())
+    written = to_truth(read_dataset(convert(coco_folder, tmp_path / "yolo", "yolo").file).part())
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(plain))[:800]
     predictions = Predictions.from_arrays(

@@ -105,6 +105,7 @@ def test_no_tracks_are_a_whole_file():
     assert json.loads(empty.label_studio())[0]["predictions"][0]["result"] == []
 
 
+@pytest.mark.slow  # needs a peer that is in no extra
 def test_label_studios_own_package_finds_the_same_boxes():
     video = pytest.importorskip(
         "label_studio_sdk._extensions.label_studio_tools.postprocessing.video",
@@ -122,6 +123,7 @@ def test_label_studios_own_package_finds_the_same_boxes():
             np.testing.assert_allclose(got, [left, top, right - left, bottom - top], atol=2.5)
 
 
+@pytest.mark.slow  # as above
 def test_datumaro_reads_what_cvat_gets(tmp_path):
     datumaro = pytest.importorskip("datumaro", reason="the peer datumaro is not installed")
     tracks, _ = collected()

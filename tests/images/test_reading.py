@@ -576,7 +576,7 @@ def test_many_threads_read_their_own_picture():
 
 
 def test_damage_inside_a_jpeg_is_read_and_libjpeg_says_so(capfd):
-    """As docs/pictures.md says; if this fails because OpenCV tells its callers, refuse such a file instead."""
+    """As docs/reference/pictures.md says; if this fails since OpenCV tells its callers, refuse such a file."""
     data = bytearray(encoded(Image.fromarray(blurred_noise(200, 200)), "JPEG"))
     middle = len(data) // 2
     data[middle : middle + 40] = bytes(range(1, 41))

@@ -213,7 +213,7 @@ def test_tritons_client(bundled_server):
             client.infer("yolo11n", inputs_of(triton, None)[0])
 
 
-@pytest.mark.thorough
+@pytest.mark.slow  # needs a peer that is in no extra
 def test_kserves_client(bundled_server):
     """Unchanged, both protocols. Its package wants older libraries than ours: it has an environment of its own."""
     kserve = pytest.importorskip("kserve", reason="kserve is not installed")

@@ -1,4 +1,4 @@
-"""docs/train-machines.md, done: two machines of this one, each with a network, a name and a disk of its own."""
+"""docs/how-to/train-machines.md, done: two machines of this one, each with its own network, name and disk."""
 
 import os
 import shutil

@@ -12,13 +12,14 @@ from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Prediction
 from lucidbox.images.reading import read_image
+from lucidbox.model_files import look_at
 from lucidbox.model_files.layouts.layout import Placement
 from lucidbox.validate.answers_apart import box_words, class_order, placement_words
 from lucidbox.validate.first_difference import first_difference
 from lucidbox.validate.pairs import again_with, shared_limits
 
 SIDES = (256, 320)
-NAMES = Detector.load().names
+NAMES = look_at(bundled.ONNX).info.names
 METADATA = {"names": repr(dict(enumerate(NAMES))), "task": "detect"}
 ORDER = [*range(1, len(NAMES)), 0]
 
@@ -37,7 +38,6 @@ def first():
 
 def described(path, **changes):
     """A description beside a dressed model, with one entry changed."""
-    from lucidbox.model_files import look_at
     from lucidbox.model_files.layouts.sidecar import sidecar_of, sidecar_text
 
     info = look_at(path).info

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import SHARED
 from lucidbox.core.class_names import COCO_NAMES
 from lucidbox.core.errors import WeightsError
 from lucidbox.weights import network
@@ -20,6 +21,7 @@ from lucidbox.weights.reading import read_content
 from lucidbox.weights.safe_pickle.globals import Record
 
 REAL = ["yolo11n-reference.pt", "yolo11n-finetune.pt"]
+made_checkpoint = cache(forge.published_checkpoint)
 
 
 def torch_state(path):
@@ -36,8 +38,14 @@ def torch_state(path):
     return torch.load(path, pickle_module=reader, weights_only=False)["model"].state_dict()
 
 
-def test_real_tensors_equal_what_torch_reads(shared):
-    for path in [shared(f"weights/{file}") for file in REAL]:
+def real_or_made(tmp_path):
+    """A made checkpoint, and the real ones where ../shared has them."""
+    (tmp_path / "made.pt").write_bytes(made_checkpoint())
+    return [tmp_path / "made.pt", *(path for file in REAL if (path := SHARED / "weights" / file).exists())]
+
+
+def test_tensors_equal_what_torch_reads(tmp_path):
+    for path in real_or_made(tmp_path):
         expected = torch_state(path)
         assert expected.pop(DISTRIBUTION_KEY).flatten().tolist() == list(range(16))
         found = forge.weights_of(path).tensors
@@ -48,10 +56,12 @@ def test_real_tensors_equal_what_torch_reads(shared):
             np.testing.assert_array_equal(array, tensor.numpy(), strict=True)
 
 
-def test_real_tensors_are_named_and_ordered_as_published(golden_file, shared):
-    shapes = json.loads(golden_file("model/yolo11n-shapes.json").read_text())
-    found = state_dict(module_of(forge.checkpoint_of(shared("weights/yolo11n-reference.pt"))))
-    assert [(name, list(array.shape)) for name, array in found.items()] == list(shapes.items())
+def test_tensors_are_named_and_ordered_as_published(golden_file, tmp_path):
+    for path in real_or_made(tmp_path):
+        name = "yolo11n-nc3" if path.name == "made.pt" else "yolo11n"
+        shapes = json.loads(golden_file(f"model/{name}-shapes.json").read_text())
+        found = state_dict(module_of(forge.checkpoint_of(path)))
+        assert [(name, list(array.shape)) for name, array in found.items()] == list(shapes.items())
 
 
 def test_real_facts(shared):
@@ -75,9 +85,6 @@ def test_the_two_real_networks_agree(shared):
     assert expected.classes.std() > 0.5
     torch.testing.assert_close(found.classes.sigmoid(), expected.classes.sigmoid(), atol=2e-3, rtol=0.05)
     torch.testing.assert_close(found.boxes, expected.boxes, atol=0.1, rtol=0.05)
-
-
-made_checkpoint = cache(forge.published_checkpoint)
 
 
 def test_a_made_checkpoint_round_trips():

@@ -75,7 +75,7 @@ def detect_images(
         advance: called after each image.
 
     Yields:
-        ``pyarrow.RecordBatch``es of :func:`~lucidbox.core.detection_tables.detection_schema`, a row an item, in
+        Record batches (pyarrow) of :func:`~lucidbox.core.detection_tables.detection_schema`, a row an item, in
         their order.
 
     Raises:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Write a network for where it is to run. Every file takes uint8 RGB pixels "pixels" (batch, height, width, 3), gives
 "boxes" (xyxy, pixels of that input) and "scores", and carries class names, licence and provenance. It is run and
-compared with the network before it gets its name; docs/export.md says how closely.
+compared with the network before it gets its name; docs/how-to/export.md says how closely.
 
   onnx         NAME.onnx          for every engine; any shape unless --size fixes it
   openvino     NAME.xml and .bin  for OpenVINO without its ONNX reader

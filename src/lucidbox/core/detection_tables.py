@@ -155,7 +155,7 @@ class DetectionTable:
             return self._checked(pyarrow().parquet.read_schema(stream))
 
     def batches(self, columns: list[str] | None = None) -> Iterator[Any]:
-        """The rows as ``pyarrow.RecordBatch``es of at most 1,000.
+        """The rows as record batches (``pyarrow.RecordBatch``) of at most 1,000.
 
         Args:
             columns: only these.

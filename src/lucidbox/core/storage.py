@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 from lucidbox.core.errors import LucidboxError, OutputError, SourceError
 from lucidbox.core.filesystem import atomic_write
@@ -115,13 +115,7 @@ def is_folder(uri: str) -> bool:
     Raises:
         SourceError: the store cannot be asked.
     """
-    with told(uri):
-        path = local_path(uri)
-        if path is not None:
-            return path.is_dir()
-        filesystem, place = _opened(uri)
-        filesystem.invalidate_cache()
-        return bool(filesystem.isdir(place))
+    return _is(uri, "dir")
 
 
 def exists(uri: str) -> bool:
@@ -130,13 +124,18 @@ def exists(uri: str) -> bool:
     Raises:
         SourceError: the store cannot be asked.
     """
+    return _is(uri, "file")
+
+
+def _is(uri: str, kind: Literal["file", "dir"]) -> bool:
+    """What a path's ``is_file`` or ``is_dir`` says, or a store's ``isfile`` or ``isdir``, asked anew."""
     with told(uri):
         path = local_path(uri)
         if path is not None:
-            return path.is_file()
+            return path.is_file() if kind == "file" else path.is_dir()
         filesystem, place = _opened(uri)
         filesystem.invalidate_cache()
-        return bool(filesystem.isfile(place))
+        return bool(getattr(filesystem, f"is{kind}")(place))
 
 
 def stored_files(folder: str, *, deep: bool = False) -> list[Stored]:

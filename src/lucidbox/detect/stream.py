@@ -15,7 +15,6 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.core.parallel import in_order
 from lucidbox.detect.letterbox import Letterbox
-from lucidbox.detect.merging import merge
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.tiles import Tiling, View
@@ -236,7 +235,11 @@ def _joined(
 
 def _result(parts: list[PieceAnswer], limits: Limits) -> Result:
     began = time.perf_counter()
-    detections = merge([(part.piece.view, part.detections) for part in parts], limits)
+    detections = parts[0].detections
+    if len(parts) > 1:
+        from lucidbox.detect.merging import merge  # a cold start on one view need not pay for it
+
+        detections = merge([(part.piece.view, part.detections) for part in parts], limits)
     seconds = time.perf_counter() - began + max(part.ended for part in parts) - parts[0].began
     return Result(parts[0].piece.picture, detections, seconds * 1000)
 

@@ -167,7 +167,7 @@ METHODS = {
 }
 
 DEFAULT_METHOD = "odam-box"
-"""The best of those that take at most half a second: docs/explain.md."""
+"""The best of those that take at most half a second: docs/explanation/explain.md."""
 
 BEST_METHOD = "optimised"
 """The best, for those who can wait."""

@@ -63,7 +63,7 @@ def measure_ranges(
 ) -> dict[str, Range]:
     """Least and greatest value of each rounded tensor's group over all these pictures.
 
-    Extremes, not percentiles: cutting the largest values off did not gain AP (docs/performance.md).
+    Extremes, not percentiles: cutting the largest values off did not gain AP (docs/explanation/performance.md).
 
     Args:
         model: our traced ONNX, fp32.

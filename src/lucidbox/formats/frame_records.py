@@ -1,4 +1,4 @@
-"""The records of frames in JSON Lines that ``lucidbox predict`` or ``track`` wrote (docs/predict.schema.json)."""
+"""Records of frames in JSON Lines by ``lucidbox predict`` or ``track`` (docs/reference/predict.schema.json)."""
 
 import math
 from collections.abc import Iterator

@@ -21,8 +21,8 @@ def json_record(result: Result, saved: Saved | None = None, error: object = None
     """The record of one image: source, width, height, detections, milliseconds, and where it was saved.
 
     A frame of a video also has its number from 0, ``frame``, and ``time``, seconds from the video's start; they
-    follow ``height``. Boxes are in pixels of the image as a viewer shows it. ``docs/predict.schema.json`` is the
-    schema of this and all other records.
+    follow ``height``. Boxes are in pixels of the image as a viewer shows it.
+    ``docs/reference/predict.schema.json`` is the schema of this and all other records.
 
     Args:
         result: the image and what was found.

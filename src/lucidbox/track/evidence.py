@@ -27,7 +27,7 @@ _LARGEST_SCORE = 0.98
 
 @dataclass(frozen=True)
 class EvidenceSettings:
-    """Settings of the default tracker, chosen on synthetic sequences (docs/track.md).
+    """Settings of the default tracker, chosen on synthetic sequences (docs/explanation/trackers.md).
 
     Attributes:
         lost_seconds: how long a track is kept without a detection.

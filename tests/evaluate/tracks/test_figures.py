@@ -71,15 +71,6 @@ def test_as_the_library_wrote_them_down(golden_file):
         assert np.allclose(ours, data[f"figures{number}/figures"], atol=1e-9, rtol=0), number
 
 
-def test_sequences_of_real_tracks_are_equal_to_the_librarys(shared):
-    peer = pytest.importorskip("trackers.eval", reason="the library trackers is not installed")
-    truth = shared("data/tracks/TUD-Campus-gt.txt")
-    sequence = load_sequence(truth, truth)
-    ids = [frame.truth for frame in sequence.frames], [frame.found for frame in sequence.frames]
-    theirs = peer.compute_hota_metrics(*ids, [frame.iou for frame in sequence.frames])
-    assert pytest.approx(theirs["HOTA"], abs=1e-6) == evaluate_tracks(sequence).HOTA
-
-
 def write(tmp_path, name, *lines):
     path = tmp_path / name
     path.write_text("\n".join(lines))

@@ -51,7 +51,7 @@ def register(verbs: Any) -> None:
     group.add_argument(
         "--tracker",
         metavar="NAME",
-        help="evidence, sort, bytetrack, botsort or cbiou; see docs/track.md",
+        help="evidence, sort, bytetrack, botsort or cbiou; see docs/explanation/trackers.md",
     )
     group.add_argument(
         "--count-line",
