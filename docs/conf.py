@@ -22,11 +22,9 @@ language = "en"
 html_theme = "furo"
 html_title = "lucidbox"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
 html_js_files = ["ranking.js"]
 html_show_copyright = html_show_sphinx = False
 html_copy_source = html_show_sourcelink = False
-html_theme_options = {"source_directory": ""}
 
 napoleon_use_ivar = True
 autodoc_typehints = "description"
@@ -34,7 +32,6 @@ autodoc_typehints_description_target = "documented"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 copybutton_prompt_text = "$ "
-suppress_warnings = []
 
 SECTIONS = ("tutorials", "how-to", "explanation", "reference")
 

@@ -55,7 +55,7 @@ def verb(name: str) -> Iterator[str]:
         if full.split()[0] != name:
             continue
         yield from (f"## {full}", "", "```text", *block(parser.description or ""), "```", "")
-        formatter = argparse.HelpFormatter(parser.prog, width=100)
+        formatter = argparse.HelpFormatter(parser.prog, width=84)
         formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups)
         yield from ("```text", *block(formatter.format_help()), "```", "")
         for group in parser._action_groups:

@@ -25,10 +25,11 @@ CODE = [block for block in BLOCKS if block.is_code]
 
 def test_blocks_are_of_known_kinds():
     assert {block.language for block in BLOCKS} <= {*SHELL, "python", *OUTPUT, *DATA}
-    assert all(block.not_run is None or len(block.not_run) > 10 for block in BLOCKS), "a mark names its reason"
+    assert all(block.not_run is None or len(block.not_run) > 5 for block in BLOCKS), "a mark names its reason"
     assert sum(block.not_run is None for block in CODE) > 3 * sum(block.not_run is not None for block in CODE)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("block", [block for block in CODE if block.language == "python"], ids=str)
 def test_python_compiles_and_its_names_exist(block):
     for node in ast.walk(ast.parse(block.text)):
@@ -45,6 +46,14 @@ def test_extras_that_are_installed_exist(block):
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for extras in re.findall(r"pip install.*?\[([\w,]+)\]", block.text):
         assert set(extras.split(",")) <= set(known)
+
+
+def test_benchmarks_that_are_named_have_the_options():
+    for block in CODE:
+        for name, arguments in re.findall(r"python benchmarks/(\w+)\.py(.*)", block.text):
+            source = (ROOT / "benchmarks" / f"{name}.py").read_text(encoding="utf-8")
+            for option in re.findall(r"(--[\w-]+)", arguments.partition("#")[0]):
+                assert option in source, f"{block}: {option}"
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.language in DATA[:4]], ids=str)
