@@ -19,6 +19,7 @@ from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
 from lucidbox.explain.odam import odam
 from lucidbox.explain.place import as_heat, rectangles
+from lucidbox.explain.search import search
 from lucidbox.explain.targets import Target, to_unit
 
 if TYPE_CHECKING:
@@ -144,6 +145,21 @@ def _optimised(asked: Asked) -> list[Reasons]:
     ]
 
 
+def _search(asked: Asked) -> list[Reasons]:
+    engine, effort = asked.predictor.engine, asked.effort
+    found: list[Reasons] = []
+    for target in asked.targets:
+        try:
+            found.append(
+                Reasons(search(engine, asked.raw, target, effort.inferences, effort.seed, effort.progress))
+            )
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            break
+    return found
+
+
 def _drise(asked: Asked) -> list[Reasons]:
     return [
         Reasons(heat) for heat in drise(asked.predictor.engine, asked.raw.pixels, asked.targets, asked.masking)
@@ -157,6 +173,9 @@ METHODS = {
         "what, shown first, brings it back and, hidden first, takes it away: learnt in seconds",
         search=_optimised,
         ordered=True,
+    ),
+    "search": Method(
+        "the same found by asking, 600 inferences; any engine", network=False, search=_search, ordered=True
     ),
     "gradcam": Method("channels weighed by their say in one detection", OWN_LEVEL, True, heat=_gradcam),
     "gradcam-class": Method(
@@ -172,7 +191,7 @@ DEFAULT_METHOD = "odam-box"
 BEST_METHOD = "optimised"
 """The best, for those who can wait."""
 
-BEST_WITHOUT_NETWORK = "drise"
+BEST_WITHOUT_NETWORK = "search"
 """The best on any engine."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lucidbox.detector import Detector
     from lucidbox.explain import Explanation
 
-SEARCHES = ("optimised", "drise")
+SEARCHES = ("optimised", "search", "drise")
 """Methods that draw at random."""
 
 DESCRIPTION = "Explain detections by heat maps, and say how far each map can be trusted."
@@ -24,6 +24,7 @@ methods:
   odam-box       odam and the place in the box together (default)
   odam           each cell's own say in one detection, gradient times activation
   optimised      what, shown first, brings it back and, hidden first, takes it away: learnt in seconds
+  search         the same found by asking, 600 inferences; any engine
   gradcam        channels weighed by their say in one detection
   gradcam-class  channels weighed by their say in a class, all over P3
   eigencam       what a layer responds to most, whatever the detection
@@ -64,6 +65,7 @@ def register(verbs: Any) -> None:
     )
     add_number(how, "--masks", "masks of drise (1000)")
     add_number(how, "--steps", "steps of optimised (32)")
+    add_number(how, "--inferences", "of search, at most (600)")
     add_option(how, "--seed", help="of what methods draw at random, and of --sample (0)")
     add_options(how, "--engine", "--precision", "--size")
     out = parser.add_argument_group("output")
@@ -129,6 +131,8 @@ def _check_search(arguments: argparse.Namespace) -> None:
         raise OptionError("--masks belongs to --method drise")
     if arguments.steps is not None and not over and not arguments.best and method != "optimised":
         raise OptionError("--steps belongs to --best and --method optimised")
+    if arguments.inferences is not None and not over and not arguments.best and method != "search":
+        raise OptionError("--inferences belongs to --best and --method search")
     if arguments.seed is not None and not over and not arguments.best and method not in SEARCHES:
         raise OptionError(f"--seed belongs to --best and to the methods {', '.join(SEARCHES)}")
 

@@ -35,7 +35,7 @@ def masking_of(arguments: argparse.Namespace) -> Masking:
 
 def effort_of(arguments: argparse.Namespace) -> Effort:
     """What other methods that search may spend, as asked for on the command line."""
-    asked = {"steps": arguments.steps, "seed": arguments.seed}
+    asked = {"steps": arguments.steps, "inferences": arguments.inferences, "seed": arguments.seed}
     return Effort(**{name: value for name, value in asked.items() if value is not None})
 
 
