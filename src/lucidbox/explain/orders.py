@@ -72,7 +72,7 @@ def nested(places: Around, shape: Float[np.ndarray, " 9"]) -> Float32[np.ndarray
         outside.append(np.exp(before) * np.maximum(-axis - edge, 0) + np.exp(after) * np.maximum(axis - edge, 0))
         # The edges stay where they are: the shift fades towards them.
         inside.append(np.abs(np.clip(axis, -edge, edge) - np.tanh(shift) * np.clip(edge - np.abs(axis), 0, 1)))
-    distance = _norm(*outside, shape[6], 1.0) + _norm(*inside, shape[7], np.sqrt(0.5))
+    distance = _norm(outside[0], outside[1], shape[6], 1.0) + _norm(inside[0], inside[1], shape[7], np.sqrt(0.5))
     return (-_compressed(distance)).astype(np.float32)
 
 
@@ -112,7 +112,8 @@ def _tents(places: Float[np.ndarray, " n"], cell: float) -> Float32[np.ndarray, 
     low, high = np.floor(steps[0] + 0.5), np.ceil(steps[-1] - 0.5)
     points = np.arange(low, max(low, high) + 1)
     weights = np.maximum(0, 1 - np.abs(np.clip(steps, points[0], points[-1])[:, None] - points))
-    return weights.astype(np.float32)
+    narrow: Float32[np.ndarray, "n k"] = weights.astype(np.float32)
+    return narrow
 
 
 def _compressed(distance: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:

@@ -187,7 +187,7 @@ class _Searching:
 
     def __init__(self, asking: _Asking, target: Target, seed: int) -> None:
         self._asking, self._random = asking, np.random.default_rng(seed)
-        self._places = around(*asking.shape, target.box)
+        self._places = around(asking.shape[0], asking.shape[1], target.box)
         self._points = _points([(place, shows) for place in range(len(_INNER)) for shows in (False, True)], 1)
         shapes = [np.array(shape, np.float64) for shape in SHAPES.values()]
         orders = [nested(self._places, shape) for shape in shapes]
