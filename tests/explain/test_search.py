@@ -8,9 +8,9 @@ from lucidbox.detect.predictor import RawPrediction
 from lucidbox.engines import Prediction
 from lucidbox.engines.static_shape import FixedBatchEngine
 from lucidbox.explain.curves import canvas_of, curves
-from lucidbox.explain.faithfulness import centred_gaussian
 from lucidbox.explain.fills import OTHER, PLAIN, UNSEEN, USUAL
-from lucidbox.explain.search import FILLS, search
+from lucidbox.explain.place import centred_gaussian
+from lucidbox.explain.search import FILLS, search, search_until_stopped
 from lucidbox.explain.targets import Target
 
 BOX = (48, 32, 112, 64)
@@ -134,7 +134,8 @@ def interrupted_after(count):
 def test_stopped_it_keeps_what_it_has():
     engine = LooksAt()
     raw = asked(engine)
-    heat = search(engine, raw, TARGET, 400, progress=interrupted_after(150))
+    heat, stopped = search_until_stopped(engine, raw, TARGET, 400, 0, interrupted_after(150))
+    assert stopped
     assert len(engine.shapes) < 160
     assert gain(engine, heat, USUAL, True) >= gain(engine, search(engine, raw, TARGET, 1), USUAL, True)
 

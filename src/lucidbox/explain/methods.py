@@ -19,7 +19,7 @@ from lucidbox.explain.eigencam import eigencam
 from lucidbox.explain.gradcam import gradcam
 from lucidbox.explain.odam import odam
 from lucidbox.explain.place import as_heat, rectangles
-from lucidbox.explain.search import search
+from lucidbox.explain.search import search_until_stopped
 from lucidbox.explain.targets import Target, to_unit
 
 if TYPE_CHECKING:
@@ -150,12 +150,15 @@ def _search(asked: Asked) -> list[Reasons]:
     found: list[Reasons] = []
     for target in asked.targets:
         try:
-            found.append(
-                Reasons(search(engine, asked.raw, target, effort.inferences, effort.seed, effort.progress))
+            heat, stopped = search_until_stopped(
+                engine, asked.raw, target, effort.inferences, effort.seed, effort.progress
             )
         except KeyboardInterrupt:
             if not found:
                 raise
+            break
+        found.append(Reasons(heat, unfinished="stopped before all inferences were made" if stopped else ""))
+        if stopped:
             break
     return found
 

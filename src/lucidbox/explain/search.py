@@ -111,8 +111,22 @@ def search(
         progress: shows how many are done.
 
     Returns:
-        Heat at the input's size, all of it above 0 and in order. Stopped by Ctrl-C after the first step, the map
-        as far as it was found; before, the interrupt goes on.
+        Heat at the input's size, all of it above 0 and in order.
+    """
+    return search_until_stopped(engine, raw, target, inferences, seed, progress)[0]
+
+
+def search_until_stopped(
+    engine: Engine,
+    raw: RawPrediction,
+    target: Target,
+    inferences: int,
+    seed: int,
+    progress: Progress,
+) -> tuple[Float32[np.ndarray, "h w"], bool]:
+    """The map of :func:`search`, and whether Ctrl-C came before it was finished.
+
+    Stopped after the first step, it is the map as far as it was found; before, the interrupt goes on.
     """
     asking = _Asking(engine, raw, target, inferences, progress)
     searching = _Searching(asking, target, seed)
@@ -120,9 +134,10 @@ def search(
         searching.reshape(int(SHAPING * inferences))
         searching.correct()
         asking.finish()
+        stopped = False
     except KeyboardInterrupt:
-        pass  # what was found so far is a map
-    return as_heat(searching.order, target.box)
+        stopped = True  # what was found so far is a map
+    return as_heat(searching.order, target.box), stopped
 
 
 class _Asking:
