@@ -412,8 +412,8 @@ show(cv2.resize(np.vstack(rows), None, fx=0.7, fy=0.7, interpolation=cv2.INTER_A
 # %% [markdown]
 # Above Grad-CAM, below ODAM; left the first person, right the second. **Can such pictures be believed?** A map is pretty in any case. Three questions
 # can be put to it, and `faithfulness` puts them: is the heat on the object; does the score fall when hot pixels are hidden, and come back when they are
-# shown (RISE, [arXiv 1806.07421](https://arxiv.org/abs/1806.07421)); and does the map change when the weights are shuffled (Adebayo et al.,
-# [arXiv 1810.03292](https://arxiv.org/abs/1810.03292))? A map that stays the same shows no learning.
+# shown (RISE, [arXiv 1806.07421](https://arxiv.org/abs/1806.07421)); and does it do that any better than a map that knows nothing but the box, a Gaussian or
+# rectangles around its middle? Few do. Then the map says where the box is, which we knew.
 
 # %%
 for method in ("gradcam", "odam"):
@@ -486,7 +486,7 @@ measured[0]
 # | 1e-7 added to unions | an empty union has IoU 0 | exact at the threshold |
 # | IoU threshold 0.45, no limit | 0.7, at most 300 boxes | published settings (3) |
 # | crowds count, all claims count | COCO's rules, to pycocotools' last digit | comparable numbers (6) |
-# | Grad-CAM of a class over P3 | one detection, with figures that may say "do not trust it" | the question was: why *this* box? (7) |
+# | Grad-CAM of a class over P3 | one detection, with figures that may say "it says where the box is, and no more" | the question was: why *this* box? (7) |
 # | mean of ten runs of a ready tensor | stages, percentiles, whole streams | what a user waits for (8) |
 #
 # What is *not* different: decoding, greedy suppression per class, 101-point interpolation, Grad-CAM's formula. `tests/` compare them with numbers

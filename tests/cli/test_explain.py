@@ -16,6 +16,7 @@ from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.detector import loading
 from lucidbox.explain import DEFAULT_METHOD, METHODS
+from lucidbox.explain.methods import QUICK_METHODS
 from lucidbox.explain.near_anchors import Near
 
 network_in_torch = cache(loading._network_in_torch)
@@ -38,7 +39,8 @@ def command(small_weights, tmp_path, monkeypatch, capsys):
     def run(*arguments, weights=small_weights, engine="torch"):
         parser = argparse.ArgumentParser()
         explain.register(parser.add_subparsers())
-        given = ["explain", *map(str, arguments), "--weights", str(weights), "--engine", engine, "--size", "160"]
+        named = () if weights is None else ("--weights", str(weights))
+        given = ["explain", *map(str, arguments), *named, "--engine", engine, "--size", "160"]
         try:
             parsed = parser.parse_args(given)
             code = parsed.run(parsed)
@@ -118,7 +120,7 @@ def test_drise_runs_on_onnx_and_says_the_same_with_the_same_seed(command, noise,
 def test_gradient_methods_take_our_onnx_too(command, noise, small_onnx):
     code, out, _ = command(noise(), weights=small_onnx, engine="onnxruntime")
     assert code == 0
-    assert "random weights" in out
+    assert "it says " in out
 
 
 def test_why_is_it_not_found(command, noise, tmp_path):
@@ -152,8 +154,13 @@ def test_why_is_it_not_found(command, noise, tmp_path):
         (("--at", "1,2,3,4", "--class", "mauve"), "is not in the model"),
         (("--at", "1,2,3,4", "--class", "red", "--side", "left"), "leave it out with --at"),
         (("--box", "1", "--all"), "choose one of --box, --class, --all"),
-        (("--masks", "9"), "--masks and --seed belong to --method drise"),
-        (("--seed", "9"), "--masks and --seed belong to --method drise"),
+        (("--masks", "9"), "--masks belongs to --method drise"),
+        (("--steps", "9"), "--steps belongs to --best and --method optimised"),
+        (("--inferences", "9", "--method", "optimised"), "--inferences belongs to --best and --method search"),
+        (("--steps", "0", "--best"), "steps 0 is less than 1"),
+        (("--seed", "9"), "--seed belongs to --best and to the methods optimised, search, drise"),
+        (("--best", "--method", "odam"), "--best chooses the method itself"),
+        (("--compare", "a.pt", "b.pt"), "--compare names both models"),
         (("--seed", "-1", "--method", "drise"), "seed -1 is less than 0"),
         (("--layer", ""), "layer '' does not exist"),
         (("--annotations", "x.json"), "belong to --measure"),
@@ -190,6 +197,44 @@ def test_what_suppressed_a_box_is_shown(capsys):
     _, first, second = capsys.readouterr().out.splitlines()
     assert first == "  score 0.500  IoU 0.90  box 1,2,3,4  suppressed by another: box 5,6,7,8"
     assert second.endswith("  detected")
+
+
+def test_the_best_takes_steps_and_says_so(command, noise, tmp_path):
+    code, out, err = command(noise(), "--best", "--steps", "2", "--json")
+    assert code == 0, err
+    (record,) = json.loads(out)
+    assert record["method"] == "optimised"
+    assert record["unfinished"] == ""
+    assert record["suspicious"] == (record["beyond_place"] <= 0.005)
+
+
+def test_what_would_have_to_be_hidden_is_drawn(command, noise, tmp_path):
+    asked = ("--at", "20,20,90,80", "--class", "green", "--conf", "0.99", "--best", "--steps", "1")
+    code, out, err = command(noise(), *asked)
+    assert code == 0, err
+    assert "hidden" in out or "blurred" in out
+    (record,) = json.loads((tmp_path / "runs" / "explain" / "explanations.json").read_text())
+    assert set(record["counterfactual"]) == {"limit", "score", "best", "hidden", "enlarged"}
+    drawn = np.asarray(Image.open(tmp_path / "runs" / "explain" / "missed-green-counterfactual.png"))
+    assert drawn.shape == np.asarray(Image.open(noise())).shape
+
+
+def test_two_models_side_by_side(command, noise, small_weights, tmp_path):
+    both = ("--compare", small_weights, small_weights)
+    code, out, err = command(noise(), *both, "--box", "1", "--json", weights=None)
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["shared_heat"] == pytest.approx(1, abs=1e-3)
+    first, second = record["models"]
+    assert first == second
+    assert record["place"]["label"] == first["label"]
+    assert len(list((tmp_path / "runs" / "explain").glob("compare-*-panel.png"))) == 1
+    code, out, _ = command(noise(), *both, "--at", "20,20,90,80", "--class", "green", weights=None)
+    assert code == 0
+    assert "the maps share 100% of their heat" in out
+    code, _, err = command(noise(), *both, "--box", "99", weights=None)
+    assert code == 2
+    assert "so there is no box 99" in err
 
 
 def test_no_detections(command, noise):
@@ -247,7 +292,7 @@ def test_measure_prints_a_table(command, all_right):
     assert code == 0, err
     header, *rows = out.splitlines()
     assert header.split()[:3] == ["method", "detections", "inside"]
-    assert [row.split()[0] for row in rows] == ["(gaussian)", *METHODS]
+    assert [row.split()[0] for row in rows] == ["(gaussian)", *QUICK_METHODS]
     assert all(row.split()[1] == "1" for row in rows)
     code, out, _ = command(*few, "--method", "drise", "--json")
     gaussian, record = json.loads(out)
@@ -267,7 +312,9 @@ def test_measure_at_a_layer(command, one_right):
     assert json.loads(early)[1]["deletion"] != json.loads(default)[1]["deletion"]
     code, out, err = command(*one_right, "--layer", "backbone.mix_p3", "--json")
     assert code == 0, err
-    assert [record["method"] for record in json.loads(out)[1:]] == [name for name in METHODS if name != "drise"]
+    assert [record["method"] for record in json.loads(out)[1:]] == [
+        name for name in QUICK_METHODS if name != "drise"
+    ]
     assert "looks at no layer" in command(*one_right, "--layer", "own", "--method", "drise")[2]
     assert "did you mean" in command(*one_right, "--layer", "backbone.mix_p33")[2]
 

@@ -165,7 +165,7 @@ def test_an_engine_alone_is_told_what_works(method, small, small_onnx):
     _, _, picture, _ = small
     detector = Detector.load(small_onnx, engine="onnxruntime", size=160)
     detector.weights = None
-    with pytest.raises(OptionError, match=r"only an engine.*on any engine: drise"):
+    with pytest.raises(OptionError, match=r"only an engine.*on any engine: search, drise"):
         explain(detector, picture, detector(picture)[0], method=method)
 
 
@@ -192,7 +192,9 @@ def test_a_weights_file_that_is_gone_or_no_network(small, tmp_path):
     with pytest.raises(OptionError, match=r"gone\.pt: cannot be read again"):
         explain(knowing, picture, found[0])
     knowing.weights.write_bytes(b"\x08\x07 no weights")
-    with pytest.raises(OptionError, match=r"gone\.pt.*method odam needs the network itself, drise runs on any"):
+    with pytest.raises(
+        OptionError, match=r"gone\.pt.*method odam-box needs the network itself, on any engine: search, drise"
+    ):
         explain(knowing, picture, found[0])
 
 
@@ -206,7 +208,9 @@ def test_without_torch_the_extra_and_the_other_method_are_named(small, small_wei
     knowing = Detector(detector.engine, detector.names, size=detector.size)
     knowing.weights = small_weights
     monkeypatch.setattr(methods, "_read_network", missing)
-    with pytest.raises(OptionError, match=r"needs torch: pip install 'lucidbox\[train\]'; drise runs on any"):
+    with pytest.raises(
+        OptionError, match=r"needs torch: pip install 'lucidbox\[train\]'; on any engine: search, drise"
+    ):
         explain(knowing, picture, found[0])
     assert len(explain(knowing, picture, found[0], method="drise", masking=QUICK).heatmap) == len(picture)
 

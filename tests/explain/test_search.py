@@ -10,7 +10,7 @@ from lucidbox.engines.static_shape import FixedBatchEngine
 from lucidbox.explain.curves import canvas_of, curves
 from lucidbox.explain.fills import OTHER, PLAIN, UNSEEN, USUAL
 from lucidbox.explain.place import centred_gaussian
-from lucidbox.explain.search import FILLS, search, search_until_stopped
+from lucidbox.explain.search import _FILLS, search, search_until_stopped
 from lucidbox.explain.targets import Target
 
 BOX = (48, 32, 112, 64)
@@ -115,7 +115,7 @@ def test_boxes_at_borders_and_of_any_size(box):
 
 
 def test_it_never_sees_the_fill_that_it_is_judged_by():
-    assert {name for pair in FILLS for name in pair} <= set(PLAIN)
+    assert {name for pair in _FILLS for name in pair} <= set(PLAIN)
     assert not set(UNSEEN) & set(PLAIN)
 
 

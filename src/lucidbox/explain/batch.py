@@ -12,6 +12,7 @@ from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.engines import Engine
 from lucidbox.explain.curves import Canvas, blind_gain, canvas_of, curves
 from lucidbox.explain.drise import Masking
+from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness, figures
 from lucidbox.explain.methods import METHODS, Heat, heat_maps, recorded
 from lucidbox.explain.place import centred_gaussian
@@ -53,6 +54,7 @@ def image_figures(
     methods: Sequence[str],
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    effort: Effort = Effort(),  # noqa: B008 - frozen
 ) -> dict[str, list[Faithfulness]]:
     """Figures of each method for each detection of one picture.
 
@@ -64,6 +66,7 @@ def image_figures(
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`, or :data:`GAUSSIAN`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
+        effort: what other methods that search may spend.
 
     Raises:
         OptionError: a method or the layer cannot be used.
@@ -74,7 +77,7 @@ def image_figures(
     maps = {}
     if GAUSSIAN in methods:
         maps[GAUSSIAN] = [centred_gaussian(height, width, target.box) for target in targets]
-    maps |= method_maps(predictor, raw, targets, networks.own, ours, layer, masking)
+    maps |= method_maps(predictor, raw, targets, networks.own, ours, layer, masking, effort)
     seeing = [method for method in ours if METHODS[method].heat is not None]
     controls = method_maps(predictor, raw, targets, networks.shuffled, seeing, layer)
     blind = [blind_gain(engine, canvas, target) for target in targets]
@@ -96,13 +99,14 @@ def method_maps(
     methods: Sequence[str],
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    effort: Effort = Effort(),  # noqa: B008 - frozen
 ) -> dict[str, list[Heat]]:
     """A map for each target by each method; those that follow the network share a forward pass."""
     seeing = [method for method in methods if METHODS[method].heat is not None]
     recording = recorded(seeing, raw, network, layer) if network is not None and seeing else None
     maps = {}
     for method in methods:
-        made = heat_maps(method, predictor, raw, targets, network, layer, masking, recording)
+        made = heat_maps(method, predictor, raw, targets, network, layer, masking, recording, effort)
         maps[method] = [reasons.heat for reasons in made]
     return maps
 

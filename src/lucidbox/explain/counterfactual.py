@@ -14,10 +14,8 @@ from lucidbox.core.boxes import pairwise_iou
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.explain.curves import SHARES, ranks_of
 from lucidbox.explain.fills import USUAL, fill_of
+from lucidbox.explain.near_anchors import FITTING
 from lucidbox.explain.targets import to_image, to_input
-
-FITTING = 0.5
-"""IoU with the place from which a box counts as the object's."""
 
 ENLARGED = (2.0, 3.0)
 """How many times larger the surroundings of the place are looked at."""

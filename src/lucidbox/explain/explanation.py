@@ -17,7 +17,15 @@ from lucidbox.explain.curves import blind_gain, canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness, figures
-from lucidbox.explain.methods import DEFAULT_METHOD, METHODS, Heat, checked_method, heat_maps, network_of
+from lucidbox.explain.methods import (
+    DEFAULT_METHOD,
+    METHODS,
+    SIDE_METHOD,
+    Heat,
+    checked_method,
+    heat_maps,
+    network_of,
+)
 from lucidbox.explain.targets import Target, target_of, to_image, to_input
 
 if TYPE_CHECKING:
@@ -162,7 +170,7 @@ def explain(
     picture: Any,
     detection: Detections,
     *,
-    method: str = DEFAULT_METHOD,
+    method: str | None = None,
     layer: str | None = None,
     side: str | None = None,
     network: "Network | None" = None,
@@ -176,7 +184,7 @@ def explain(
         detector: the one that found it.
         picture: what it was found in: anything that the detector takes.
         detection: one box, as in ``detections[0]``.
-        method: a key of :data:`lucidbox.explain.methods.METHODS`.
+        method: a key of :data:`lucidbox.explain.methods.METHODS`; by default the best quick one.
         layer: name of a layer of the network, "own" for the one the head reads at the detection's level, or
             "early" for the backbone's at 8 pixels a cell.
         side: explain the place of this side of the box instead of the class's score.
@@ -214,7 +222,7 @@ def explain_each(
     picture: Any,
     detections: Detections,
     *,
-    method: str = DEFAULT_METHOD,
+    method: str | None = None,
     layer: str | None = None,
     side: str | None = None,
     network: "Network | None" = None,
@@ -230,6 +238,7 @@ def explain_each(
     """
     if len(detections) == 0:
         raise OptionError("no detections to explain; lower --conf, or ask about a missed object with --at")
+    method = method or (DEFAULT_METHOD if side is None else SIDE_METHOD)
     if checked_method(method, layer, side).network:
         network = network or network_of(detector, method)
     (raw,) = detector.predictor.infer([pixels_of(picture, color)])

@@ -17,8 +17,9 @@ from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
 from lucidbox.explain.batch import GAUSSIAN, image_figures, networks_of
 from lucidbox.explain.drise import Masking
+from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness
-from lucidbox.explain.methods import METHODS
+from lucidbox.explain.methods import QUICK_METHODS
 from lucidbox.images.reading import read_image
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class MeasuredMethods:
         beats_gaussian: share of detections for which insertion minus deletion is higher than that of a
             Gaussian centred in the box; None for the Gaussian itself.
         randomised: None where no network could be shuffled.
-        flagged: share of maps that stay the same when weights are random.
+        flagged: share of maps that say no more than where the box is.
     """
 
     method: str
@@ -53,7 +54,7 @@ class MeasuredMethods:
     insertion: float
     beats_gaussian: float | None
     randomised: float | None
-    flagged: float | None
+    flagged: float
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, 4 decimals."""
@@ -114,21 +115,23 @@ def measure_methods(
     detector: Detector,
     network: "Network | None",
     groups: Sequence[tuple[Path, Detections]],
-    methods: Sequence[str] = tuple(METHODS),
+    methods: Sequence[str] = QUICK_METHODS,
     *,
     layer: str | None = None,
     masking: Masking = Masking(),  # noqa: B008 - frozen
+    effort: Effort = Effort(),  # noqa: B008 - frozen
     progress: Progress = no_progress,
 ) -> list[MeasuredMethods]:
     """The figures of a Gaussian in the box and of each method, averaged over detections.
 
     Args:
         detector: that found them.
-        network: the detector's; only drise needs none.
+        network: the detector's; some methods need none.
         groups: pictures and what is to be explained in them.
         methods: keys of :data:`~lucidbox.explain.methods.METHODS`.
         layer: as for :func:`~lucidbox.explain.explain`; None for each method's default.
         masking: how drise hides.
+        effort: what other methods that search may spend.
         progress: shows how many images are done.
 
     Raises:
@@ -141,7 +144,7 @@ def measure_methods(
     rows: dict[str, list[Faithfulness]] = {method: [] for method in (GAUSSIAN, *methods)}
     for path, found in progress(groups, len(groups)):
         raw = detector.predictor.infer([read_image(path)])[0].copy()
-        figures = image_figures(detector.predictor, raw, found, networks, tuple(rows), layer, masking)
+        figures = image_figures(detector.predictor, raw, found, networks, tuple(rows), layer, masking, effort)
         for method, figured in figures.items():
             rows[method] += figured
     return [averaged(method, figured, rows[GAUSSIAN]) for method, figured in rows.items()]
@@ -160,5 +163,5 @@ def averaged(method: str, rows: Sequence[Faithfulness], gaussian: Sequence[Faith
         insertion=float(np.mean([row.insertion for row in rows])),
         beats_gaussian=None if method == GAUSSIAN else float(np.mean(better)),
         randomised=float(np.mean(known)) if known else None,
-        flagged=float(np.mean([row.suspicious for row in rows])) if known else None,
+        flagged=float(np.mean([row.suspicious for row in rows])),
     )

@@ -188,8 +188,14 @@ METHODS = {
     "drise": Method("what the detection needs, found by hiding parts; any engine", network=False, search=_drise),
 }
 
+SIDE_METHOD = "odam"
+"""The default for a side of a box."""
+
 DEFAULT_METHOD = "odam-box"
 """The best of those that take at most half a second: docs/explanation/explain.md."""
+
+QUICK_METHODS = tuple(name for name, method in METHODS.items() if method.search is None or name == "drise")
+"""Those that a data set is measured with unless others are named; drise takes its time for all of a picture's."""
 
 BEST_METHOD = "optimised"
 """The best, for those who can wait."""

@@ -30,28 +30,28 @@ from lucidbox.model.decoding import Decoder
 from lucidbox.model.fuse import fuse
 from lucidbox.model.network import Network
 
-FILLS = (USUAL, OTHER)
+_FILLS = (USUAL, OTHER)
 """The pairs that are hidden and shown with, in turn, so that the map is not one fill's."""
 
-PICTURES = 2
+_PICTURES = 2
 """Pictures a step of each kind: in which pixels are hidden, and in which they are shown."""
 
-WINDOW = 2.5
+_WINDOW = 2.5
 """Sides of the part of the picture that is looked at, over the box's."""
 
-LEAST = 192
+_LEAST = 192
 """Pixels: that part's sides are not smaller, so that a small object keeps what is around it."""
 
-LIMIT = 224
+_LIMIT = 224
 """Pixels: a part with a longer side is looked at in a smaller copy."""
 
-CELLS = 4
+_CELLS = 4
 """Numbers of the correction along a side of the box."""
 
-SOFTNESS = 0.2
+_SOFTNESS = 0.2
 """Width of the sigmoid that gradients see in place of the step from hidden to shown, in quarters of a side."""
 
-RATE = 0.2
+_RATE = 0.2
 """Learning rate of Adam, in the same unit."""
 
 _LOW = 0.2
@@ -69,7 +69,7 @@ _AMOUNTS = (0.0, 0.3, 0.6, 1.0)
 """How much of what was learnt may be taken."""
 
 
-class View:
+class _View:
     """The part of a picture around a box, in a copy small enough to be asked about often.
 
     Args:
@@ -85,7 +85,7 @@ class View:
         left, top, right, bottom = target.box
         self.rows, self.columns = _part(top, bottom, self.shape[0]), _part(left, right, self.shape[1])
         sides = [part.stop - part.start for part in (self.rows, self.columns)]
-        scale = min(1, LIMIT / max(sides))
+        scale = min(1, _LIMIT / max(sides))
         self.size = sides if scale == 1 else [max(64, round(side * scale / 32) * 32) for side in sides]
         wide, high = self.size[1] / sides[1], self.size[0] / sides[0]
         origin = self.columns.start, self.rows.start
@@ -96,7 +96,7 @@ class View:
             ]
         )
         self.image = self.cut(_tensor(pixels))
-        names = {name for fills in FILLS for name in fills}
+        names = {name for fills in _FILLS for name in fills}
         self.fills = {name: self.cut(_tensor(PLAIN[name](pixels))) for name in names}
         with torch.no_grad():
             self.own = max(float(self.left([self.image])[0]), _LOW)
@@ -150,11 +150,11 @@ def optimised(
         fixed = fuse(twin(network)).float()
         for parameter in fixed.parameters():
             parameter.requires_grad_(False)
-        canvases = [canvas_of(engine, pixels, fills) for fills in FILLS]
+        canvases = [canvas_of(engine, pixels, fills) for fills in _FILLS]
         learnt = []
         steps = iter(effort.progress(range(effort.steps * len(targets)), effort.steps * len(targets)))
         for target in targets:
-            order = _Order(View(fixed, pixels, target), engine, canvases, effort.seed)
+            order = _Order(_View(fixed, pixels, target), engine, canvases, effort.seed)
             taken = 0
             try:
                 while taken < effort.steps:
@@ -174,7 +174,7 @@ def optimised(
 class _Order:
     """The order of one target's pixels while it is learnt: larger comes first."""
 
-    def __init__(self, view: View, engine: Engine, canvases: Sequence[Canvas], seed: int) -> None:
+    def __init__(self, view: _View, engine: Engine, canvases: Sequence[Canvas], seed: int) -> None:
         self.view, self.engine, self.canvases = view, engine, canvases
         self.random = np.random.default_rng(seed)
         box, (height, width) = view.target.box, view.shape
@@ -185,9 +185,9 @@ class _Order:
         last = _INNER[max(int(np.flatnonzero(chances > _MATTERS).max()) for chances in self.chances)]
         span = float(np.clip(1.2 * np.sqrt(last * height * width / (sides[0] * sides[1])), 2, 3))
         self.places = _places(height, width, box, sides, span)
-        cells = round(CELLS * span)
+        cells = round(_CELLS * span)
         self.correction = torch.zeros(1, 1, cells, cells, requires_grad=True)
-        self.optimiser = torch.optim.Adam([self.correction], lr=RATE, betas=(0.8, 0.95))
+        self.optimiser = torch.optim.Adam([self.correction], lr=_RATE, betas=(0.8, 0.95))
         self.sum, self.kept = torch.zeros_like(self.correction), 0
 
     def step(self, keep: bool) -> None:
@@ -198,11 +198,11 @@ class _Order:
         images, weights = [], []
         for shows, chances in enumerate(self.chances):
             # One from each of as many equal parts of the chances: fewer lucky draws.
-            drawn = (self.random.permutation(PICTURES) + self.random.random(PICTURES)) / PICTURES
+            drawn = (self.random.permutation(_PICTURES) + self.random.random(_PICTURES)) / _PICTURES
             for turn, place in enumerate(np.searchsorted(np.cumsum(chances), drawn).clip(max=len(chances) - 1)):
-                soft = torch.sigmoid((near - _threshold(order, _INNER[place])) / SOFTNESS)
+                soft = torch.sigmoid((near - _threshold(order, _INNER[place])) / _SOFTNESS)
                 first = _first(view, order, _INNER[place]) + soft - soft.detach()
-                images.append(view.changed(first if shows else 1 - first, FILLS[turn % len(FILLS)][shows]))
+                images.append(view.changed(first if shows else 1 - first, _FILLS[turn % len(_FILLS)][shows]))
                 # Shares of the curves count by their distance to the next, which grows with their number.
                 weights.append((1 if shows else -1) * (place + 1) / chances[place])
         worth = (view.left(images) * torch.tensor(weights)).sum() / (view.own * _ALL)
@@ -244,7 +244,7 @@ class _Order:
         return as_heat(self.chosen(), self.view.target.box)
 
 
-def _chances(view: View, order: Float[Tensor, "h w"]) -> list[Float[np.ndarray, " s"]]:
+def _chances(view: _View, order: Float[Tensor, "h w"]) -> list[Float[np.ndarray, " s"]]:
     """How often each inner share of the curves is drawn, hidden and shown: where the start leaves most to gain.
 
     Half of it is the area still to be won there, half how much the score changes around it: where nothing depends
@@ -269,7 +269,7 @@ def _chances(view: View, order: Float[Tensor, "h w"]) -> list[Float[np.ndarray, 
 
 
 @torch.no_grad()
-def _first(view: View, order: Float[Tensor, "h w"], share: float) -> Float[Tensor, "h2 w2"]:
+def _first(view: _View, order: Float[Tensor, "h w"], share: float) -> Float[Tensor, "h2 w2"]:
     """1 where a pixel is among the first by this share, 0 where it is not; parts of it in a smaller copy."""
     return view.cut((order > _threshold(order, share)).float()[None])[0]
 
@@ -292,7 +292,7 @@ def _places(
 
 def _part(low: float, high: float, length: int) -> slice:
     """The part of a side that is looked at: multiples of 32 pixels, so that anchors keep their places."""
-    beyond = max((high - low) * (WINDOW - 1) / 2, (LEAST - (high - low)) / 2)
+    beyond = max((high - low) * (_WINDOW - 1) / 2, (_LEAST - (high - low)) / 2)
     start = int(max(0, low - beyond) // 32 * 32)
     return slice(start, min(length, int(-(-min(length, high + beyond) // 32) * 32)))
 

@@ -32,53 +32,53 @@ from lucidbox.explain.orders import SHAPES, Correction, around, nested
 from lucidbox.explain.place import as_heat
 from lucidbox.explain.targets import Target
 
-FILLS = (("grey", "blur"), ("blur", "mean"), ("mean", "grey"))
+_FILLS = (("grey", "blur"), ("blur", "mean"), ("mean", "grey"))
 """Pairs of fills to hide and to show with, in turn from share to share, so that the map is not one fill's."""
 
-BATCH = 8
+_BATCH = 8
 """Changed pictures that share one inference."""
 
-SETTLED = 0.03
+_SETTLED = 0.03
 """What is left to be won at a share, of the detection's score, below which it is not asked about again."""
 
-QUESTIONS = 24
+_QUESTIONS = 24
 """Where few shares are left, each is asked about with several fills, up to so many inferences for an order."""
 
-SHAPING = 0.35
+_SHAPING = 0.35
 """Part of the inferences that the second step may take."""
 
-PATIENCE = 12
+_PATIENCE = 12
 """Changes of the shape in a row that were no better, after which the third step begins."""
 
-CHANGE = 0.35
+_CHANGE = 0.35
 """Standard deviation of a shape's changes."""
 
-CELLS = (1.0, 1.5, 2.0, 2.5, 3.0)
-"""Widths of the correction's cells, in quarters of the box: the smallest that needs no more than :data:`MOST`."""
+_CELLS = (1.0, 1.5, 2.0, 2.5, 3.0)
+"""Widths of the correction's cells, in quarters of the box: the smallest that needs no more than :data:`_MOST`."""
 
-MOST = 70
+_MOST = 70
 """Numbers of the correction: more would need more inferences to be fitted."""
 
-PAIRS = 8
+_PAIRS = 8
 """Random corrections that a round needs at least."""
 
-SIZES = (0.8, 0.56)
+_SIZES = (0.8, 0.56)
 """Standard deviation of the random corrections in each round of the third step, in quarters of the box."""
 
-STEPS = (0.4, 0.8, 1.6)
+_STEPS = (0.4, 0.8, 1.6)
 """Lengths of the steps that are tried, as multiples of that."""
 
-RIDGE = 0.3
+_RIDGE = 0.3
 """Of the regression, for each sample; the corrections' numbers have variance 1."""
 
 
-class Point(NamedTuple):
+class _Point(NamedTuple):
     """A place on one of the two curves.
 
     Attributes:
         place: of the share, among the curves' inner shares.
         shows: only the first pixels are shown; otherwise they are hidden.
-        fills: which of :data:`FILLS` stands in for what is hidden.
+        fills: which of :data:`_FILLS` stands in for what is hidden.
     """
 
     place: int
@@ -131,7 +131,7 @@ def search_until_stopped(
     asking = _Asking(engine, raw, target, inferences, progress)
     searching = _Searching(asking, target, seed)
     try:
-        searching.reshape(int(SHAPING * inferences))
+        searching.reshape(int(_SHAPING * inferences))
         searching.correct()
         asking.finish()
         stopped = False
@@ -157,11 +157,11 @@ class _Asking:
         self.shape = raw.pixels.shape[:2]
         self.remaining = inferences
 
-    def left(self, asked: Iterable[tuple[Float32[np.ndarray, "h w"], Point]]) -> Float[np.ndarray, " n"]:
+    def left(self, asked: Iterable[tuple[Float32[np.ndarray, "h w"], _Point]]) -> Float[np.ndarray, " n"]:
         """Parts of the detection's score that are left, one for each order and point."""
         left: list[float] = []
         pictures = (self._picture(order, point) for order, point in asked)
-        while batch := list(islice(pictures, BATCH)):
+        while batch := list(islice(pictures, _BATCH)):
             answer = self._engine(np.stack(batch))
             for boxes, scores in zip(answer.boxes, answer.scores, strict=True):
                 left.append(float(left_of(boxes, scores, [self._target])[0]) / self._whole)
@@ -174,19 +174,19 @@ class _Asking:
         for _ in self._steps:
             pass
 
-    def _picture(self, order: Float32[np.ndarray, "h w"], point: Point) -> UInt8[np.ndarray, "h w 3"]:
+    def _picture(self, order: Float32[np.ndarray, "h w"], point: _Point) -> UInt8[np.ndarray, "h w 3"]:
         count = min(max(round(_INNER[point.place] * order.size), 1), order.size - 1)
         first = (order >= np.partition(order.ravel(), order.size - count)[order.size - count]).astype(np.uint8)
-        fill = self._fills[FILLS[point.fills][point.shows]]
+        fill = self._fills[_FILLS[point.fills][point.shows]]
         under, over = (fill, self._pixels) if point.shows else (self._pixels, fill)
         picture: UInt8[np.ndarray, "h w 3"] = cv2.copyTo(over, first, under.copy())
         return picture
 
 
-def _points(places: Sequence[tuple[int, bool]], fills: int) -> list[Point]:
+def _points(places: Sequence[tuple[int, bool]], fills: int) -> list[_Point]:
     """So many fills at each place, not the same ones at all."""
     return [
-        Point(place, shows, (place + shows + turn) % len(FILLS))
+        _Point(place, shows, (place + shows + turn) % len(_FILLS))
         for place, shows in places
         for turn in range(fills)
     ]
@@ -207,9 +207,9 @@ class _Searching:
         shapes = [np.array(shape, np.float64) for shape in SHAPES.values()]
         orders = [nested(self._places, shape) for shape in shapes]
         losses = np.array([self._losses(order) for order in orders])
-        first, unsettled = self._points, losses.max(axis=0) > SETTLED
+        first, unsettled = self._points, losses.max(axis=0) > _SETTLED
         open_ = [point[:2] for point, whether in zip(first, unsettled, strict=True) if whether]
-        self._points = _points(open_, max(1, min(len(FILLS), QUESTIONS // max(1, len(open_)))))
+        self._points = _points(open_, max(1, min(len(_FILLS), _QUESTIONS // max(1, len(open_)))))
         if len(self._points) > len(open_) and asking.remaining >= len(shapes) * len(self._points):
             losses = np.array([self._losses(order) for order in orders])
         else:
@@ -229,8 +229,8 @@ class _Searching:
     def reshape(self, inferences: int) -> None:
         """Change the shape's numbers at random and keep what is better."""
         stop, vain = self._asking.remaining - inferences, 0
-        while self._asking.remaining - len(self._points) >= max(stop, 0) and vain < PATIENCE and self._points:
-            changes = self._random.standard_normal(len(self._shape)) * CHANGE
+        while self._asking.remaining - len(self._points) >= max(stop, 0) and vain < _PATIENCE and self._points:
+            changes = self._random.standard_normal(len(self._shape)) * _CHANGE
             shape = self._shape + changes * (self._random.random(len(changes)) < 0.5)
             vain = 0 if self._keep(nested(self._places, shape)) else vain + 1
             if vain == 0:
@@ -246,16 +246,16 @@ class _Searching:
 
     def correct(self) -> None:
         """Add smooth corrections in the direction that random ones point to."""
-        grids = (Correction(self._places, cell) for cell in CELLS)
-        grid = next((grid for grid in grids if grid.size <= MOST), Correction(self._places, CELLS[-1]))
-        trials = len(STEPS) * len(self._points)
-        for round_, size in enumerate(SIZES):
-            pairs = (self._asking.remaining // (len(SIZES) - round_) - trials) // 2
-            if pairs < PAIRS or not self._points:
+        grids = (Correction(self._places, cell) for cell in _CELLS)
+        grid = next((grid for grid in grids if grid.size <= _MOST), Correction(self._places, _CELLS[-1]))
+        trials = len(_STEPS) * len(self._points)
+        for round_, size in enumerate(_SIZES):
+            pairs = (self._asking.remaining // (len(_SIZES) - round_) - trials) // 2
+            if pairs < _PAIRS or not self._points:
                 continue  # what is left is for the next round
             direction = grid(self._direction(grid, size, pairs))
             base = self.order
-            for step in STEPS:
+            for step in _STEPS:
                 self._keep(base + np.float32(step * size) * direction)
 
     def _direction(self, grid: Correction, size: float, pairs: int) -> Float[np.ndarray, " k"]:
@@ -265,9 +265,9 @@ class _Searching:
         chances = 0.9 * chances / chances.sum() + 0.1 / len(chances)
         drawn = self._random.choice(len(chances), pairs, p=chances)
         tried = self._random.standard_normal((pairs, grid.size))
-        fills = self._random.integers(len(FILLS), size=pairs).tolist()
+        fills = self._random.integers(len(_FILLS), size=pairs).tolist()
 
-        def asked() -> Iterator[tuple[Float32[np.ndarray, "h w"], Point]]:
+        def asked() -> Iterator[tuple[Float32[np.ndarray, "h w"], _Point]]:
             for row, index, fill in zip(tried, drawn, fills, strict=True):
                 change = np.float32(size) * grid(row)
                 for order in (self.order + change, self.order - change):
@@ -276,6 +276,6 @@ class _Searching:
         left = self._asking.left(asked()).reshape(-1, 2)
         signs = np.where([self._points[index].shows for index in drawn], 1, -1)
         gains = signs * (left[:, 0] - left[:, 1]) * self._weights()[drawn] / chances[drawn]
-        square = tried.T @ tried + RIDGE * pairs * np.eye(grid.size)
+        square = tried.T @ tried + _RIDGE * pairs * np.eye(grid.size)
         found = np.linalg.solve(square, tried.T @ gains)
         return found / max(float(np.sqrt(np.mean(found**2))), float(np.finfo(np.float32).tiny))

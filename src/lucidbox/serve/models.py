@@ -15,7 +15,8 @@ from lucidbox.detect.predictor import Image, Predictor
 from lucidbox.detect.tiles import View, views_together
 from lucidbox.detector import Detector
 from lucidbox.draw.palette import palette
-from lucidbox.explain import DEFAULT_METHOD, METHODS
+from lucidbox.explain import DEFAULT_METHOD
+from lucidbox.explain.methods import QUICK_METHODS
 from lucidbox.model_files import look_at
 from lucidbox.serve.batching import Batcher
 from lucidbox.serve.request_errors import RequestError
@@ -103,8 +104,7 @@ class ServedModel:
         if not self._has_network():
             return [BLACK_BOX]
         # Searching takes too long for a client that waits; of drise the masks are limited.
-        quick = [name for name, method in METHODS.items() if method.search is None or name == BLACK_BOX]
-        return [DEFAULT_METHOD, *(name for name in quick if name != DEFAULT_METHOD)]
+        return [DEFAULT_METHOD, *(name for name in QUICK_METHODS if name != DEFAULT_METHOD)]
 
     def _has_network(self) -> bool:
         """Whether the network itself can be read; torch is looked for, not imported."""

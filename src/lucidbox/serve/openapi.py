@@ -3,7 +3,7 @@
 from typing import Any
 
 from lucidbox.core.version import __version__
-from lucidbox.explain import METHODS
+from lucidbox.explain.methods import QUICK_METHODS
 from lucidbox.serve.detecting import ANSWER_FORMATS, YOLO
 from lucidbox.serve.explaining import MOST_MASKS
 from lucidbox.serve.tensors import INPUTS, OUTPUTS
@@ -68,7 +68,7 @@ _DETECT: _Schema = (
 _EXPLAIN: _Schema = {
     "model": _DETECT["model"],
     "conf": _LIMITS["conf"],
-    "method": {"enum": list(METHODS), "description": "by default the first of the model's methods"},
+    "method": {"enum": list(QUICK_METHODS), "description": "by default the first of the model's methods"},
     "box": {**_WHOLE, "minimum": 1, "maximum": 10**9, "description": "number of the detection; 1 is the best"},
     "at": {**_TEXT, "description": "x1,y1,x2,y2: where something was missed; with class"},
     "class": {**_TEXT, "description": "name of what was missed there"},

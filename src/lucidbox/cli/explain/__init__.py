@@ -58,7 +58,7 @@ def register(verbs: Any) -> None:
     what.add_argument("--side", metavar="SIDE", help="why is this side there: left, top, right or bottom")
     add_options(what, "--conf")
     how = parser.add_argument_group("how")
-    how.add_argument("--method", metavar="NAME", help="see below (default: odam-box)")
+    how.add_argument("--method", metavar="NAME", help="see below (default: odam-box; with --side odam)")
     add_flag(how, "--best", "the best map, which takes seconds a detection")
     how.add_argument(
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
@@ -72,7 +72,11 @@ def register(verbs: Any) -> None:
     out.add_argument("--save", metavar="DIR", help="where results go: a new folder (default: runs/explain)")
     add_option(out, "--json", help="JSON on standard output; words on standard error")
     over = parser.add_argument_group("over a data set")
-    over.add_argument("--measure", metavar="DIR", help="figures of every method over these pictures' detections")
+    over.add_argument(
+        "--measure",
+        metavar="DIR",
+        help="figures of every quick method, or of --method, over these pictures' detections",
+    )
     add_option(over, "--annotations", metavar="JSON", help="with --measure: COCO annotations of the pictures")
     add_number(over, "--sample", "with --measure: only N detections, at random")
 
@@ -237,9 +241,10 @@ def method_options(arguments: argparse.Namespace, detector: "Detector") -> dict[
     from dataclasses import replace
 
     from lucidbox.cli.explain.report import effort_of, masking_of
-    from lucidbox.explain.methods import DEFAULT_METHOD, best_method, checked_method
+    from lucidbox.explain.methods import DEFAULT_METHOD, SIDE_METHOD, best_method, checked_method
 
-    name = best_method(detector) if arguments.best else arguments.method or DEFAULT_METHOD
+    usual = SIDE_METHOD if arguments.side else DEFAULT_METHOD
+    name = best_method(detector) if arguments.best else arguments.method or usual
     checked_method(name, arguments.layer, arguments.side)
     return {
         "method": name,

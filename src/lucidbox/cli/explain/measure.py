@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lucidbox.cli.console import Failures, progress, tell, write_json
-from lucidbox.cli.explain.report import masking_of
+from lucidbox.cli.explain.report import effort_of, masking_of
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OptionError
 from lucidbox.detector import Detector
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.measuring import CONFIDENCE, MeasuredMethods, measure_methods, right_detections, sampled
-from lucidbox.explain.methods import METHODS, checked_method, network_of
+from lucidbox.explain.methods import METHODS, QUICK_METHODS, checked_method, network_of
 from lucidbox.validate.inference import files_of
 
 
@@ -29,7 +29,14 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
     conf = CONFIDENCE if arguments.conf is None else arguments.conf
     groups = sampled(right_detections(detector, truth, files, failures, conf), arguments.sample, masking.seed)
     measured = measure_methods(
-        detector, network, groups, methods, layer=arguments.layer, masking=masking, progress=progress()
+        detector,
+        network,
+        groups,
+        methods,
+        layer=arguments.layer,
+        masking=masking,
+        effort=effort_of(arguments),
+        progress=progress(),
     )
     document = [one.to_dict() for one in measured]
     if arguments.json:
@@ -40,11 +47,11 @@ def measure_command(arguments: argparse.Namespace, detector: Detector) -> int:
 
 
 def _methods(arguments: argparse.Namespace) -> list[str]:
-    """The method that was asked for, or all of them; with --layer those that look at a layer."""
+    """The method that was asked for, or all quick ones; with --layer those that look at a layer."""
     if arguments.method:
         checked_method(arguments.method, arguments.layer, None)
         return [arguments.method]
-    return [name for name, method in METHODS.items() if method.layer or not arguments.layer]
+    return [name for name in QUICK_METHODS if METHODS[name].layer or not arguments.layer]
 
 
 def method_table(measured: Sequence[MeasuredMethods]) -> str:
