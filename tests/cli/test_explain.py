@@ -155,9 +155,9 @@ def test_why_is_it_not_found(command, noise, tmp_path):
         (("--at", "1,2,3,4", "--class", "red", "--side", "left"), "leave it out with --at"),
         (("--box", "1", "--all"), "choose one of --box, --class, --all"),
         (("--masks", "9"), "--masks belongs to --method drise"),
-        (("--steps", "9"), "--steps belongs to --best and --method optimised"),
+        (("--steps", "9"), "--steps belongs to --method optimised"),
         (("--inferences", "9", "--method", "optimised"), "--inferences belongs to --best and --method search"),
-        (("--steps", "0", "--best"), "steps 0 is less than 1"),
+        (("--inferences", "0", "--best"), "inferences 0 is less than 1"),
         (("--seed", "9"), "--seed belongs to --best and to the methods optimised, search, drise"),
         (("--best", "--method", "odam"), "--best chooses the method itself"),
         (("--compare", "a.pt", "b.pt"), "--compare names both models"),
@@ -199,17 +199,17 @@ def test_what_suppressed_a_box_is_shown(capsys):
     assert second.endswith("  detected")
 
 
-def test_the_best_takes_steps_and_says_so(command, noise, tmp_path):
-    code, out, err = command(noise(), "--best", "--steps", "2", "--json")
+def test_the_best_is_searched_for(command, noise):
+    code, out, err = command(noise(), "--best", "--inferences", "70", "--json")
     assert code == 0, err
     (record,) = json.loads(out)
-    assert record["method"] == "optimised"
+    assert record["method"] == "search"
     assert record["unfinished"] == ""
     assert record["suspicious"] == (record["beyond_place"] <= 0.005)
 
 
 def test_what_would_have_to_be_hidden_is_drawn(command, noise, tmp_path):
-    asked = ("--at", "20,20,90,80", "--class", "green", "--conf", "0.99", "--best", "--steps", "1")
+    asked = ("--at", "20,20,90,80", "--class", "green", "--conf", "0.99", "--best", "--inferences", "70")
     code, out, err = command(noise(), *asked)
     assert code == 0, err
     assert "hidden" in out or "blurred" in out

@@ -18,6 +18,7 @@ from lucidbox.explain.targets import SIDES
 
 __all__ = [
     "DEFAULT_METHOD", "Effort", "Explanation", "Faithfulness", "METHODS", "Masking", "Near", "SIDES",
-    "class_gradcam", "explain", "explain_each", "near_anchors", "counterfactual", "drawing", "drise", "effort", "explanation",
-    "faithfulness", "measuring", "methods", "targets",
+    "class_gradcam", "explain", "explain_each", "near_anchors",
+    "counterfactual", "drawing", "drise", "effort", "explanation", "faithfulness", "measuring", "methods",
+    "targets",
 ]  # fmt: skip

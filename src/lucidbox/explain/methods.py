@@ -197,11 +197,8 @@ DEFAULT_METHOD = "odam-box"
 QUICK_METHODS = tuple(name for name, method in METHODS.items() if method.search is None or name == "drise")
 """Those that a data set is measured with unless others are named; drise takes its time for all of a picture's."""
 
-BEST_METHOD = "optimised"
-"""The best, for those who can wait."""
-
-BEST_WITHOUT_NETWORK = "search"
-"""The best on any engine."""
+BEST_METHOD = "search"
+"""Its maps most often say more than where the box is, for those who can wait: docs/explanation/explain.md."""
 
 
 def checked_method(name: str, layer: str | None, side: str | None) -> Method:
@@ -292,15 +289,6 @@ def layers_for(network: "Network", layer: str) -> tuple[str, ...]:
 
     marks = landmarks(network)
     return {OWN_LEVEL: marks.levels, FINEST_LEVEL: marks.levels[:1], EARLY: (marks.early,)}[layer]
-
-
-def best_method(detector: Detector) -> str:
-    """The best method for those who can wait: of the network where there is one, of any engine otherwise."""
-    try:
-        network_of(detector, BEST_METHOD)
-    except OptionError:
-        return BEST_WITHOUT_NETWORK
-    return BEST_METHOD
 
 
 def network_of(detector: Detector, method: str = DEFAULT_METHOD) -> "Network":

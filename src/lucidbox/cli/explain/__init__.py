@@ -59,7 +59,7 @@ def register(verbs: Any) -> None:
     add_options(what, "--conf")
     how = parser.add_argument_group("how")
     how.add_argument("--method", metavar="NAME", help="see below (default: odam-box; with --side odam)")
-    add_flag(how, "--best", "the best map, which takes seconds a detection")
+    add_flag(how, "--best", "the best map, by search: takes seconds a detection")
     how.add_argument(
         "--layer", metavar="NAME", help="look here: a layer's name, own (the detection's level) or early"
     )
@@ -133,8 +133,8 @@ def _check_search(arguments: argparse.Namespace) -> None:
     method, over = arguments.method, bool(arguments.measure)
     if arguments.masks is not None and not over and method != "drise":
         raise OptionError("--masks belongs to --method drise")
-    if arguments.steps is not None and not over and not arguments.best and method != "optimised":
-        raise OptionError("--steps belongs to --best and --method optimised")
+    if arguments.steps is not None and not over and method != "optimised":
+        raise OptionError("--steps belongs to --method optimised")
     if arguments.inferences is not None and not over and not arguments.best and method != "search":
         raise OptionError("--inferences belongs to --best and --method search")
     if arguments.seed is not None and not over and not arguments.best and method not in SEARCHES:
@@ -147,7 +147,7 @@ def _explain(arguments: argparse.Namespace, detector: "Detector") -> int:
     from lucidbox.explain import explain_each
     from lucidbox.images.reading import read_image
 
-    options = method_options(arguments, detector)
+    options = method_options(arguments)
     picture = read_image(arguments.picture)
     found = detector(picture)
     assert not isinstance(found, list)
@@ -210,7 +210,7 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     from lucidbox.explain.targets import target_at
     from lucidbox.images.reading import read_image
 
-    options = method_options(arguments, detector)
+    options = method_options(arguments)
     place = numbers(arguments.at)
     class_id, *others = class_ids([arguments.class_name], detector.names)
     if others:
@@ -236,15 +236,15 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     return _stopped(explanations, 1)
 
 
-def method_options(arguments: argparse.Namespace, detector: "Detector") -> dict[str, Any]:
+def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Method, layer and what a search may spend; checked before anything takes time."""
     from dataclasses import replace
 
     from lucidbox.cli.explain.report import effort_of, masking_of
-    from lucidbox.explain.methods import DEFAULT_METHOD, SIDE_METHOD, best_method, checked_method
+    from lucidbox.explain.methods import BEST_METHOD, DEFAULT_METHOD, SIDE_METHOD, checked_method
 
     usual = SIDE_METHOD if arguments.side else DEFAULT_METHOD
-    name = best_method(detector) if arguments.best else arguments.method or usual
+    name = BEST_METHOD if arguments.best else arguments.method or usual
     checked_method(name, arguments.layer, arguments.side)
     return {
         "method": name,

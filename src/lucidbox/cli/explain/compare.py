@@ -108,7 +108,7 @@ def _place(arguments: argparse.Namespace, detector: Detector, raw: RawPrediction
 
 def _explained(arguments: argparse.Namespace, detector: Detector, raw: RawPrediction, place: Place) -> Explanation:
     """Why this model found, or missed, the object."""
-    options = method_options(arguments, detector)
+    options = method_options(arguments)
     class_id = class_ids([place.label], detector.names)[0]
     found = detector.predictor.finish(raw)
     overlaps = pairwise_iou(np.array([place.box]), found.boxes.astype(np.float64))[0] * (found.classes == class_id)
