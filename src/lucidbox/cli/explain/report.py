@@ -16,6 +16,7 @@ from lucidbox.cli.console import tell, write_json
 from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.core.text import printable
+from lucidbox.draw.annotate import draw
 from lucidbox.explain.counterfactual import Counterfactual
 from lucidbox.explain.drawing import overlay
 from lucidbox.explain.drise import Masking
@@ -103,6 +104,7 @@ def save_explanation(
         np.save(array, explanation.heatmap)
         atomic_write(folder / f"{stem}-heat.npy", array.getvalue())
     if otherwise is not None:
-        save_image(folder / f"{safe_name(stems[0])}-counterfactual.png", otherwise.picture)
+        drawn = draw(otherwise.picture, explanations[0].detection)
+        save_image(folder / f"{safe_name(stems[0])}-counterfactual.png", drawn)
     atomic_write(folder / "explanations.json", json.dumps(records, indent=1, ensure_ascii=False) + "\n")
     tell(printable(f"saved in {folder}"), out)
