@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lucidbox.cli.console import tell, write_json
+from lucidbox.cli.console import say, tell, write_json
 from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write, numbered_folder
 from lucidbox.core.text import printable
@@ -22,6 +22,7 @@ from lucidbox.explain.drawing import overlay
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.effort import Effort
 from lucidbox.explain.explanation import Explanation
+from lucidbox.explain.methods import METHODS
 from lucidbox.explain.near_anchors import Near, spelled
 from lucidbox.save.encode import save_image
 
@@ -92,6 +93,9 @@ def save_explanation(
     for explanation in explanations:
         lines = [*explanation.captions(), *(otherwise.sentences() if otherwise else [])]
         tell("\n  ".join(map(printable, lines)), out)
+    blind = any(one.faithfulness.suspicious for one in explanations)
+    if blind and METHODS[explanations[0].method].search is None:
+        say("--best looks for a map that says more; it takes seconds a detection")
     if arguments.json:
         write_json(records, 1)
     for stem, explanation in zip((safe_name(one) for one in stems), explanations, strict=True):
