@@ -486,7 +486,7 @@ measured[0]
 # | 1e-7 added to unions | an empty union has IoU 0 | exact at the threshold |
 # | IoU threshold 0.45, no limit | 0.7, at most 300 boxes | published settings (3) |
 # | crowds count, all claims count | COCO's rules, to pycocotools' last digit | comparable numbers (6) |
-# | Grad-CAM of a class over P3 | one detection, with figures that may say "it says where the box is, and no more" | the question was: why *this* box? (7) |
+# | Grad-CAM of a class over P3 | one detection, with figures that may say "a map that only knows where the box is does better" | the question was: why *this* box? (7) |
 # | mean of ten runs of a ready tensor | stages, percentiles, whole streams | what a user waits for (8) |
 #
 # What is *not* different: decoding, greedy suppression per class, 101-point interpolation, Grad-CAM's formula. `tests/` compare them with numbers

@@ -68,4 +68,6 @@ def test_a_map_that_does_no_better_than_a_blind_one_is_flagged_in_words():
     assert other.beyond_place == pytest.approx(0.1)
     assert "outside the box" in other.sentences()[1]
     assert "(+10.0 points for this)" in other.sentences()[-1]
-    assert f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, blind=0.9).suspicious
+    worse = f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, blind=0.9)
+    assert worse.suspicious
+    assert worse.sentences()[-1] == "a map that only knows where the box is does better (-10.0 points for this)"

@@ -67,15 +67,15 @@ class Faithfulness:
             f"showing hot pixels first gives {self.insertion:.0%} of it back on average (high is good)",
         ]
         beyond = f"{100 * self.beyond_place:+.1f} points"
-        if self.suspicious:
-            return [
-                *lines,
-                f"it says where the box is, and no more: a map that only knows that does as well ({beyond})",
-            ]
-        return [
-            *lines,
-            f"it says more than where the box is: a map that only knows that does worse ({beyond} for this)",
-        ]
+        if self.beyond_place > KNOWS:
+            verdict = (
+                f"it says more than where the box is: a map that only knows that does worse ({beyond} for this)"
+            )
+        elif self.beyond_place > -KNOWS:
+            verdict = f"it says where the box is, and no more: a map that only knows that does as well ({beyond})"
+        else:
+            verdict = f"a map that only knows where the box is does better ({beyond} for this)"
+        return [*lines, verdict]
 
 
 def figures(
