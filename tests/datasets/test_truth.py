@@ -1,5 +1,7 @@
 """A data set given to the evaluator is what the evaluator would have read."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from data_sets import annotation, coco, yolo
@@ -24,14 +26,25 @@ def test_the_same_numbers_through_a_yolo_folder(coco_folder, tmp_path):
     written = to_truth(read_dataset(convert(coco_folder, tmp_path / "yolo", "yolo").file).part())
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(plain))[:800]
-    predictions = Predictions.from_arrays(
-        plain.image_ids[plain.images[chosen]],
-        plain.category_ids[plain.categories[chosen]],
-        plain.boxes_xywh[chosen] + rng.random((len(chosen), 4)),
-        rng.random(len(chosen)),
-    )
+    boxes = plain.boxes_xywh[chosen] + rng.random((len(chosen), 4))
+    scores = rng.random(len(chosen))
+
+    def stats(truth):
+        """Of the same predictions: a YOLO folder numbers images and classes anew, their names stay."""
+        images = {Path(name).name: index for index, name in enumerate(truth.file_names)}
+        categories = {name: index for index, name in enumerate(truth.category_names)}
+        names = [Path(plain.file_names[index]).name for index in plain.images[chosen]]
+        labels = [plain.category_names[index] for index in plain.categories[chosen]]
+        predictions = Predictions.from_arrays(
+            truth.image_ids[[images[name] for name in names]],
+            truth.category_ids[[categories[label] for label in labels]],
+            boxes,
+            scores,
+        )
+        return evaluate(truth, predictions).stats
+
     # Areas are those of boxes there and of masks here, so only what regards no area is equal.
-    ours, theirs = (evaluate(truth, predictions).stats for truth in (written, plain))
+    ours, theirs = stats(written), stats(plain)
     assert np.allclose(ours[[0, 1, 2, 6, 7, 8]], theirs[[0, 1, 2, 6, 7, 8]], atol=1e-12)
 
 

@@ -25,7 +25,7 @@ def test_why_this_box_without_torch(client, red):
     assert heat.dtype == np.uint8
     assert heat.max() == 255
     assert set(answer["figures"]) == {
-        "inside", "area", "pointing", "deletion", "insertion", "randomised", "suspicious",
+        "inside", "area", "pointing", "deletion", "insertion", "beyond_place", "randomised", "suspicious",
     }  # fmt: skip
     assert answer["verdict"]
     assert answer["words"][0].startswith("red 0.75: why this box?")
