@@ -147,7 +147,8 @@ def optimised(
     """
     # A caller's inference_mode or no_grad is about the caller's own sums.
     with torch.inference_mode(False), torch.enable_grad():
-        fixed = fuse(twin(network)).float()
+        # A copy on the processor, wherever the network is: its pictures are small, and changed there.
+        fixed = fuse(twin(network)).float().cpu()
         for parameter in fixed.parameters():
             parameter.requires_grad_(False)
         canvases = [canvas_of(engine, pixels, fills) for fills in _FILLS]
