@@ -67,8 +67,7 @@ def judged(detector, network, control, raw, detection, methods):
     for pair, fills in PAIRS.items():
         canvas = canvas_of(engine, raw.pixels, fills)
         for name, (heat, ordered) in maps.items():
-            if pair == "usual" or "shuffled" not in name:
-                gains[name][pair] = gained(curves(engine, canvas, heat, [target], ordered)[0])
+            gains[name][pair] = gained(curves(engine, canvas, heat, [target], ordered)[0])
     return {"gains": gains, "seconds": seconds, "places": places}
 
 
@@ -98,7 +97,7 @@ def separation(lines):
     for name in lines[0]["gains"]:
         if "shuffled" in name:
             own, other = (
-                np.array([line["gains"][one]["usual"] - blind_of(line) for line in lines])
+                np.array([line["gains"][one]["unseen"] - blind_gain(line) for line in lines])
                 for one in (name.removesuffix(", shuffled"), name)
             )
             area = (own[:, None] > other).mean() + (own[:, None] == other).mean() / 2
@@ -106,8 +105,8 @@ def separation(lines):
             print(f"{name}: area under the ROC {area:.3f}, {flagged}")
 
 
-def blind_of(line):
-    return max(line["gains"][name]["usual"] for name in ("(gaussian)", "(rectangles)"))
+def blind_gain(line):
+    return max(line["gains"][name]["unseen"] for name in ("(gaussian)", "(rectangles)"))
 
 
 def main():

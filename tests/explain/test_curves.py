@@ -6,6 +6,7 @@ import pytest
 from explainable import Unmoved
 from lucidbox.engines import Prediction
 from lucidbox.explain import curves as c
+from lucidbox.explain.fills import UNSEEN
 from lucidbox.explain.place import as_heat, centred_gaussian, rectangles
 from lucidbox.explain.targets import Target
 from models import RedFinder, picture
@@ -68,11 +69,15 @@ def test_scores_are_relative_to_the_pictures_own():
 
 def test_a_blind_map_gains_what_the_better_of_gaussian_and_rectangles_does():
     pixels, engine = picture(96, 96, RED), RedFinder()
-    canvas = c.canvas_of(engine, pixels)
+    canvas = c.canvas_of(engine, pixels, UNSEEN)
     (gaussian,) = c.curves(engine, canvas, centred_gaussian(96, 96, RED), [TARGET])
     blocks = as_heat(-rectangles(96, 96, RED), RED)
     (other,) = c.curves(engine, canvas, blocks, [TARGET], ordered=True)
-    assert c.blind_gain(engine, canvas, TARGET) == max(c.gained(gaussian), c.gained(other)) > 0.8
+    blind = c.blind_of(engine, canvas, TARGET)
+    assert blind.gain == max(c.gained(gaussian), c.gained(other)) > 0.5
+    assert c.beyond_place(engine, blind, blocks, TARGET, True) == c.gained(other) - blind.gain <= 0
+    gaussian = centred_gaussian(96, 96, RED)
+    assert c.beyond_place(engine, blind, gaussian, TARGET, False) <= 0
 
 
 def test_cold_pixels_follow_by_distance_unless_the_heat_is_an_order():

@@ -57,17 +57,15 @@ def test_overlap_by_hand():
 
 
 def test_a_map_that_does_no_better_than_a_blind_one_is_flagged_in_words():
-    """Insertion minus deletion is 0.8; what a map does that only knows the box decides."""
-    same = f.Faithfulness(0.5, 0.1, True, 0.1, 0.9, blind=0.8)
+    same = f.Faithfulness(0.5, 0.1, True, 0.1, 0.9, 0.0)
     assert same.suspicious
     assert same.sentences()[-1] == (
         "it says where the box is, and no more: a map that only knows that does as well (+0.0 points)"
     )
-    other = f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, blind=0.7)
+    other = f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, 0.1)
     assert not other.suspicious
-    assert other.beyond_place == pytest.approx(0.1)
     assert "outside the box" in other.sentences()[1]
     assert "(+10.0 points for this)" in other.sentences()[-1]
-    worse = f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, blind=0.9)
+    worse = f.Faithfulness(0.5, 0.1, False, 0.1, 0.9, -0.1)
     assert worse.suspicious
     assert worse.sentences()[-1] == "a map that only knows where the box is does better (-10.0 points for this)"

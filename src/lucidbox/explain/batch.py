@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from lucidbox.core.detections import Detections
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.engines import Engine
-from lucidbox.explain.curves import Canvas, blind_gain, canvas_of, curves
+from lucidbox.explain.curves import Canvas, beyond_place, blind_of, canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness, figures
+from lucidbox.explain.fills import UNSEEN
 from lucidbox.explain.methods import METHODS, Heat, heat_maps, recorded
 from lucidbox.explain.place import centred_gaussian
 from lucidbox.explain.targets import Target, target_of, to_input
@@ -80,14 +81,16 @@ def image_figures(
     maps |= method_maps(predictor, raw, targets, networks.own, ours, layer, masking, effort)
     seeing = [method for method in ours if METHODS[method].heat is not None]
     controls = method_maps(predictor, raw, targets, networks.shuffled, seeing, layer)
-    blind = [blind_gain(engine, canvas, target) for target in targets]
+    unseen = canvas_of(engine, raw.pixels, UNSEEN)
+    blind = [blind_of(engine, unseen, target) for target in targets]
     rows = {}
     for method, heats in maps.items():
         ordered = method != GAUSSIAN and METHODS[method].ordered
         enlarged = [to_input(heat, raw) for heat in heats]
         areas = _areas(engine, canvas, enlarged, targets, ordered)
+        beyond = [beyond_place(engine, *parts, ordered) for parts in zip(blind, enlarged, targets, strict=True)]
         others = controls.get(method, [None] * len(targets))
-        rows[method] = [figures(raw, *parts) for parts in zip(found, heats, areas, blind, others, strict=True)]
+        rows[method] = [figures(raw, *parts) for parts in zip(found, heats, areas, beyond, others, strict=True)]
     return rows
 
 

@@ -5,6 +5,7 @@ After Petsiuk et al., RISE, arXiv 1806.07421. Arrays and an engine go in, number
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -92,12 +93,32 @@ def curves(
     return list(zip(*areas, strict=True))
 
 
-def blind_gain(engine: Engine, canvas: Canvas, target: Target) -> float:
-    """Insertion minus deletion of the better of two maps that know the target's box and nothing else."""
+class Blind(NamedTuple):
+    """What maps that only know a target's box gain with fills that no method may search with.
+
+    Attributes:
+        canvas: the picture with these fills.
+        gain: insertion minus deletion of the better of a Gaussian and rectangles.
+    """
+
+    canvas: Canvas
+    gain: float
+
+
+def blind_of(engine: Engine, canvas: Canvas, target: Target) -> Blind:
+    """The blind maps of a target; ``canvas`` is the picture by the same engine, with :data:`UNSEEN` fills."""
     height, width = canvas.whole.shape[:2]
     gaussian = curves(engine, canvas, centred_gaussian(height, width, target.box), [target])
     blocks = as_heat(-rectangles(height, width, target.box), target.box)
-    return max(gained(one) for one in (*gaussian, *curves(engine, canvas, blocks, [target], ordered=True)))
+    areas = (*gaussian, *curves(engine, canvas, blocks, [target], ordered=True))
+    return Blind(canvas, max(gained(one) for one in areas))
+
+
+def beyond_place(
+    engine: Engine, blind: Blind, heat: Float[np.ndarray, "h w"], target: Target, ordered: bool
+) -> float:
+    """How much more a map gains than the better blind one, with the same fills."""
+    return gained(curves(engine, blind.canvas, heat, [target], ordered)[0]) - blind.gain
 
 
 def gained(areas: tuple[float, float]) -> float:

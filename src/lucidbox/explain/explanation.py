@@ -13,10 +13,11 @@ from lucidbox.core.errors import OptionError
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.detector import Color, Detector, pixels_of
 from lucidbox.draw.showing import as_jpeg, show
-from lucidbox.explain.curves import blind_gain, canvas_of, curves
+from lucidbox.explain.curves import beyond_place, blind_of, canvas_of, curves
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness, figures
+from lucidbox.explain.fills import UNSEEN
 from lucidbox.explain.methods import (
     DEFAULT_METHOD,
     METHODS,
@@ -100,13 +101,14 @@ class Explanation:
 
     @cached_property
     def faithfulness(self) -> Faithfulness:
-        """Whether the map can be trusted; computed when first asked for, with some 70 inferences."""
+        """Whether the map can be trusted; computed when first asked for, with 94 inferences."""
         engine, ordered = self.predictor.engine, METHODS[self.method].ordered
         control = None if self.control is None else self.control.heats[self.row]
         canvas, heat = canvas_of(engine, self.raw.pixels), to_input(self.heat, self.raw)
         (areas,) = curves(engine, canvas, heat, [self.target], ordered)
-        blind = blind_gain(engine, canvas, self.target)
-        return figures(self.raw, self.detection, self.heat, areas, blind, control)
+        blind = blind_of(engine, canvas_of(engine, self.raw.pixels, UNSEEN), self.target)
+        beyond = beyond_place(engine, blind, heat, self.target, ordered)
+        return figures(self.raw, self.detection, self.heat, areas, beyond, control)
 
     def captions(self) -> list[str]:
         """What was explained and how, and what the figures say."""

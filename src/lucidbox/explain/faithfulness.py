@@ -29,8 +29,9 @@ class Faithfulness:
         deletion: area under the score while the hottest pixels are hidden first; low is good (RISE, arXiv
             1806.07421). The score is what is left of the detection: IoU × probability, over its own at first.
         insertion: area under the score while a blurred picture gets its hottest pixels back first; high is good.
-        blind: ``gained`` of the better of two maps that know the box and nothing else
-            (:func:`centred_gaussian` and :func:`rectangles`).
+        beyond_place: how much more it gains, insertion minus deletion, than the better of two maps that know the
+            box and nothing else, with fills that no method may search with
+            (:func:`~lucidbox.explain.curves.beyond_place`).
         randomised: rank correlation with the map of a network with shuffled weights; None where there is none.
             Maps of one detection are alike by their place alone, so this does not decide anything.
     """
@@ -40,18 +41,13 @@ class Faithfulness:
     pointing: bool
     deletion: float
     insertion: float
-    blind: float
+    beyond_place: float
     randomised: float | None = None
 
     @property
     def gained(self) -> float:
         """Insertion minus deletion: the one number by which maps of one detection are compared."""
         return self.insertion - self.deletion
-
-    @property
-    def beyond_place(self) -> float:
-        """How much better the map does than one that only knows where the box is."""
-        return self.gained - self.blind
 
     @property
     def suspicious(self) -> bool:
@@ -83,7 +79,7 @@ def figures(
     detection: Detections,
     heat: Float[np.ndarray, "h w"],
     areas: tuple[float, float],
-    blind: float,
+    beyond: float,
     control: Float[np.ndarray, "h2 w2"] | None = None,
 ) -> Faithfulness:
     """All figures of one map.
@@ -93,7 +89,7 @@ def figures(
         detection: the one box that is explained, in the picture's own pixels.
         heat: its map of the network's input, at any resolution.
         areas: under its deletion and insertion curves.
-        blind: insertion minus deletion of the better blind map.
+        beyond: what it gains beyond the better blind map.
         control: the map of a network with shuffled weights, or None.
     """
     own, box = to_image(heat, raw.letterbox), detection.boxes[0].tolist()
@@ -103,7 +99,7 @@ def figures(
         pointing=points_inside(own, box),
         deletion=areas[0],
         insertion=areas[1],
-        blind=blind,
+        beyond_place=beyond,
         randomised=None if control is None else likeness(to_input(heat, raw), to_input(control, raw)),
     )
 
