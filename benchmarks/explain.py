@@ -42,12 +42,12 @@ from lucidbox.explain.explanation import explain_targets
 from lucidbox.explain.faithfulness import Faithfulness, map_overlap, points_inside, share_inside
 from lucidbox.explain.hooks import landmarks, twin
 from lucidbox.explain.measuring import averaged, right_detections
-from lucidbox.explain.methods import METHODS
+from lucidbox.explain.methods import QUICK_METHODS
 from lucidbox.explain.targets import target_of, to_image
 from lucidbox.images.reading import read_image
 from lucidbox.validate.inference import files_of
 
-OURS = tuple(name for name in METHODS if name != "drise")
+OURS = tuple(name for name in QUICK_METHODS if name != "drise")
 THEIRS = {"GradCAM": GradCAM, "LayerCAM": LayerCAM, "EigenCAM": EigenCAM}
 PAIRED = ("ours odam", "pytorch-grad-cam GradCAM")
 
