@@ -149,3 +149,4 @@ def stop(server):
     if server:
         server.terminate()
         server.wait(60)
+        server.stderr.close()

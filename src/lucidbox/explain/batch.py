@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lucidbox.core.detections import Detections
 from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.engines import Engine
-from lucidbox.explain.curves import Canvas, beyond_place, blind_of, canvas_of, curves
+from lucidbox.explain.curves import Canvas, blind_of, canvas_of, curves, gained
 from lucidbox.explain.drise import Masking
 from lucidbox.explain.effort import Effort
 from lucidbox.explain.faithfulness import Faithfulness, figures
@@ -88,7 +88,8 @@ def image_figures(
         ordered = method != GAUSSIAN and METHODS[method].ordered
         enlarged = [to_input(heat, raw) for heat in heats]
         areas = _areas(engine, canvas, enlarged, targets, ordered)
-        beyond = [beyond_place(engine, *parts, ordered) for parts in zip(blind, enlarged, targets, strict=True)]
+        guessed = _areas(engine, unseen, enlarged, targets, ordered)
+        beyond = [gained(one) - of.gain for one, of in zip(guessed, blind, strict=True)]
         others = controls.get(method, [None] * len(targets))
         rows[method] = [figures(raw, *parts) for parts in zip(found, heats, areas, beyond, others, strict=True)]
     return rows
