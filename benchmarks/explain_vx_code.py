@@ -2,8 +2,8 @@
 
 Written from the abstracts and reviews of Yamauchi, Kera and Kawamoto, "Explaining Object Detectors via Collective
 Contribution of Pixels" (CVPR 2026, arXiv 2412.00666), and of MoXI (Sumiyasu, Kawamoto and Kera, CVPR 2024, arXiv
-2401.03785), which it extends to detectors; nothing of their code was used. Patches of a grid are players, and a set of
-them is worth what is left of the detection (IoU × probability):
+2401.03785), which it extends to detectors; nothing of their code was used. Patches of a grid are players, and a
+set of them is worth what is left of the detection (IoU × probability):
 
     insertion  starts with nothing shown; a patch's Shapley value in the context of those already chosen is what is
                gained by showing it, and the pair is chosen that gains most together: values and interaction
