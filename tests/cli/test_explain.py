@@ -237,6 +237,19 @@ def test_two_models_side_by_side(command, noise, small_weights, tmp_path):
     assert "so there is no box 99" in err
 
 
+def test_a_comparison_that_was_stopped_says_so(command, noise, small_weights, monkeypatch):
+    from lucidbox.cli.explain import compare
+
+    def stopped(*arguments, **options):
+        return [dataclasses.replace(one, unfinished="stopped") for one in explain_targets(*arguments, **options)]
+
+    explain_targets = compare.explain_targets
+    monkeypatch.setattr(compare, "explain_targets", stopped)
+    code, out, _ = command(noise(), "--compare", small_weights, small_weights, weights=None)
+    assert code == 130
+    assert "; stopped" in out
+
+
 def test_no_detections(command, noise):
     code, out, err = command(noise(), "--conf", "0.9999", "--json")
     assert code == 1

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lucidbox.core.boxes import pairwise_iou
+from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.anchor_outcome import AnchorOutcome, Kept, Reason, kept_of
 from lucidbox.detect.nms import Limits
@@ -105,6 +106,12 @@ def near_anchors(
             )
         )
     return nearest
+
+
+def as_detection(near: Near, class_id: int, names: Sequence[str]) -> Detections:
+    """An anchor's box as the detection of a class that it would have been; in pixels of the image."""
+    box, score = np.array([near.box], np.float32), np.array([near.score], np.float32)
+    return Detections(box, score, np.array([class_id]), tuple(names))
 
 
 def _check_place(place: Sequence[float], size: tuple[int, int]) -> None:

@@ -16,6 +16,7 @@ from lucidbox.detect.predictor import Predictor, RawPrediction
 from lucidbox.explain import METHODS, Explanation, Masking, Near, near_anchors
 from lucidbox.explain.explanation import explain_targets
 from lucidbox.explain.methods import network_of
+from lucidbox.explain.near_anchors import as_detection
 from lucidbox.explain.targets import Target, target_at, target_of
 from lucidbox.images.reading import read_image
 from lucidbox.save.encode import encode_image
@@ -189,8 +190,7 @@ def _subject(
     if question.place is not None:
         near = near_anchors(raw, predictor.names, question.place, question.class_id, question.limits)
         best = near[0]
-        box, score = np.array([best.box], np.float32), np.array([best.score], np.float32)
-        shown = Detections(box, score, np.array([question.class_id]), predictor.names)
+        shown = as_detection(best, question.class_id, predictor.names)
         return shown, target_at(raw, best.anchor, question.class_id), near
     found = predictor.finish(raw)
     assert question.box is not None

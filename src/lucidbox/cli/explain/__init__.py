@@ -198,15 +198,12 @@ def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
 
 def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     """Print the nearest anchors, and write the map of the score that was too low."""
-    import numpy as np
-
     from lucidbox.cli.explain.report import output_folder, save_explanation, say_near
     from lucidbox.core.class_names import class_ids
-    from lucidbox.core.detections import Detections
     from lucidbox.explain.counterfactual import counterfactual
     from lucidbox.explain.explanation import explain_targets
     from lucidbox.explain.methods import METHODS, network_of
-    from lucidbox.explain.near_anchors import near_anchors
+    from lucidbox.explain.near_anchors import as_detection, near_anchors
     from lucidbox.explain.targets import target_at
     from lucidbox.images.reading import read_image
 
@@ -220,9 +217,7 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     near = near_anchors(raw, detector.names, place, class_id, detector.limits)
     say_near(arguments, near, detector.names[class_id])
     best = near[0]
-    shown = Detections(
-        np.array([best.box], np.float32), np.array([best.score], np.float32), np.array([class_id]), detector.names
-    )
+    shown = as_detection(best, class_id, detector.names)
     target = target_at(raw, best.anchor, class_id)
     method = METHODS[options["method"]]
     network = network_of(detector, options["method"]) if method.network else None

@@ -14,7 +14,6 @@ from lucidbox.cli.options import load_detector
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.boxes import pairwise_iou
 from lucidbox.core.class_names import class_ids
-from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.core.file_names import safe_name
 from lucidbox.core.filesystem import atomic_write
@@ -25,7 +24,7 @@ from lucidbox.explain.drawing import stacked
 from lucidbox.explain.explanation import Explanation, explain_targets
 from lucidbox.explain.faithfulness import map_overlap
 from lucidbox.explain.methods import METHODS, network_of
-from lucidbox.explain.near_anchors import FITTING, near_anchors
+from lucidbox.explain.near_anchors import FITTING, as_detection, near_anchors
 from lucidbox.explain.targets import target_at, target_of
 from lucidbox.images.reading import read_image
 from lucidbox.save.encode import save_image
@@ -44,7 +43,11 @@ class Place(NamedTuple):
 
 
 def compare_command(arguments: argparse.Namespace) -> int:
-    """Print what both say and how much of their heat they share, and write one panel; 0."""
+    """Print what both say and how much of their heat they share, and write one panel.
+
+    Returns:
+        0, or 130 if Ctrl-C left a map unfinished.
+    """
     picture = read_image(arguments.picture)
     models = []
     for weights in arguments.compare:
@@ -81,7 +84,7 @@ def compare_command(arguments: argparse.Namespace) -> int:
         atomic_write(folder / "compare.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
         if not arguments.json:
             tell(printable(f"saved in {folder}"))
-    return 0
+    return 130 if any(one.unfinished for one in explained) else 0
 
 
 def _place(arguments: argparse.Namespace, detector: Detector, raw: RawPrediction) -> Place:
@@ -117,8 +120,7 @@ def _explained(arguments: argparse.Namespace, detector: Detector, raw: RawPredic
         target = target_of(raw, shown)
     else:
         best = near_anchors(raw, detector.names, place.box, class_id, detector.limits)[0]
-        box, score = np.array([best.box], np.float32), np.array([best.score], np.float32)
-        shown = Detections(box, score, np.array([class_id]), detector.names)
+        shown = as_detection(best, class_id, detector.names)
         target = target_at(raw, best.anchor, class_id)
     method = options["method"]
     network = network_of(detector, method) if METHODS[method].network else None
