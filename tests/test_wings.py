@@ -50,6 +50,18 @@ def test_predicting_with_a_cached_model_does_not_load_torch(small_weights, small
     assert (tmp_path / "out" / "black.jpg").exists()
 
 
+def test_openvino_comes_without_its_converter_until_someone_asks_for_it():
+    loaded_after(
+        "import sys\n"
+        "from lucidbox.engines.openvino import import_openvino\n"
+        "openvino = import_openvino()\n"
+        "assert import_openvino() is openvino\n"
+        "assert 'openvino.tools.ovc' not in sys.modules\n"
+        "assert not hasattr(openvino, 'no_such_name')\n"
+        "assert openvino.convert_model.__module__ == 'openvino.tools.ovc.convert'\n"
+    )
+
+
 def test_help_loads_no_engine():
     loaded = loaded_after("from lucidbox.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass")
     assert loaded & {"numpy", "cv2", "openvino"} == set()

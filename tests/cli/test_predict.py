@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lucidbox import Detections, Detector
-from lucidbox.cli.predict import describe_detections
+from lucidbox.cli.detection_report import describe_detections
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from lucidbox.core.detections import Detections
 from lucidbox.detect.merging import BORDER, PORTION, SHARED_IOU, merge
 from lucidbox.detect.nms import Limits
-from lucidbox.detect.tiles import Tiling, View
+from lucidbox.detect.predictor import View
+from lucidbox.detect.tiles import Tiling
 
 NAMES = ("a", "b")
 WHOLE, LEFT, RIGHT = View(0, 0, 180, 100), View(0, 0, 100, 100), View(80, 0, 180, 100)

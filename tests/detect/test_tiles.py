@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lucidbox.core.errors import OptionError
-from lucidbox.detect.tiles import MOST_VIEWS, Tiling, View, tiling_of
+from lucidbox.detect.predictor import View
+from lucidbox.detect.tiles import MOST_VIEWS, Tiling, tiling_of
 
 NETWORK = (640, 640)
 

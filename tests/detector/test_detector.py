@@ -16,7 +16,7 @@ from lucidbox import Detector, Limits
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import EngineError, ImageError, OptionError, SourceError
 from lucidbox.detect.stream import MANY
-from lucidbox.detector.detector import lazy_items
+from lucidbox.detector.inputs import lazy_items
 from lucidbox.engines import Prediction
 from lucidbox.images.kinds import READ
 from lucidbox.sources import Failure, Picture, open_sources

@@ -231,7 +231,7 @@ def test_xml_that_no_ir_has_is_refused(content, saved):
 
 
 def test_an_ir_of_very_many_bytes_is_not_parsed(saved, monkeypatch):
-    monkeypatch.setattr("lucidbox.model_files.file_format.LARGEST_IR", 100)
+    monkeypatch.setattr("lucidbox.model_files.toolkit_metadata.LARGEST_IR", 100)
     with pytest.raises(WeightsError, match="more than 100 bytes"):
         look_at(saved(IR.format(layers="", entries=ENTRIES).encode(), "a.xml"))
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lucidbox.sources import Failure, StillPictures, Video, open_sources
-from lucidbox.sources.files import find_by_pattern, find_in_folder, name_below, natural_order
+from lucidbox.sources.files import name_below
+from lucidbox.sources.folders import find_by_pattern, find_in_folder, natural_order
 
 
 def touch(root, *names):

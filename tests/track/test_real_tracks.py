@@ -7,7 +7,7 @@ from lucidbox.core.detections import Detections
 from lucidbox.formats.mot import read_mot
 from lucidbox.track import DEFAULT_TRACKER, TRACKERS, Line, track
 from lucidbox.track.boxes import open_boxes
-from lucidbox.track.scene import SceneWatcher
+from lucidbox.track.scene_watcher import SceneWatcher
 
 LINE = Line("middle", (320, 0), (320, 480))
 

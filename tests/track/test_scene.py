@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
-from lucidbox.track.scene import Event, Line, SceneWatcher, Zone, is_outside
+from lucidbox.track.scene import Line, Zone, is_outside
+from lucidbox.track.scene_watcher import Event, SceneWatcher
 
 SIDE = 20
 DOWN = Line("gate", (100, 0), (100, 200))  # from top to bottom: who looks along it has x < 100 on the right

@@ -11,7 +11,7 @@ from lucidbox.batch.text_manifest import listed_images
 from lucidbox.core.errors import OptionError, SourceError
 from lucidbox.core.file_names import PICTURE_EXTENSIONS
 from lucidbox.core.storage import exists, is_address, is_folder, local_path, matching, stored_files
-from lucidbox.sources.files import Found, find_by_pattern, find_in_folder
+from lucidbox.sources.folders import Found, find_by_pattern, find_in_folder
 
 
 def open_manifest(source: str, *, column: str | None = None) -> Manifest:

@@ -13,7 +13,7 @@ from lucidbox.formats.dataset import DataSet
 from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.images.headers import Header, read_header
 from lucidbox.images.reading import read_image
-from lucidbox.sources.files import find_in_folder
+from lucidbox.sources.folders import find_in_folder
 
 
 @dataclass(frozen=True)

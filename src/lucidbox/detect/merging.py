@@ -15,7 +15,7 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.detections import Detections
 from lucidbox.detect.nms import Limits, order_by_score
-from lucidbox.detect.tiles import View
+from lucidbox.detect.predictor import View
 
 SHARED_IOU = 0.5
 """Boxes of different views show one object above this shared IoU, or above the limit's own if that is lower."""

@@ -7,6 +7,7 @@ explanation and benchmark all stand on it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,24 @@ from lucidbox.model_files.layouts.layout import Placement
 
 Image = UInt8[np.ndarray, "_ _ 3"]
 """RGB pixels of one image."""
+
+
+class View(NamedTuple):
+    """A rectangle of an image that goes the path by itself, in pixels; right and bottom lie outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        """Height, width."""
+        return self.bottom - self.top, self.right - self.left
+
+    def of(self, image: Image) -> Image:
+        """Its pixels; no copy."""
+        return image[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from lucidbox.core.errors import OptionError
 from lucidbox.core.parallel import in_order
 from lucidbox.detect.letterbox import Letterbox
 from lucidbox.detect.nms import Limits
-from lucidbox.detect.predictor import Predictor
-from lucidbox.detect.tiles import Tiling, View
+from lucidbox.detect.predictor import Predictor, View
 from lucidbox.engines.base import Scalable
 from lucidbox.sources.items import Failure, LazyItem, Picture
+
+if TYPE_CHECKING:
+    from lucidbox.detect.tiles import Tiling
 
 MANY = 16
 """Images after which a stream changes to an engine made for many: about what making that engine costs."""
@@ -121,14 +123,14 @@ class StreamRunner:
         return self.predictor.for_many() if self.workers > 1 else self.predictor
 
     def one_by_one(
-        self, items: Iterable[LazyItem], limits: Limits, tiling: Tiling | None = None
+        self, items: Iterable[LazyItem], limits: Limits, tiling: "Tiling | None" = None
     ) -> Generator[list[Result] | Failure, None, None]:
         """Answers in the order of the items, without any thread."""
         batches = self._batches(map(_read, items), tiling)
         yield from _joined(map(partial(_answer, limits), batches), limits)
 
     def overlapping(
-        self, items: Iterable[LazyItem], limits: Limits, tiling: Tiling | None = None, *, live: bool = False
+        self, items: Iterable[LazyItem], limits: Limits, tiling: "Tiling | None" = None, *, live: bool = False
     ) -> Generator[list[Result] | Failure, None, None]:
         """The same answers in the same order; several images are read and several batches answered at once.
 
@@ -150,7 +152,7 @@ class StreamRunner:
                     yield from _joined(answers, limits)
 
     def _batches(
-        self, items: Iterable[Picture | Failure], tiling: Tiling | None, seen: int = 0
+        self, items: Iterable[Picture | Failure], tiling: "Tiling | None", seen: int = 0
     ) -> Generator[StreamBatch | Failure, None, None]:
         """Pieces that follow one another and have one shape, at most a batch of them; failures in between."""
         waiting: list[tuple[Piece, Letterbox]] = []
@@ -175,7 +177,7 @@ class StreamRunner:
             yield self._batch(waiting, seen)
 
     def _pieces(
-        self, items: Iterable[Picture | Failure], tiling: Tiling | None
+        self, items: Iterable[Picture | Failure], tiling: "Tiling | None"
     ) -> Generator[Piece | Failure, None, None]:
         """The views of every image; a failure for an image that cannot be divided so."""
         for item in items:

@@ -7,13 +7,12 @@ Sizes alone decide (:meth:`Tiling.views`), before any pixel is touched; each vie
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.letterbox import Size
-from lucidbox.detect.predictor import Image
+from lucidbox.detect.predictor import View
 
 MOST_VIEWS = 4096
 """Views of one image; more are refused."""
@@ -23,24 +22,6 @@ SMALLEST = 32
 
 AUTO_FROM = 1.5
 """An image whose sides are at most so many times the network's is not divided by "auto"."""
-
-
-class View(NamedTuple):
-    """A rectangle of an image, in its pixels; right and bottom lie outside."""
-
-    left: int
-    top: int
-    right: int
-    bottom: int
-
-    @property
-    def size(self) -> Size:
-        """Height, width."""
-        return self.bottom - self.top, self.right - self.left
-
-    def of(self, image: Image) -> Image:
-        """Its pixels; no copy."""
-        return image[self.top : self.bottom, self.left : self.right]
 
 
 @dataclass(frozen=True)

@@ -1,35 +1,31 @@
 """``Detector``: what users hold. Images in any form go in, detections come out."""
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from lucidbox import bundled
-from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
-from lucidbox.core.errors import ImageError, OptionError, check_whole_number
+from lucidbox.core.errors import OptionError, check_whole_number
 from lucidbox.core.parallel import cores
 from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
 from lucidbox.detect.predictor import Predictor
 from lucidbox.detect.stream import Result, StreamRunner
-from lucidbox.detect.tiles import Tiles, Tiling, tiling_of
 from lucidbox.detector import loading
+from lucidbox.detector.inputs import Color, lazy_items, pixels_of
+from lucidbox.detector.limits import changed_limits, limits_for, stated_limits
 from lucidbox.engines import Engine
-from lucidbox.images.reading import ImageSource, read_image
+from lucidbox.images.reading import ImageSource
 from lucidbox.model_files import ModelFile, look_at
 from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.sources import Failure, LazyItem, Picture, Sources, open_sources
 from lucidbox.sources.items import lazy
 
-Color = Literal["rgb", "bgr"]
-"""Channel order of an array."""
+if TYPE_CHECKING:
+    from lucidbox.detect.tiles import Tiles, Tiling
 
 
 class Detector:
@@ -124,7 +120,7 @@ class Detector:
             OptionError, EngineError: something that is asked for is not to be had.
         """
         # What needs no model is checked before one is converted, which takes seconds.
-        _changed(Limits(), {name: value for name, value in limits.items() if name != "classes"})
+        changed_limits(Limits(), {name: value for name, value in limits.items() if name != "classes"})
         if size is not None:
             parse_size(size)
         check_whole_number("batch", batch)
@@ -150,7 +146,7 @@ class Detector:
             model.engine,
             model.info.names,
             size=model.size,
-            limits=_limits_of(model.info, model.info.names, _stated(model.info), limits),
+            limits=limits_for(model.info, model.info.names, stated_limits(model.info), limits),
             batch=batch,
             square=square or model.fixed,
             workers=threads,
@@ -205,7 +201,7 @@ class Detector:
         pictures: Any,
         *,
         color: Color = "rgb",
-        tiles: Tiles = None,
+        tiles: "Tiles" = None,
         tile_overlap: float | None = None,
         **limits: Any,
     ) -> Detections | list[Detections]:
@@ -227,7 +223,7 @@ class Detector:
             ImageError: an image cannot be read; the message names it.
             OptionError: a limit is out of range, a class unknown, or tiles cannot be.
         """
-        chosen, tiling = self.limits_with(limits), tiling_of(tiles, tile_overlap)
+        chosen, tiling = self.limits_with(limits), _tiling_of(tiles, tile_overlap)
         several = isinstance(pictures, (list, tuple))
         given = pictures if several else [pictures]
         images = [pixels_of(picture, color) for picture in given]
@@ -253,7 +249,7 @@ class Detector:
         source: str | Path | Iterable[ImageSource | Picture | Failure],
         *,
         on_failure: Callable[[Failure], None] | None = None,
-        tiles: Tiles = None,
+        tiles: "Tiles" = None,
         tile_overlap: float | None = None,
         **limits: Any,
     ) -> Iterator[Result]:
@@ -293,7 +289,7 @@ class Detector:
         items: Iterable[LazyItem],
         *,
         live: bool = False,
-        tiles: Tiles = None,
+        tiles: "Tiles" = None,
         tile_overlap: float | None = None,
         **limits: Any,
     ) -> Generator[Result | Failure, None, None]:
@@ -309,10 +305,10 @@ class Detector:
         Raises:
             OptionError: a limit is out of range, a class unknown, or tiles cannot be.
         """
-        return self._answers(items, self.limits_with(limits), tiling_of(tiles, tile_overlap), live)
+        return self._answers(items, self.limits_with(limits), _tiling_of(tiles, tile_overlap), live)
 
     def _answers(
-        self, items: Iterable[LazyItem], limits: Limits, tiling: Tiling | None, live: bool = False
+        self, items: Iterable[LazyItem], limits: Limits, tiling: "Tiling | None", live: bool = False
     ) -> Generator[Result | Failure, None, None]:
         runner = self.stream_runner
         if runner.workers == 1 or (live and tiling is None):
@@ -341,60 +337,20 @@ class Detector:
         Raises:
             OptionError: a limit is unknown or out of range, or a class is not in the model.
         """
-        return _limits_of(self.info, self.names, self.limits, changes)
+        return limits_for(self.info, self.names, self.limits, changes)
 
 
 def _load(arguments: dict[str, Any]) -> Detector:
     return Detector.load(**arguments)
 
 
-def _limits_of(info: ModelInfo | None, names: Sequence[str], limits: Limits, changes: dict[str, Any]) -> Limits:
-    """Limits with some changed, if the model can give what they ask for; classes may be names."""
-    wanted = changes.get("classes")
-    if wanted is not None:
-        from lucidbox.core.class_names import class_ids
+def _tiling_of(tiles: "Tiles", tile_overlap: float | None) -> "Tiling | None":
+    """How images are divided, if they are: only then is what knows of tiles imported."""
+    if tiles is None and tile_overlap is None:
+        return None
+    from lucidbox.detect.tiles import tiling_of
 
-        changes = changes | {"classes": tuple(class_ids(wanted, names))}
-    limits = _changed(limits, changes)
-    if info and info.suppression:
-        loading.check_within(info.suppression, limits)
-    return limits
-
-
-def _stated(info: ModelInfo) -> Limits:
-    """The limits that a model brings."""
-    if info.suppression and not info.layout:
-        return Limits(**dataclasses.asdict(info.suppression))
-    most = info.suppression.max_det if info.suppression else Limits.max_det
-    return Limits(info.conf, info.iou, min(most, Limits.max_det))
-
-
-def _changed(limits: Limits, changes: dict[str, Any]) -> Limits:
-    """Limits with some changed; None means unchanged.
-
-    Raises:
-        OptionError: a limit is unknown or out of range.
-    """
-    given = {name: value for name, value in changes.items() if value is not None}
-    unknown = set(given) - {field.name for field in dataclasses.fields(Limits)}
-    if unknown:
-        raise OptionError(f"unknown limit {sorted(unknown)[0]!r}; there are conf, iou, max_det, classes, agnostic")
-    return dataclasses.replace(limits, **given)
-
-
-def pixels_of(picture: Any, color: Color) -> UInt8[np.ndarray, "h w 3"]:
-    """RGB pixels of an image in any form that a :class:`Detector` takes."""
-    if isinstance(picture, Picture):
-        return picture.pixels
-    if type(picture).__module__.startswith("PIL."):  # asked without importing Pillow
-        from lucidbox.images.pixels import from_pillow
-
-        return from_pillow(picture)
-    if isinstance(picture, ImageSource):
-        return read_image(picture)
-    from lucidbox.images.pixels import to_rgb
-
-    return to_rgb(np.asarray(picture), color)
+    return tiling_of(tiles, tile_overlap)
 
 
 def _results(
@@ -411,36 +367,3 @@ def _results(
                 warnings.warn(str(answer.error), stacklevel=3)
             else:
                 raise answer.error
-
-
-def _picture_of(file: ImageSource, number: int) -> Picture | Failure:
-    """The image that bytes or an open file hold; without a name of its own it is called by its number."""
-    stated = getattr(file, "name", None)
-    name = stated if isinstance(stated, str) else f"image-{number}"
-    try:
-        return Picture(read_image(file, name=name), name, Path(name).name)
-    except ImageError as error:
-        return Failure(name, error)
-
-
-def lazy_items(source: Any) -> Generator[LazyItem, None, None]:
-    """Items of anything that :meth:`Detector.stream` takes, each read when it is called.
-
-    Raises:
-        OptionError: an item is neither an image nor the name of one.
-    """
-    if isinstance(source, Sources):
-        yield from source.lazy_items()
-        return
-    for number, item in enumerate(source):
-        if isinstance(item, (str, Path)):
-            yield from open_sources(item).lazy_items()
-        elif isinstance(item, (Picture, Failure)):
-            yield lazy(item)
-        elif isinstance(item, ImageSource) and not type(item).__module__.startswith("PIL."):
-            yield partial(_picture_of, item, number)
-        else:
-            raise OptionError(
-                f"a stream takes names, pictures of lucidbox.sources, or what open_sources gives, not"
-                f" {type(item).__name__}; for arrays call the detector itself"
-            )

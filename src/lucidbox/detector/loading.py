@@ -8,10 +8,9 @@ from typing import NamedTuple
 from lucidbox import engines
 from lucidbox.core.errors import EngineError, OptionError, WeightsError
 from lucidbox.detect.letterbox import Size, parse_size
-from lucidbox.detect.nms import Limits
 from lucidbox.engines import Engine
 from lucidbox.model_files import ModelFile
-from lucidbox.model_files.metadata import ModelInfo, Suppression
+from lucidbox.model_files.metadata import ModelInfo
 
 
 class Loaded(NamedTuple):
@@ -124,26 +123,3 @@ def _fixed_size(info: ModelInfo, size: int | str | Sequence[int] | None) -> Size
     if size is not None and parse_size(size) != fixed:
         raise OptionError(f"size {size}: this model is fixed to {fixed[0]},{fixed[1]}; leave the size out")
     return fixed
-
-
-def check_within(inside: Suppression, limits: Limits) -> None:
-    """Refuse limits that need boxes which the graph has suppressed.
-
-    Raises:
-        OptionError: a limit would need boxes that the graph does not give.
-    """
-    if limits.conf < inside.conf or limits.max_det > inside.max_det:
-        raise OptionError(
-            f"this model suppresses by itself, at conf {inside.conf:g} and max_det {inside.max_det}; conf"
-            f" {limits.conf:g} and max_det {limits.max_det} need an export without --suppress, or with these"
-        )
-    if inside.iou == 1 and (limits.iou < 1 or limits.agnostic):
-        raise OptionError(
-            "this model suppresses by itself, at an overlap that its file does not state; for another iou, or"
-            " suppression across classes, export it without"
-        )
-    if limits.iou != inside.iou or limits.agnostic:
-        raise OptionError(
-            f"this model suppresses by itself, class by class at iou {inside.iou:g}; another iou, or suppression"
-            " across classes, needs an export without --suppress"
-        )

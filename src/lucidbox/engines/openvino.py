@@ -23,6 +23,9 @@ NARROW = 32
 """Width of an input that is one cell wide at the largest stride. Below fp32, OpenVINO 2026.4's kernels of such
 maps read memory that nobody has written: answers are NaN or wrong, another time right."""
 
+_CONVERTER = "openvino.tools.ovc"
+_importing = threading.Lock()
+
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -35,12 +38,31 @@ def import_openvino() -> Any:
     """The openvino module, with its telemetry package kept out.
 
     OpenVINO falls back to a stub of its own when openvino_telemetry cannot be imported: nothing phones
-    home, and 25 to 50 ms of start-up are saved.
+    home, and 25 to 50 ms of start-up are saved. Its converter of other tools' models, which nothing here uses,
+    would take 100 ms more, and is imported when someone asks for it.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    with _importing:
+        if "openvino" in sys.modules:
+            import openvino
 
-    return openvino
+            return openvino
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        sys.modules[_CONVERTER] = None  # type: ignore[assignment]  # as if it were not installed
+        try:
+            import openvino
+        finally:
+            del sys.modules[_CONVERTER]
+        openvino.__getattr__ = _convert_model
+        return openvino
+
+
+def _convert_model(name: str) -> Any:
+    """What ``openvino.convert_model`` is, for who asks for it after all."""
+    if name != "convert_model":
+        raise AttributeError(f"module 'openvino' has no attribute {name!r}")
+    from openvino.tools.ovc import convert_model
+
+    return convert_model
 
 
 @cache

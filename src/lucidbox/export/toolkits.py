@@ -11,7 +11,7 @@ from lucidbox import weights as weights_files
 from lucidbox.engines.openvino import import_openvino, shared_core
 from lucidbox.export.tracing import FromPixels, quiet
 from lucidbox.model.fuse import fuse
-from lucidbox.model_files.file_format import EXTRA_FILE
+from lucidbox.model_files.toolkit_metadata import EXTRA_FILE
 from lucidbox.weights import Weights
 
 

@@ -5,7 +5,7 @@ open whatever a graph names, so what it names is checked before an engine sees i
 """
 
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lucidbox.core.errors import WeightsError
@@ -16,48 +16,52 @@ LARGEST_DATA = 2**33
 _NO_NAME = ("", ".", "..")
 
 
-class ExternalData:
-    """The files beside an ONNX file that its tensors name, checked as they are named.
+TensorPlace = tuple[Mapping[str, str], int]
+"""Where a tensor lies, as it states it: "location", a file's name, "offset" and "length" in bytes; its numbers."""
+
+
+def tensor_files(path: Path, tensors: Iterable[TensorPlace]) -> tuple[Path, ...]:
+    """The files beside an ONNX file that hold the numbers of these tensors of it.
 
     Args:
         path: of the ONNX file.
+        tensors: where each lies, and how many numbers it has.
 
-    Attributes:
-        sizes: bytes of each file, by its path.
+    Raises:
+        WeightsError: one lies elsewhere than in a file beside the ONNX file, or not wholly in it.
     """
+    sizes: dict[Path, int] = {}
+    for stated, numbers in tensors:
+        file = path.parent / _name_in(stated)
+        if file not in sizes:
+            sizes[file] = _size_of(file)
+        _check_place(stated, numbers, file.name, sizes[file])
+    return tuple(sizes)
 
-    def __init__(self, path: Path) -> None:
-        self._folder = path.parent
-        self.sizes: dict[Path, int] = {}
 
-    def check(self, stated: Mapping[str, str], numbers: int) -> None:
-        """Check where one tensor lies.
+def _name_in(stated: Mapping[str, str]) -> str:
+    """The name that is stated, if it is that of a file in the ONNX file's own folder."""
+    name = stated.get("location", "")
+    if name in _NO_NAME or any(letter in name for letter in "/\\:\0"):
+        raise WeightsError(
+            f"its tensors lie in {name!r}; only files in the folder of the ONNX file itself are read: put the"
+            " file there and save the graph anew, or save both as one file (onnx.save without external data)"
+        )
+    return name
 
-        Args:
-            stated: "location", a file's name, "offset" and "length" in bytes, as the tensor states them.
-            numbers: how many the tensor has.
 
-        Raises:
-            WeightsError: it lies elsewhere than in a file beside the ONNX file, or not wholly in it.
-        """
-        name = stated.get("location", "")
-        if name in _NO_NAME or any(letter in name for letter in "/\\:\0"):
-            raise WeightsError(
-                f"its tensors lie in {name!r}; only files in the folder of the ONNX file itself are read: put the"
-                " file there and save the graph anew, or save both as one file (onnx.save without external data)"
-            )
-        path = self._folder / name
-        size = self.sizes[path] if path in self.sizes else self.sizes.setdefault(path, _size_of(path))
-        try:
-            offset = int(stated.get("offset", "0"))
-            length = int(stated.get("length", size - offset))
-        except ValueError as error:
-            raise WeightsError(f"where its tensors lie in {name} is no number; the file is damaged") from error
-        if min(offset, length) < 0 or offset + length > size or numbers > 2 * length:  # half a byte is the least
-            raise WeightsError(
-                f"a tensor of {numbers} numbers does not lie in {name}, which has {size} bytes; it is cut off, or"
-                " of another model: fetch or copy both files again"
-            )
+def _check_place(stated: Mapping[str, str], numbers: int, name: str, size: int) -> None:
+    """Refuse a tensor that does not lie within its file of this size."""
+    try:
+        offset = int(stated.get("offset", "0"))
+        length = int(stated.get("length", size - offset))
+    except ValueError as error:
+        raise WeightsError(f"where its tensors lie in {name} is no number; the file is damaged") from error
+    if min(offset, length) < 0 or offset + length > size or numbers > 2 * length:  # half a byte is the least
+        raise WeightsError(
+            f"a tensor of {numbers} numbers does not lie in {name}, which has {size} bytes; it is cut off, or"
+            " of another model: fetch or copy both files again"
+        )
 
 
 def _size_of(path: Path) -> int:

@@ -3,19 +3,14 @@
 Knows ONNX, OpenVINO IR and TorchScript, by their content. Does not know networks or engines.
 """
 
-import json
 import mmap
 import stat
-import struct
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
-from xml.parsers import expat
 
 from lucidbox.core.errors import WeightsError
-from lucidbox.model_files.external_data import ExternalData
-from lucidbox.model_files.onnx_fields import LARGEST_METADATA, read_onnx_metadata, refuse_control_flow
+from lucidbox.model_files.onnx_fields import read_onnx_metadata
 
 Format = Literal["onnx", "openvino", "torchscript", "weights"]
 """A format that an engine runs as it is; "weights" is everything else, for :mod:`lucidbox.weights` to read."""
@@ -26,16 +21,8 @@ TORCHSCRIPT_SUFFIXES = (".torchscript", ".ts")
 OURS = {"architecture", "names", "size"}
 """Metadata that every graph has which lucidbox wrote."""
 
-EXTRA_FILE = "lucidbox.json"
-"""The entry of a TorchScript archive that holds our metadata."""
-
-LARGEST_IR = 32_000_000
-"""Most bytes of the XML of an OpenVINO IR; a YOLO11x's has 1.5 million."""
-
 LARGEST_FILE = 2**31
 """Most bytes of a model file. A YOLO11x with all that its training kept has 1.0 billion."""
-
-_DEEPEST_XML = 100
 
 
 def format_of(path: Path) -> Format:
@@ -92,10 +79,10 @@ def read_metadata(path: Path, file_format: Format) -> dict[str, str]:
         ValueError, IndexError: it is damaged, or not of that format.
         WeightsError: it holds what lucidbox does not run.
     """
-    if file_format == "openvino":
-        return _of_ir(path)
-    if file_format == "torchscript":
-        return _of_torchscript(path)
+    if file_format != "onnx":
+        from lucidbox.model_files import toolkit_metadata
+
+        return toolkit_metadata.of_ir(path) if file_format == "openvino" else toolkit_metadata.of_torchscript(path)
     metadata, data = _of_onnx(path)
     if data and metadata.keys() >= OURS:
         raise WeightsError(
@@ -121,54 +108,11 @@ def data_files(path: Path) -> tuple[Path, ...]:
 
 def _of_onnx(path: Path) -> tuple[dict[str, str], tuple[Path, ...]]:
     """The metadata of an ONNX file, and the files beside it that hold numbers of its tensors."""
-    external = ExternalData(path)
+    external: list[tuple[Mapping[str, str], int]] = []
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return read_onnx_metadata(content, external.check), tuple(external.sizes)
+        metadata = read_onnx_metadata(content, lambda stated, numbers: external.append((stated, numbers)))
+    if not external:
+        return metadata, ()
+    from lucidbox.model_files.external_data import tensor_files
 
-
-def _of_ir(path: Path) -> dict[str, str]:
-    """Values below ``rt_info/lucidbox`` of an OpenVINO IR, whose layers are checked.
-
-    OpenVINO writes no document type; its entities are how XML is made to fill the memory.
-    """
-    if path.stat().st_size > LARGEST_IR:
-        raise WeightsError(f"an OpenVINO IR of more than {LARGEST_IR} bytes; lucidbox writes none like it")
-    metadata: dict[str, str] = {}
-    above: list[str] = []
-
-    def enter(tag: str, attributes: dict[str, str]) -> None:
-        if tag == "layer":
-            refuse_control_flow(attributes.get("type", ""))
-        if above[1:] == ["rt_info", "lucidbox"]:
-            metadata[tag] = attributes.get("value", "")
-        above.append(tag)
-        if len(above) > _DEEPEST_XML:
-            raise ValueError("XML nested too deep")
-
-    def refuse(*_: object) -> None:
-        raise ValueError("XML with a document type")
-
-    parser = expat.ParserCreate("utf-8")  # whatever it declares: OpenVINO takes it so
-    parser.StartDoctypeDeclHandler, parser.StartElementHandler = refuse, enter
-    parser.EndElementHandler = lambda _: above.pop()
-    try:
-        parser.Parse(path.read_bytes(), True)
-    except (expat.ExpatError, LookupError) as error:
-        raise ValueError("not XML") from error
-    return metadata
-
-
-def _of_torchscript(path: Path) -> dict[str, str]:
-    """Our entry in a TorchScript archive, which is a zip file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(f"/extra/{EXTRA_FILE}")]
-            entry = archive.getinfo(names[0]) if len(names) == 1 else None
-            if entry is None or entry.file_size > LARGEST_METADATA or entry.compress_type != zipfile.ZIP_STORED:
-                return {}
-            metadata = json.loads(archive.read(entry))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, struct.error) as error:
-        raise ValueError("damaged archive") from error
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ValueError("metadata are no texts")
-    return metadata
+    return metadata, tensor_files(path, external)

@@ -1,6 +1,5 @@
 """A model file, looked at once."""
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from lucidbox.model_files.metadata import ModelInfo, info_from
 _NAMES = {"onnx": "ONNX", "openvino": "OpenVINO IR", "torchscript": "TorchScript"}
 """Formats of graphs, as people call them."""
 
-_UNUSABLE = (LookupError, ValueError, OverflowError, RecursionError, SyntaxError, zipfile.BadZipFile)
+_UNUSABLE = (LookupError, ValueError, OverflowError, RecursionError, SyntaxError)
 """What parsers raise where a file, or what it states, makes no sense."""
 
 _REMEDIES = {

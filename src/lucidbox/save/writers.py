@@ -186,6 +186,8 @@ class Saver:
         self, result: Result, stem: PurePosixPath, folder: Path
     ) -> tuple[Path | None, tuple[Path, ...] | None]:
         """Text and crops, as far as they are wanted."""
+        if not (self.options.text or self.options.crops):
+            return None, None
         from lucidbox.save.results import save_crops, txt_lines
 
         text, crops = None, None

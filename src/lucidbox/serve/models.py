@@ -11,8 +11,8 @@ from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
 from lucidbox.detect.merging import merge
 from lucidbox.detect.nms import Limits
-from lucidbox.detect.predictor import Image, Predictor
-from lucidbox.detect.tiles import View, views_together
+from lucidbox.detect.predictor import Image, Predictor, View
+from lucidbox.detect.tiles import views_together
 from lucidbox.detector import Detector
 from lucidbox.draw.palette import palette
 from lucidbox.explain import DEFAULT_METHOD

@@ -37,7 +37,7 @@ _HOMES = {
 __all__ = [
     "Camera", "Failure", "HubDataset", "SourceKind", "Picture",
     "FailedSource", "Source", "Sources", "StandardInput", "StillPictures", "LazyItem", "Url", "Video",
-    "open_sources", "files", "hub", "items",
+    "open_sources", "files", "folders", "hub", "items",
 ]  # fmt: skip
 
 

@@ -8,19 +8,16 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lucidbox.core.errors import LucidboxError, SourceError, check_whole_number
 from lucidbox.core.file_names import PICTURE_EXTENSIONS, VIDEO_EXTENSIONS
 from lucidbox.images.reading import MAX_PIXELS
-from lucidbox.sources.files import (
-    Found,
-    PassedOver,
-    StillPictures,
-    find_by_pattern,
-    find_in_folder,
-    name_below,
-)
+from lucidbox.sources.files import StillPictures, name_below
 from lucidbox.sources.items import FailedSource, Failure, Findable, LazyItem, Picture, Source, lazy
+
+if TYPE_CHECKING:
+    from lucidbox.sources.folders import Found, PassedOver
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _STREAMS = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "srt"})
@@ -39,7 +36,7 @@ class Sources:
     """
 
     parts: tuple[Source, ...]
-    passed_over: tuple[PassedOver, ...] = ()
+    passed_over: "tuple[PassedOver, ...]" = ()
 
     @property
     def count(self) -> int | None:
@@ -84,7 +81,7 @@ class _Options:
     max_pixels: int
     reduced_within: tuple[int, int] | None
     results: Path | None
-    passed_over: list[PassedOver]
+    passed_over: "list[PassedOver]"
 
 
 def open_sources(
@@ -179,6 +176,8 @@ def _open_path(argument: str, options: _Options) -> list[Source]:
         raise SourceError("an empty name is no source")
     path = Path(argument)
     if path.is_dir():
+        from lucidbox.sources.folders import find_in_folder
+
         return _found(
             argument, find_in_folder(path, recursive=options.recursive, results=options.results), options
         )
@@ -196,6 +195,8 @@ def _open_path(argument: str, options: _Options) -> list[Source]:
     if argument.isdecimal():
         return [_camera(argument, options)]
     if glob.has_magic(argument):
+        from lucidbox.sources.folders import find_by_pattern
+
         return _found(argument, find_by_pattern(argument, options.results), options)
     raise SourceError(f"{argument}: no such file or folder")
 
@@ -238,7 +239,7 @@ def _open_line(line: str, folder: Path, options: _Options) -> list[Source]:
     return _open(str(beside) if there else line, options)
 
 
-def _found(argument: str, found: Found, options: _Options) -> list[Source]:
+def _found(argument: str, found: "Found", options: _Options) -> list[Source]:
     """A folder's or pattern's pictures as one source, its videos as one each, and what could not be listed."""
     parts: list[Source] = []
     if found.passed_over.files or found.passed_over.folders:

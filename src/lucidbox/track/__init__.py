@@ -3,7 +3,8 @@
 from lucidbox.track.bot_sort import BotSort, BotSortSettings, CascadedBufferedIou
 from lucidbox.track.byte_track import ByteTrack, ByteTrackSettings
 from lucidbox.track.evidence import Evidence, EvidenceSettings
-from lucidbox.track.scene import Event, Line, Zone
+from lucidbox.track.scene import Line, Zone
+from lucidbox.track.scene_watcher import Event
 from lucidbox.track.sort import Sort, SortSettings
 from lucidbox.track.tracked import TrackedDetections, Tracker
 from lucidbox.track.tracking import TrackedResult, track
@@ -21,7 +22,7 @@ DEFAULT_TRACKER = "evidence"
 
 __all__ = [
     "BotSort", "BotSortSettings", "boxes", "ByteTrack", "ByteTrackSettings", "CascadedBufferedIou",
-    "DEFAULT_TRACKER", "drawing", "Event", "Evidence", "EvidenceSettings", "Line", "plot", "scene", "Sort",
-    "SortSettings", "summary", "track", "TrackedDetections", "TrackedResult", "Tracker", "TRACKERS", "tracking",
-    "Zone",
+    "DEFAULT_TRACKER", "drawing", "Event", "Evidence", "EvidenceSettings", "Line", "plot", "scene",
+    "scene_watcher", "Sort", "SortSettings", "summary", "track", "TrackedDetections", "TrackedResult", "Tracker",
+    "TRACKERS", "tracking", "Zone",
 ]  # fmt: skip

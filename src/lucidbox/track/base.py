@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,15 @@ from lucidbox.track.clock import Clock
 from lucidbox.track.motion import BoxFilters
 from lucidbox.track.table import TrackTable
 from lucidbox.track.tracked import TrackedDetections
+
+
+class FrameDetections(NamedTuple):
+    """The detections of a frame as columns; ``ids`` are 0 until a tracker writes those of tracked ones."""
+
+    boxes: Float[np.ndarray, "n 4"]
+    scores: Float[np.ndarray, " n"]
+    classes: Int[np.ndarray, " n"]
+    ids: Int[np.ndarray, " n"]
 
 
 class TableTracker(ABC):
@@ -34,7 +44,7 @@ class TableTracker(ABC):
         self._tracks.predict(step)
         self._tracks.keep(self._tracks.lost <= self._lost_seconds)
         ids = np.zeros(len(boxes), np.int64)
-        self._associate(boxes, scores, detections.classes, ids)
+        self._associate(FrameDetections(boxes, scores, detections.classes, ids))
         return TrackedDetections.of(detections, ids, seconds)
 
     @property
@@ -43,11 +53,5 @@ class TableTracker(ABC):
         return tuple(self._tracks.ids[self._tracks.ids > 0].tolist())
 
     @abstractmethod
-    def _associate(
-        self,
-        boxes: Float[np.ndarray, "n 4"],
-        scores: Float[np.ndarray, " n"],
-        classes: Int[np.ndarray, " n"],
-        ids: Int[np.ndarray, " n"],
-    ) -> None:
+    def _associate(self, frame: FrameDetections) -> None:
         """Give detections to tracks, begin and end tracks, and write the id of each tracked detection."""

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
-from lucidbox.track.base import TableTracker
+from lucidbox.track.base import FrameDetections, TableTracker
 from lucidbox.track.motion import BoxFilters, Noise
 
 LEAST_SCORE = 0.1
@@ -54,13 +54,8 @@ class BotSort(TableTracker):
         noise = Noise(0.05, 0.00625, 0.05, 0.1, 0.0625, relative=True)
         super().__init__(partial(BoxFilters, noise), settings.frame_rate, settings.lost_seconds)
 
-    def _associate(
-        self,
-        boxes: Float[np.ndarray, "n 4"],
-        scores: Float[np.ndarray, " n"],
-        classes: Int[np.ndarray, " n"],
-        ids: Int[np.ndarray, " n"],
-    ) -> None:
+    def _associate(self, frame: FrameDetections) -> None:
+        boxes, scores, _, ids = frame
         tracks, settings = self._tracks, self.settings
         known = (tracks.ids > 0) | (tracks.hits >= settings.hits) | (tracks.missed > 1)
         new, seen_before = ~known, tracks.missed == 1

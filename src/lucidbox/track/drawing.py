@@ -9,7 +9,8 @@ from lucidbox.core.array_types import Int, UInt8
 from lucidbox.detect.stream import Result
 from lucidbox.draw.annotate import Style, draw, draw_text, track_colour
 from lucidbox.draw.palette import Colour
-from lucidbox.track.scene import Line, LineCount, Point, ZoneCount, standing_points
+from lucidbox.track.scene import Line, Point, standing_points
+from lucidbox.track.scene_watcher import LineCount, ZoneCount
 from lucidbox.track.tracking import TrackedResult
 
 _LINE: Colour = (255, 255, 255)

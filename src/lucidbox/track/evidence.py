@@ -16,7 +16,7 @@ import numpy as np
 from lucidbox.core.array_types import Bool, Float, Int
 from lucidbox.core.assignment import assign_listed
 from lucidbox.core.boxes import touching_pairs
-from lucidbox.track.base import TableTracker
+from lucidbox.track.base import FrameDetections, TableTracker
 from lucidbox.track.clock import Step
 from lucidbox.track.motion import SMALLEST_SIDE, BoxFilters, Noise
 from lucidbox.track.table import without
@@ -66,13 +66,8 @@ class Evidence(TableTracker):
         self.settings = settings
         super().__init__(lambda: _TimedFilters(settings), 30.0, settings.lost_seconds)
 
-    def _associate(
-        self,
-        boxes: Float[np.ndarray, "n 4"],
-        scores: Float[np.ndarray, " n"],
-        classes: Int[np.ndarray, " n"],
-        ids: Int[np.ndarray, " n"],
-    ) -> None:
+    def _associate(self, frame: FrameDetections) -> None:
+        boxes, scores, classes, ids = frame
         tracks, settings = self._tracks, self.settings
         rows, found = self._pair(boxes, scores, classes)
         tracks.found(rows, boxes[found])

@@ -5,8 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from lucidbox.core.array_types import Float, Int
-from lucidbox.track.base import TableTracker
+from lucidbox.track.base import FrameDetections, TableTracker
 from lucidbox.track.motion import BoxFilters, Noise
 from lucidbox.track.table import without
 
@@ -40,13 +39,8 @@ class Sort(TableTracker):
         self.settings = settings
         super().__init__(partial(BoxFilters, PIXEL_NOISE), settings.frame_rate, settings.lost_seconds)
 
-    def _associate(
-        self,
-        boxes: Float[np.ndarray, "n 4"],
-        scores: Float[np.ndarray, " n"],
-        classes: Int[np.ndarray, " n"],
-        ids: Int[np.ndarray, " n"],
-    ) -> None:
+    def _associate(self, frame: FrameDetections) -> None:
+        boxes, scores, _, ids = frame
         tracks, settings = self._tracks, self.settings
         rows, found = tracks.pair(np.arange(len(tracks)), boxes, settings.least_iou)
         tracks.found(rows, boxes[found])

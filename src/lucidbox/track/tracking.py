@@ -10,7 +10,8 @@ from lucidbox.core.array_types import Int, UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError, SourceError
 from lucidbox.detect.stream import Result
-from lucidbox.track.scene import Event, Line, LineCount, SceneWatcher, Zone, ZoneCount
+from lucidbox.track.scene import Line, Zone
+from lucidbox.track.scene_watcher import Event, LineCount, SceneWatcher, ZoneCount
 from lucidbox.track.tracked import Tracker
 
 

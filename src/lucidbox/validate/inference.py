@@ -19,8 +19,8 @@ from lucidbox.core.text import printable
 from lucidbox.datasets.locate import locate
 from lucidbox.detect.letterbox import batch_shape, fit_validation
 from lucidbox.detect.nms import Limits, select, suppress
-from lucidbox.detect.predictor import Predictor, RawPrediction
-from lucidbox.detect.tiles import Tiling, View, views_together
+from lucidbox.detect.predictor import Predictor, RawPrediction, View
+from lucidbox.detect.tiles import Tiling, views_together
 from lucidbox.detector import Detector
 from lucidbox.evaluate.truth import Truth
 from lucidbox.images.headers import read_header

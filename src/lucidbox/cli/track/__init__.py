@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lucidbox.cli.detection_report import open_places, save_and_report
 from lucidbox.cli.options import add_number, add_verb
-from lucidbox.cli.predict import add_detecting, add_output, add_reading, open_places, save_and_report
+from lucidbox.cli.predict import add_detecting, add_output, add_reading
 from lucidbox.core.errors import OptionError, check_whole_number
 
 if TYPE_CHECKING:

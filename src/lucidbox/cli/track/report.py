@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from lucidbox.cli.console import tell
-from lucidbox.cli.predict import Report
+from lucidbox.cli.detection_report import Report
 from lucidbox.cli.tables import Column, table
 from lucidbox.core.errors import OutputError
 from lucidbox.core.text import printable
-from lucidbox.track.scene import Event
+from lucidbox.track import Event
 from lucidbox.track.summary import VideoSummary
 from lucidbox.track.tracking import TrackedResult
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrackReport(Report):
-    """A :class:`~lucidbox.cli.predict.Report` of tracked frames. Lines for people are events, not frames."""
+    """A report of tracked frames: lines for people are events, not frames."""
 
     files: "TrackFiles | None" = None
     """Get every result, too."""

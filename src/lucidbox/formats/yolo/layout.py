@@ -10,7 +10,7 @@ from lucidbox.formats.problems import Problem, ProblemKind
 from lucidbox.formats.yolo.description import YoloPart
 from lucidbox.formats.yolo.label_files import LabelFiles, files_in, label_folders
 from lucidbox.formats.yolo.paths import Places
-from lucidbox.sources.files import find_in_folder
+from lucidbox.sources.folders import find_in_folder
 
 # What labelling tools leave among labels.
 _NO_LABELS = frozenset({"classes.txt", "labels.txt", "train.txt", "val.txt", "valid.txt", "test.txt"})

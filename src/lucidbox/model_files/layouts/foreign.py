@@ -2,6 +2,8 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,7 @@ def _yaml_beside(path: Path) -> dict[str, str]:
 
 def _torchscript_metadata(path: Path) -> dict[str, str]:
     """The ``config.txt`` that exporters put into a TorchScript archive."""
-    with zipfile.ZipFile(path) as archive:
+    with _archive(path) as archive:
         entries = [entry for entry in archive.infolist() if entry.filename.endswith("/extra/config.txt")]
         if len(entries) != 1 or entries[0].file_size > LARGEST:
             return {}
@@ -94,6 +96,15 @@ def _torchscript_metadata(path: Path) -> dict[str, str]:
         except (ValueError, RecursionError):
             return {}
     return {key: _text(value) for key, value in stated.items()} if isinstance(stated, dict) else {}
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except zipfile.BadZipFile as error:
+        raise ValueError("damaged archive") from error
 
 
 def _text(value: Any) -> str:
