@@ -10,13 +10,13 @@ from hypothesis.extra import numpy as arrays
 
 from lucidbox import Detections
 from lucidbox.core.detection_tables import (
-    DetectionRow,
     DetectionTable,
     TableInfo,
     detection_schema,
     record_batch,
     tables,
 )
+from lucidbox.core.detections import DetectionRow
 from lucidbox.core.errors import DataError, SourceError
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pip install 'lucidbox[batch]'")

@@ -10,8 +10,8 @@ from test_equality import crowded_problem
 from test_streaming import bits
 
 from lucidbox.core.boxes import xywh_to_xyxy
-from lucidbox.core.detection_tables import DetectionRow, DetectionTable, TableInfo, detection_schema, record_batch
-from lucidbox.core.detections import Detections
+from lucidbox.core.detection_tables import DetectionTable, TableInfo, detection_schema, record_batch
+from lucidbox.core.detections import DetectionRow, Detections
 from lucidbox.core.errors import DataError
 from lucidbox.evaluate import CocoEvaluator, Truth, evaluate, evaluate_table, load_detections
 

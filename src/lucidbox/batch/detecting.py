@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lucidbox.core.detection_tables import DetectionRow, record_batch
-from lucidbox.core.detections import Detections
+from lucidbox.core.detection_tables import record_batch
+from lucidbox.core.detections import DetectionRow, Detections
 from lucidbox.core.errors import ImageError, ImageMemoryError, LucidboxError
 from lucidbox.core.parallel import in_order
 from lucidbox.core.storage import read_stored, reason

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lucidbox.core.detections import Detections
+from lucidbox.core.detections import DetectionRow, Detections
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.core.storage import Stored, is_folder, open_stored, read_stored, stored_files, told, within
 
@@ -50,28 +50,6 @@ class TableInfo:
     def metadata(self) -> dict[bytes, bytes]:
         """As metadata of a Parquet file: one entry, JSON."""
         return {_KEY: json.dumps(asdict(self), ensure_ascii=False).encode()}
-
-
-@dataclass(frozen=True, eq=False)
-class DetectionRow:
-    """One image of a table.
-
-    Attributes:
-        uri: as the manifest names it.
-        sha256: of the image's file; None where it was not read.
-        width, height: of the image in pixels; None where it could not be read.
-        detections: what was found; none where there is an error.
-        error: why nothing could be found, or None.
-        milliseconds: from letterbox to suppression; None where there is an error.
-    """
-
-    uri: str
-    sha256: str | None
-    width: int | None
-    height: int | None
-    detections: Detections
-    error: str | None
-    milliseconds: float | None
 
 
 @cache

@@ -3,16 +3,13 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lucidbox.core.array_types import Float32, Int, Shaped
 from lucidbox.core.boxes import xyxy_to_xywh
 from lucidbox.core.errors import OptionError
-
-if TYPE_CHECKING:
-    from lucidbox.core.detection_tables import DetectionRow
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,3 +169,25 @@ class Detections:
     def empty(cls, names: Sequence[str]) -> "Detections":
         """No boxes at all, of a model with these class names."""
         return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), tuple(names))
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionRow:
+    """One image of a table of ``lucidbox batch``.
+
+    Attributes:
+        uri: as the manifest names it.
+        sha256: of the image's file; None where it was not read.
+        width, height: of the image in pixels; None where it could not be read.
+        detections: what was found; none where there is an error.
+        error: why nothing could be found, or None.
+        milliseconds: from letterbox to suppression; None where there is an error.
+    """
+
+    uri: str
+    sha256: str | None
+    width: int | None
+    height: int | None
+    detections: Detections
+    error: str | None
+    milliseconds: float | None

@@ -13,6 +13,7 @@ from lucidbox.detect.stream import Result
 from lucidbox.track.scene import Line, Zone
 from lucidbox.track.scene_watcher import Event, LineCount, SceneWatcher, ZoneCount
 from lucidbox.track.tracked import Tracker
+from lucidbox.track.trackers import tracker_named
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,20 +75,6 @@ def track(
     check_names([*lines, *zones])
     chosen = tracker_named(tracker) if tracker is None or isinstance(tracker, str) else tracker
     return _tracked(results, chosen, lines, zones)
-
-
-def tracker_named(name: str | None) -> Tracker:
-    """A new tracker of this name, or of the default's.
-
-    Raises:
-        OptionError: there is none; names those that there are.
-    """
-    from lucidbox.track import DEFAULT_TRACKER, TRACKERS
-
-    if (name := name or DEFAULT_TRACKER) not in TRACKERS:
-        raise OptionError(f"tracker {name!r} is unknown; there are {', '.join(TRACKERS)}")
-    made: Tracker = TRACKERS[name]()
-    return made
 
 
 def check_names(places: Sequence[Line | Zone]) -> None:

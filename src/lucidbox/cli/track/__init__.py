@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     from lucidbox.cli.track.track_files import TrackFiles
     from lucidbox.save.writers import SaveOptions, Saver
     from lucidbox.track.drawing import TrackDrawing
-    from lucidbox.track.tracking import check_names, track, tracker_named
+    from lucidbox.track.trackers import tracker_named
+    from lucidbox.track.tracking import check_names, track
 
     lines, zones = parse_lines(arguments.count_line), parse_zones(arguments.zone)
     check_names([*lines, *zones])
