@@ -20,12 +20,12 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from lucidbox.augment import Augmentation, Augmenter
-from lucidbox.augment.canvas import compose
-from lucidbox.augment.colour import change_colours, random_gains
-from lucidbox.augment.geometry import flip_horizontal, random_affine
-from lucidbox.augment.mosaic import mosaic_tiles, random_centre
 from lucidbox.datasets import read_dataset
+from lucidbox.datasets.augment import Augmentation, Augmenter
+from lucidbox.datasets.augment.canvas import compose
+from lucidbox.datasets.augment.colour import change_colours, random_gains
+from lucidbox.datasets.augment.geometry import flip_horizontal, random_affine
+from lucidbox.datasets.augment.mosaic import mosaic_tiles, random_centre
 from lucidbox.datasets.training import PictureSamples, build_cache
 
 ROUNDS = 7

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.settings import Augmentation
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.settings import Augmentation
 from lucidbox.datasets.training import open_data
 from lucidbox.model import build
 from lucidbox.train.loader import Plan, load_batches

@@ -47,9 +47,9 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lucidbox.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
 from lucidbox.core.boxes import pairwise_iou, xywh_to_cxcywh, xywh_to_xyxy
 from lucidbox.datasets import read_dataset
+from lucidbox.datasets.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
 from lucidbox.datasets.training import PictureSamples
 from lucidbox.detect.letterbox import fit
 from lucidbox.draw import show
@@ -234,7 +234,7 @@ for name, changes in settings.items():
 # **Flips** map $x \to W - x$, and left and right change places; twice is nothing:
 
 # %%
-from lucidbox.augment.geometry import flip_horizontal
+from lucidbox.datasets.augment.geometry import flip_horizontal
 
 once = flip_horizontal(samples[street])
 twice = flip_horizontal(once)
@@ -254,7 +254,7 @@ print("still left < right:", bool((once.boxes[:, 0] < once.boxes[:, 2]).all()))
 # turn a 60 × 160 box with the pipeline's own function, and compare with the formula:
 
 # %%
-from lucidbox.augment.geometry import Affine, move_boxes
+from lucidbox.datasets.augment.geometry import Affine, move_boxes
 
 angles = np.arange(0, 46, 3)
 box, w, h = np.array([[170.0, 120, 230, 280]]), 60, 160
@@ -331,7 +331,7 @@ plt.show()
 # keeps a box if it is more than 2 pixels wide and high, more than a tenth of it is visible, and it is not a hundred times as long as wide.
 
 # %%
-from lucidbox.augment.geometry import kept
+from lucidbox.datasets.augment.geometry import kept
 
 before = np.array([[0.0, 0, 100, 100]] * 4)
 after = np.array([[0.0, 0, 100, 100], [0, 0, 9, 100], [0, 0, 11, 100], [0, 0, 100, 1.5]])

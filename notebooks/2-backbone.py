@@ -43,12 +43,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from lucidbox import bundled, weights
+from lucidbox import weights
 from lucidbox.detect.letterbox import fit
 from lucidbox.draw import show
 from lucidbox.images.reading import read_image
 from lucidbox.model import build, fuse, gflops, parameters
 from lucidbox.model.blocks import Bottleneck, C3k, C3k2, ConvUnit
+from lucidbox.model_files import bundled
 
 here = Path.cwd()
 EXAMPLES = next(

@@ -42,7 +42,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lucidbox import bundled, weights
+from lucidbox import weights
 from lucidbox.core.detections import Detections
 from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits, detect
@@ -51,6 +51,7 @@ from lucidbox.images.reading import read_image
 from lucidbox.model import Decoder, anchor_points
 from lucidbox.model.decoding import expected_distances
 from lucidbox.model.yolo11 import Pyramid, prior_logit
+from lucidbox.model_files import bundled
 
 here = Path.cwd()
 EXAMPLES = next(

@@ -45,14 +45,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lucidbox import bundled, weights
-from lucidbox.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
+from lucidbox import weights
 from lucidbox.datasets import read_dataset
+from lucidbox.datasets.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
 from lucidbox.datasets.training import PictureSamples
 from lucidbox.draw import show
 from lucidbox.draw.palette import palette
 from lucidbox.model import Decoder, anchor_points, build
 from lucidbox.model.network import BINS, STRIDES
+from lucidbox.model_files import bundled
 from lucidbox.train import Recipe, TargetBoxes, Targets, assign, ciou, detection_loss
 from lucidbox.train.losses import distribution_losses
 from lucidbox.train.model_ema import ModelEMA

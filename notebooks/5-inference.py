@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from lucidbox import Detector, bundled, weights
+from lucidbox import Detector, weights
 from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
 from lucidbox.core.detections import Detections
 from lucidbox.detect.letterbox import fit
@@ -63,6 +63,7 @@ from lucidbox.evaluate import evaluate, load_truth
 from lucidbox.explain import class_gradcam, explain
 from lucidbox.images.reading import read_image
 from lucidbox.model import Decoder, anchor_points, build
+from lucidbox.model_files import bundled
 
 here = Path.cwd()
 EXAMPLES = next(

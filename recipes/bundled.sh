@@ -27,4 +27,4 @@ lucidbox evaluate --annotations runs/coco-parts/data.toml --part val --weights r
 conf=$(python3 -c 'import json; print(round(json.load(open("runs/bundled-416/val.json"))["best"]["score"], 2))')
 lucidbox weights convert runs/bundled-416/best.safetensors runs/yolo11n.safetensors --fp16 --conf "$conf" --force
 lucidbox export runs/yolo11n.safetensors --to onnx --precision fp16 --out runs/yolo11n.onnx --force
-echo "runs/yolo11n.safetensors and runs/yolo11n.onnx are made; the package's are in src/lucidbox/bundled/"
+echo "runs/yolo11n.safetensors and runs/yolo11n.onnx are made; the package's are in src/lucidbox/model_files/bundled/"

@@ -33,8 +33,8 @@ TESTS = Path(__file__).resolve().parent
 GOLDEN, EXAMPLES, SHARED = TESTS / "golden", TESTS.parent / "examples", TESTS.parents[1] / "shared"
 
 THOROUGH = (
-    *("bundled", "engines", "explain", "export", "model", "train", "weights"),
-    *("cli/test_data_show.py", "cli/test_parity.py", "cli/test_train.py"),
+    *("engines", "explain", "export", "model", "train", "weights"),
+    *("model_files/test_bundled.py", "cli/test_data_show.py", "cli/test_parity.py", "cli/test_train.py"),
 )
 """Folders and files of tests that need torch."""
 CONVERSIONS = {"small_weights", "small_onnx", "bundled_onnx", "reference_onnx"}
@@ -142,7 +142,7 @@ def small_onnx(small_weights, cache_folder):
 @pytest.fixture(scope="session")
 def bundled_onnx(cache_folder):
     """The bundled network as the ONNX file that its safetensors file is converted to."""
-    from lucidbox import bundled
+    from lucidbox.model_files import bundled
 
     return converted(bundled.SAFETENSORS, cache_folder)
 

@@ -68,8 +68,7 @@ def unnamed_part(room, parts):
 
 def test_few_entries_at_the_top():
     entries = [path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"]
-    # 26 until track (identities over time) and batch (many machines) came.
-    assert len(entries) <= 28, sorted(entries)
+    assert len(entries) <= 26, sorted(entries)
 
 
 def test_a_public_name_is_defined_in_one_file():

@@ -7,7 +7,7 @@ import pytest
 from dressing import dress
 from lucidbox import Detector
 from lucidbox.batch.job import Settings, model_files
-from lucidbox.bundled import ONNX
+from lucidbox.model_files.bundled import ONNX
 from lucidbox.model_files.layouts.sidecar import sidecar_of, sidecar_text
 
 pytest.importorskip("pyarrow")

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from squares import NAMES, squares
 
-from lucidbox.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
 from lucidbox.cli import main
+from lucidbox.datasets.augment import Augmentation, Augmenter, Sample, contact_sheet, plain
 from lucidbox.datasets.training import open_data
 from lucidbox.train.loader import load_batches
 from lucidbox.train.sampling_schedule import SamplingSchedule

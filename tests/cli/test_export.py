@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lucidbox import bundled
 from lucidbox.cli import main
 from lucidbox.cli.console import Failures
 from lucidbox.cli.export import _calibration
-from lucidbox.model_files import look_at
+from lucidbox.model_files import bundled, look_at
 from models import unchecked_shapes
 
 

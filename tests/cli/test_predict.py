@@ -218,8 +218,8 @@ def test_version_and_doctor(capsys):
 
 def test_doctor_says_how_a_model_is_run(tmp_path, capsys):
     from dressing import dress
-    from lucidbox.bundled import ONNX
     from lucidbox.cli import main
+    from lucidbox.model_files.bundled import ONNX
 
     theirs = tmp_path / "theirs.onnx"
     dress(ONNX, theirs, "yolox", sides=(96, 128), bgr=True, scale=1.0)

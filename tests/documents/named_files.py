@@ -11,7 +11,8 @@ from forge import published_checkpoint
 
 from conftest import EXAMPLES
 from dressing import dress
-from lucidbox import bundled, cli, weights
+from lucidbox import cli, weights
+from lucidbox.model_files import bundled
 from lucidbox.weights.keys import DISTRIBUTION_KEY, to_published
 
 PICTURES = ("street", "pizza", "rider", "kitchen")

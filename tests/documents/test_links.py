@@ -9,7 +9,7 @@ from code_blocks import ROOT
 OUTSIDE = [
     *sorted(ROOT.glob("*.md")),
     ROOT / "examples" / "README.md",
-    ROOT / "src" / "lucidbox" / "bundled" / "MODEL_CARD.md",
+    ROOT / "src" / "lucidbox" / "model_files" / "bundled" / "MODEL_CARD.md",
 ]
 
 

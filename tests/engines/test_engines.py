@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lucidbox import engines, weights
-from lucidbox.bundled import ONNX
 from lucidbox.core.errors import EngineError, OptionError
 from lucidbox.engines import openvino
 from lucidbox.model_files import ModelFile
+from lucidbox.model_files.bundled import ONNX
 from models import engine_of
 
 ON_OFFER = [("openvino", "fp32"), ("onnxruntime", "fp32"), ("torch", "fp32")]

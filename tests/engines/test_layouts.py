@@ -12,10 +12,10 @@ import pytest
 
 from conftest import EXAMPLES, shared_path
 from dressing import dress
-from lucidbox import Detector, bundled
+from lucidbox import Detector
 from lucidbox.core.errors import EngineError, LucidboxError
 from lucidbox.images.reading import read_image
-from lucidbox.model_files import look_at
+from lucidbox.model_files import bundled, look_at
 from lucidbox.model_files.layouts.layout import Placement
 
 SIDES = (256, 320)

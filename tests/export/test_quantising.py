@@ -6,13 +6,14 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lucidbox import Detector, bundled, engines, export, weights
+from lucidbox import Detector, engines, export, weights
 from lucidbox.core.errors import OptionError, WeightsError
 from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import shared_core
 from lucidbox.export import Request, checking, quantising, writing
 from lucidbox.images import reading
+from lucidbox.model_files import bundled
 from lucidbox.model_files.metadata import Suppression
 from models import engine_of, unchecked_shapes
 

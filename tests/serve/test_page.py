@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import lucidbox
-from lucidbox import bundled
+from lucidbox.model_files import bundled
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is absent: pip install playwright")
 

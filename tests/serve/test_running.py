@@ -238,7 +238,7 @@ def test_other_addresses_without_a_key_are_warned_of(server):
 
 @pytest.mark.extended
 def test_models_have_names(server):
-    from lucidbox import bundled
+    from lucidbox.model_files import bundled
 
     running = server("--weights", f"one={bundled.ONNX}", "--weights", str(bundled.ONNX), "--no-explain")
     models = json.loads(asked(f"{running.url}/v1/models")[1])

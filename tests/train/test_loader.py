@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.sample import Sample
-from lucidbox.augment.settings import Augmentation, plain
 from lucidbox.core.errors import DataError, ImageError, OptionError
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.sample import Sample
+from lucidbox.datasets.augment.settings import Augmentation, plain
 from lucidbox.train import loader
 from lucidbox.train.loader import deaths_in_words, load_batches, refuse_second_import
 from lucidbox.train.sampling_schedule import SamplingSchedule
@@ -171,8 +171,8 @@ def test_a_worker_that_never_began_is_told_the_guard(monkeypatch):
 
 DEADLY = """
 import os, signal
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.settings import plain
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.settings import plain
 from lucidbox.core.errors import DataError
 from lucidbox.train.loader import deaths_in_words, load_batches
 from lucidbox.train.sampling_schedule import SamplingSchedule

@@ -7,9 +7,9 @@ import pytest
 import torch
 from squares import QUICK, squares
 
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.settings import plain
 from lucidbox.core.errors import OptionError
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.settings import plain
 from lucidbox.datasets.training import open_data
 from lucidbox.model import build
 from lucidbox.train.loader import Batch, load_batches

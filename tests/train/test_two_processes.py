@@ -9,8 +9,8 @@ import torch
 from pair import pair
 from squares import NAMES, QUICK, leave_out_ends, squares
 
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.settings import plain
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.settings import plain
 from lucidbox.datasets.training import open_data
 from lucidbox.model import build
 from lucidbox.train.loader import load_batches

@@ -6,13 +6,13 @@ import pytest
 
 from conftest import EXAMPLES
 from dressing import dress
-from lucidbox import Detector, bundled
+from lucidbox import Detector
 from lucidbox.core.errors import EngineError
 from lucidbox.detect.letterbox import fit
 from lucidbox.detect.nms import Limits
 from lucidbox.engines.base import Prediction
 from lucidbox.images.reading import read_image
-from lucidbox.model_files import look_at
+from lucidbox.model_files import bundled, look_at
 from lucidbox.model_files.layouts.layout import Placement
 from lucidbox.validate.answers_apart import box_words, class_order, placement_words
 from lucidbox.validate.first_difference import first_difference

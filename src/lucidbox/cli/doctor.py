@@ -93,10 +93,11 @@ def examine_model(file: ModelFile) -> dict[str, Any]:
 
 def examine_installation() -> dict[str, Any]:
     """Facts about this installation; needs no network and no weights."""
-    from lucidbox import bundled, engines
+    from lucidbox import engines
     from lucidbox.core.errors import OutputError
     from lucidbox.core.filesystem import cache_folder
     from lucidbox.core.parallel import cores
+    from lucidbox.model_files import bundled
 
     try:
         choice = engines.choose_engine()

@@ -130,8 +130,8 @@ def _detectors(arguments: argparse.Namespace) -> "dict[str, Detector]":
     Raises:
         OptionError: a name is there twice, or cannot stand in an address.
     """
-    from lucidbox import bundled
     from lucidbox.detector import Detector
+    from lucidbox.model_files import bundled
 
     weights = arguments.weights or [str(bundled.weights())]
     if arguments.name and len(weights) > 1:

@@ -19,6 +19,6 @@ from lucidbox.formats.problems import MISSING, Problem, ProblemKind, count_by_ki
 
 __all__ = [
     "CheckReport", "Conversion", "DataSet", "MISSING", "Problem", "ProblemKind", "Reading", "Split",
-    "SplitTruth", "Statistics", "check", "convert", "count_by_kind", "locate", "parse_shares", "read_dataset",
-    "read_truth", "scan", "shown", "split", "statistics", "to_truth", "training", "truth",
+    "SplitTruth", "Statistics", "augment", "check", "convert", "count_by_kind", "locate", "parse_shares",
+    "read_dataset", "read_truth", "scan", "shown", "split", "statistics", "to_truth", "training", "truth",
 ]  # fmt: skip

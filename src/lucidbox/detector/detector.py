@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lucidbox import bundled
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError, check_whole_number
 from lucidbox.core.parallel import cores
@@ -19,7 +18,7 @@ from lucidbox.detector.inputs import Color, lazy_items, pixels_of
 from lucidbox.detector.limits import changed_limits, limits_for, stated_limits
 from lucidbox.engines import Engine
 from lucidbox.images.reading import ImageSource
-from lucidbox.model_files import ModelFile, look_at
+from lucidbox.model_files import ModelFile, bundled, look_at
 from lucidbox.model_files.metadata import ModelInfo
 from lucidbox.sources import Failure, LazyItem, Picture, Sources, open_sources
 from lucidbox.sources.items import lazy

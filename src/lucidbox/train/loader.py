@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lucidbox.augment.pipeline import Augmenter
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import DataError, ImageError
+from lucidbox.datasets.augment.pipeline import Augmenter
 from lucidbox.train.losses import Targets
 from lucidbox.train.sampling_schedule import Prepared, SampleIndex, SamplingSchedule, prepare
 from lucidbox.train.signals import SIGNALS

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import Int
 from lucidbox.core.errors import ImageError, OptionError
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.sample import Sample
 
 ORDER, AUGMENTATION = 0, 1
 """Streams of random numbers: one for the order of an epoch's images, one for their augmentation."""

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from lucidbox import weights as weights_files
-from lucidbox.augment.pipeline import Augmenter
-from lucidbox.augment.sample import Samples
-from lucidbox.augment.settings import Augmentation
 from lucidbox.core.errors import ImageError, LucidboxError, OptionError, OutputError
 from lucidbox.core.filesystem import cache_folder, sha256_of
+from lucidbox.datasets.augment.pipeline import Augmenter
+from lucidbox.datasets.augment.sample import Samples
+from lucidbox.datasets.augment.settings import Augmentation
 from lucidbox.datasets.training.cache import build_cache
 from lucidbox.datasets.training.data import TrainingData, describe_data, identity, open_data
 from lucidbox.model import Network

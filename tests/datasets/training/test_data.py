@@ -11,9 +11,9 @@ import pytest
 from data_sets import CATEGORIES, NAMES, annotation, coco, contents, image, picture, turned, yolo
 from PIL import Image
 
-from lucidbox.augment import contact_sheet
 from lucidbox.core.errors import DataError, OptionError
 from lucidbox.datasets import ProblemKind, count_by_kind, read_dataset, to_truth
+from lucidbox.datasets.augment import contact_sheet
 from lucidbox.datasets.training.data import describe_data, identity, open_data
 from lucidbox.evaluate import Truth
 

@@ -177,7 +177,7 @@ def test_boxes_equal_those_of_the_columns(coco_folder):
 def test_no_file_of_these_imports_torch():
     script = """
 import sys
-import lucidbox.datasets.training, lucidbox.augment, lucidbox.formats.hub.reading
+import lucidbox.datasets.training, lucidbox.datasets.augment, lucidbox.formats.hub.reading
 print({"torch", "datasets", "matplotlib", "safetensors"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)

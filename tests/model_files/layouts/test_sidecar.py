@@ -3,10 +3,10 @@
 import pytest
 
 from dressing import dress
-from lucidbox import Detector, bundled
+from lucidbox import Detector
 from lucidbox.cli import main
 from lucidbox.core.errors import OptionError, WeightsError
-from lucidbox.model_files import look_at
+from lucidbox.model_files import bundled, look_at
 from lucidbox.model_files.layouts.layout import LAYOUTS
 from lucidbox.model_files.layouts.sidecar import read_sidecar, sidecar_of, sidecar_text
 

@@ -64,8 +64,8 @@ def register(verbs: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the sheet; 0."""
-    from lucidbox.augment import contact_sheet
     from lucidbox.core.filesystem import check_writable
+    from lucidbox.datasets.augment import contact_sheet
     from lucidbox.save.encode import save_image
 
     recipe = chosen_recipe(arguments, ("size", "seed"))
@@ -96,7 +96,7 @@ def _check(arguments: argparse.Namespace, recipe: "Recipe") -> None:
 
 def _trained_on(data: "TrainingData", recipe: "Recipe", epoch: int) -> "Iterator[Prepared]":
     """Training pictures in their order, from the first of an epoch (from 1) on."""
-    from lucidbox.augment import Augmentation, Augmenter
+    from lucidbox.datasets.augment import Augmentation, Augmenter
     from lucidbox.train.sampling_schedule import SamplingSchedule, prepare
 
     settings = Augmentation(**{field.name: getattr(recipe, field.name) for field in fields(Augmentation)})
@@ -109,7 +109,7 @@ def _trained_on(data: "TrainingData", recipe: "Recipe", epoch: int) -> "Iterator
 
 def _unchanged(data: "TrainingData", recipe: "Recipe", epoch: int) -> "Iterator[Prepared]":
     """Validation pictures in their own order, as far as they can be read; every epoch sees the same."""
-    from lucidbox.augment import Augmenter, plain
+    from lucidbox.datasets.augment import Augmenter, plain
     from lucidbox.datasets.training import PictureSamples
     from lucidbox.train.sampling_schedule import SampleIndex, prepare
 

@@ -14,12 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import Int64, UInt8
 from lucidbox.core.errors import OutputError
 from lucidbox.core.filesystem import output_error
 from lucidbox.core.locking import alone_in
 from lucidbox.core.progress import Progress, no_progress
+from lucidbox.datasets.augment.sample import Sample
 from lucidbox.datasets.training.cache_files import (
     CACHE_FORMAT,
     UNREADABLE,
@@ -33,7 +33,7 @@ from lucidbox.datasets.training.images import PictureSamples
 class CachedSamples:
     """The same samples as those it was made of, bit for bit; most pixels come from the cache's file.
 
-    Implements :class:`~lucidbox.augment.sample.Samples`. A copy in another process maps the file anew. Should it
+    Implements :class:`~lucidbox.datasets.augment.Samples`. A copy in another process maps the file anew. Should it
     be gone by then, because another training needed the room, images are read: slower, but the same.
 
     Attributes:

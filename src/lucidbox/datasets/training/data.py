@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lucidbox.augment import contact_sheet
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.class_names import Classes
 from lucidbox.core.errors import OptionError
 from lucidbox.core.progress import Progress, no_progress
 from lucidbox.core.text import shortened
+from lucidbox.datasets.augment import contact_sheet
 from lucidbox.datasets.training.classes import agree
 from lucidbox.datasets.training.cleaning import clip_dataset, refuse_unsound
 from lucidbox.datasets.training.images import Pictures, PictureSamples

@@ -6,11 +6,11 @@ from typing import Protocol, runtime_checkable
 import cv2
 import numpy as np
 
-from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.boxes import xywh_to_xyxy
 from lucidbox.core.errors import DataError, ImageError
 from lucidbox.core.filesystem import stamp_of
+from lucidbox.datasets.augment.sample import Sample
 from lucidbox.detect.letterbox import Size, loaded_size
 from lucidbox.formats.dataset import DataSet
 from lucidbox.images.reading import read_image
@@ -84,7 +84,7 @@ class FilePictures:
 class PictureSamples:
     """Images of one split of a data set with their objects, scaled so that the longer side is ``size``.
 
-    Implements :class:`~lucidbox.augment.sample.Samples`. What is copied into a worker process are names and
+    Implements :class:`~lucidbox.datasets.augment.Samples`. What is copied into a worker process are names and
     boxes, no pixels.
 
     Args:

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lucidbox.augment import contact_sheet
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
+from lucidbox.datasets.augment import contact_sheet
 from lucidbox.draw.annotate import draw
 from lucidbox.draw.palette import palette
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidbox.augment import Sample
-from lucidbox.augment.mixing import copy_paste, mixup
+from lucidbox.datasets.augment import Sample
+from lucidbox.datasets.augment.mixing import copy_paste, mixup
 
 
 def sample(image, *boxes, classes=None):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lucidbox.augment.sample import Sample
-from lucidbox.augment.settings import Augmentation
 from lucidbox.core.array_types import Bool, Float, Float32, UInt8
 from lucidbox.core.boxes import areas
+from lucidbox.datasets.augment.sample import Sample
+from lucidbox.datasets.augment.settings import Augmentation
 from lucidbox.detect.letterbox import PADDING
 
 LEAST_SIDE = 2.0

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lucidbox.augment.canvas import Tile, fitted, intersection
-from lucidbox.augment.geometry import Rectangle
-from lucidbox.augment.sample import Samples
+from lucidbox.datasets.augment.canvas import Tile, fitted, intersection
+from lucidbox.datasets.augment.geometry import Rectangle
+from lucidbox.datasets.augment.sample import Samples
 
 
 def random_centre(rng: np.random.Generator, size: int) -> tuple[int, int]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lucidbox.augment.geometry import Affine, Rectangle, clip_boxes, kept, move_boxes
-from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import UInt8
+from lucidbox.datasets.augment.geometry import Affine, Rectangle, clip_boxes, kept, move_boxes
+from lucidbox.datasets.augment.sample import Sample
 from lucidbox.detect.letterbox import PADDING, Letterbox, fit
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
-from lucidbox import Detector, bundled, weights
+from lucidbox import Detector, weights
 from lucidbox.core.boxes import pairwise_iou, xywh_to_xyxy
+from lucidbox.model_files import bundled
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -114,7 +115,7 @@ def test_the_wheel_holds_the_model_and_is_small(wheel):
     assert wheel.stat().st_size <= 20e6
     with zipfile.ZipFile(wheel) as archive:
         for path in (bundled.ONNX, bundled.SAFETENSORS, bundled.ONNX.parent / "MODEL_CARD.md"):
-            assert archive.read(f"lucidbox/bundled/{path.name}") == path.read_bytes()
+            assert archive.read(f"lucidbox/model_files/bundled/{path.name}") == path.read_bytes()
 
 
 def test_the_wheel_holds_the_package_its_licences_and_nothing_else(wheel):

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lucidbox.augment.canvas import compose, fitted, letterboxed
-from lucidbox.augment.colour import change_colours, random_gains
-from lucidbox.augment.geometry import flip_horizontal, flip_vertical, random_affine
-from lucidbox.augment.mixing import copy_paste, mixup
-from lucidbox.augment.mosaic import mosaic_tiles, random_centre
-from lucidbox.augment.sample import Sample, Samples
-from lucidbox.augment.settings import Augmentation
+from lucidbox.datasets.augment.canvas import compose, fitted, letterboxed
+from lucidbox.datasets.augment.colour import change_colours, random_gains
+from lucidbox.datasets.augment.geometry import flip_horizontal, flip_vertical, random_affine
+from lucidbox.datasets.augment.mixing import copy_paste, mixup
+from lucidbox.datasets.augment.mosaic import mosaic_tiles, random_centre
+from lucidbox.datasets.augment.sample import Sample, Samples
+from lucidbox.datasets.augment.settings import Augmentation
 
 
 class Augmenter:

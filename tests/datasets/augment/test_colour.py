@@ -3,7 +3,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from lucidbox.augment.colour import change_colours, random_gains
+from lucidbox.datasets.augment.colour import change_colours, random_gains
 
 ONE = np.ones(3)
 

@@ -2,10 +2,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidbox.augment import Augmentation, Sample
-from lucidbox.augment.canvas import compose, fitted, intersection, letterboxed
-from lucidbox.augment.geometry import Affine, random_affine
-from lucidbox.augment.mosaic import mosaic_tiles, random_centre
+from lucidbox.datasets.augment import Augmentation, Sample
+from lucidbox.datasets.augment.canvas import compose, fitted, intersection, letterboxed
+from lucidbox.datasets.augment.geometry import Affine, random_affine
+from lucidbox.datasets.augment.mosaic import mosaic_tiles, random_centre
 from lucidbox.detect.letterbox import PADDING, fit
 
 SIZE = 64

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidbox.augment import Augmentation, Sample
-from lucidbox.augment.geometry import (
+from lucidbox.datasets.augment import Augmentation, Sample
+from lucidbox.datasets.augment.geometry import (
     Affine,
     clip_boxes,
     flip_horizontal,

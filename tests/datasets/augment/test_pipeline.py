@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lucidbox.augment import Augmentation, Augmenter, Sample, plain
+from lucidbox.datasets.augment import Augmentation, Augmenter, Sample, plain
 from lucidbox.detect.letterbox import fit
 from lucidbox.train.recipe import Recipe
 

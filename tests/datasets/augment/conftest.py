@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lucidbox.augment import Sample
+from lucidbox.datasets.augment import Sample
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0, 255), (0, 255, 255), (255, 255, 255)]
 

@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import Float, Float32
 from lucidbox.core.boxes import areas
+from lucidbox.datasets.augment.sample import Sample
 
 MOST_COVERED = 0.3
 """Boxes are pasted only while together they cover less than this share of every box that is there."""

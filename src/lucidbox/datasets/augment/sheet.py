@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lucidbox.augment.sample import Sample
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
+from lucidbox.datasets.augment.sample import Sample
 from lucidbox.draw.annotate import draw
 
 _GAP = 4  # pixels between images
