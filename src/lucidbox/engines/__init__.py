@@ -7,8 +7,7 @@ from pathlib import Path
 from lucidbox.core.errors import OptionError
 from lucidbox.engines.base import Engine, Prediction, Scalable, for_many
 from lucidbox.model_files import ModelFile
-from lucidbox.model_files.file_format import Format, data_files
-from lucidbox.model_files.layouts.layout import Layout
+from lucidbox.model_files.file_format import Format
 
 __all__ = [
     "ENGINES", "PRECISIONS", "RUNNERS", "Choice", "Engine", "Prediction", "Scalable", "check_options",
@@ -122,7 +121,9 @@ def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: 
     rest = "auto" if precision == "int8" else precision
     layout = file.info.layout if file.info else None
     if layout:
-        return _load_foreign(name, file, layout, rest, threads)
+        from lucidbox.engines.layouts.loading import load_foreign
+
+        return load_foreign(name, file, layout, rest, threads)
     if name == "openvino":
         from lucidbox.engines.openvino import OpenVinoEngine
 
@@ -135,28 +136,3 @@ def load_graph(name: str, file: ModelFile, *, precision: str = "auto", threads: 
     from lucidbox.engines.torchscript import TorchScriptEngine
 
     return TorchScriptEngine(file.path, precision, threads)
-
-
-def _load_foreign(name: str, file: ModelFile, layout: Layout, precision: str, threads: int | None) -> Engine:
-    """A model that lucidbox did not write, behind the same contract.
-
-    Its own tool computes it in fp32, and its decoding is not made for less: "auto" means fp32.
-    """
-    from lucidbox.engines.layouts import GraphRunner, LayoutEngine
-
-    precision = "fp32" if precision == "auto" else precision
-    beside = data_files(file.path)
-    graph: GraphRunner
-    if name == "openvino":
-        from lucidbox.engines.openvino import OpenVinoEngine
-
-        graph = OpenVinoEngine(file.path, precision, threads, beside=beside, pixels=layout.pixels)
-    elif name == "onnxruntime":
-        from lucidbox.engines.onnxruntime import OnnxRuntimeEngine
-
-        graph = OnnxRuntimeEngine(file.path, precision, threads, beside=beside)
-    else:
-        from lucidbox.engines.torchscript import TorchScriptEngine
-
-        graph = TorchScriptEngine(file.path, precision, threads)
-    return LayoutEngine(graph, layout, len(file.graph_info.names))
