@@ -1,15 +1,15 @@
-"""The tree at the head of ARCHITECTURE.md, made from the first line of every module's docstring.
+"""What ARCHITECTURE.md says that files say already: the tree, from the first lines of docstrings, and the layers.
 
-python .ci/tree.py           prints it
-python .ci/tree.py --write   puts it into ARCHITECTURE.md; tests/test_architecture.py fails where it is out of date
+python .ci/tree.py           prints the tree
+python .ci/tree.py --write   puts both there; tests/test_architecture.py fails where they are out of date
 """
 
 import ast
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- tree: made by .ci/tree.py -->\n", "<!-- end of tree -->\n"
 
 
 def summary(file: Path) -> str:
@@ -35,16 +35,27 @@ def tree() -> str:
     return "```\n" + "\n".join([head, *lines(package, 2)]) + "\n```\n"
 
 
-def with_tree(document: str) -> str:
-    """A document with the tree between its two marks brought up to date."""
-    before, _, rest = document.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return before + BEGIN + tree() + END + after
+def layers() -> str:
+    """The layers of rooms that import-linter holds, the highest first, as a block of text."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (found,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    return "```\n" + "\n".join(found) + "\n```\n"
+
+
+def brought_up_to_date(document: str) -> str:
+    """A document with what stands between its marks made anew."""
+    for name, make in (("tree", tree), ("layers", layers)):
+        begin, end = f"<!-- {name}: made by .ci/tree.py -->\n", f"<!-- end of {name} -->\n"
+        before, found, rest = document.partition(begin)
+        assert found, f"no mark for the {name}"
+        document = before + begin + make() + end + rest.partition(end)[2]
+    return document
 
 
 if __name__ == "__main__":
     page = ROOT / "ARCHITECTURE.md"
     if "--write" in sys.argv:
-        page.write_text(with_tree(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(brought_up_to_date(page.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         sys.stdout.write(tree())
