@@ -1,5 +1,7 @@
 """int8: where numbers are rounded, by how much, and what is still found."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,7 +19,7 @@ from lucidbox.model_files import bundled
 from lucidbox.model_files.metadata import Suppression
 from models import engine_of, unchecked_shapes
 
-EXAMPLES = bundled.SAFETENSORS.parents[3] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def graph(*nodes, outputs, kernels):
