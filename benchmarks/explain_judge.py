@@ -5,8 +5,8 @@
 
 Each method's map is judged by insertion minus deletion with the usual fills (hide in grey, show in blur), which
 searching methods use, and with inpainting from the border, which none may use. Beside the Gaussian
-stands a second blind map, rectangles of the box's form. Ties are no wins. For methods that read the network, also
-the map of the same network with shuffled weights: its verdict is asked of the network as it is.
+stands a second blind map, rectangles of the box's form. Ties are no wins. Also judged, by the network as it is,
+are maps of the same network with shuffled weights; those of search only for every --shuffle-every th detection.
 
 --unseen takes only pictures the SHA-256 of whose names begins with an odd number; those with an even one served to
 choose every setting of the methods. A line a detection goes to --out as it is done: a run that was stopped goes on
@@ -24,6 +24,8 @@ import numpy as np
 import torch
 
 from lucidbox import Detector, weights
+from lucidbox.detect.predictor import Predictor
+from lucidbox.engines.torch import TorchEngine
 from lucidbox.evaluate import load_truth
 from lucidbox.explain.curves import canvas_of, curves, gained
 from lucidbox.explain.effort import Effort
@@ -44,8 +46,11 @@ def is_odd(path):
     return int(hashlib.sha256(path.name.encode()).hexdigest()[:4], 16) % 2 == 1
 
 
-def judged(detector, network, control, raw, detection, methods):
-    """By map and pair: insertion minus deletion; and where each map's heat is."""
+def judged(detector, network, control, raw, detection, methods, shuffle):
+    """By map and pair: insertion minus deletion; and where each map's heat is.
+
+    ``shuffle``: also of searching methods that need an engine only.
+    """
     engine, target = detector.engine, target_of(raw, detection)
     height, width = raw.pixels.shape[:2]
     maps = {
@@ -60,8 +65,10 @@ def judged(detector, network, control, raw, detection, methods):
         maps[method] = to_input(reasons.heat, raw), METHODS[method].ordered
         own, box = to_image(reasons.heat, raw.letterbox), detection.boxes[0].tolist()
         places[method] = share_inside(own, box), points_inside(own, box)
-        if METHODS[method].heat is not None:
-            (reasons,) = heat_maps(method, detector.predictor, raw, [target], control)
+        if METHODS[method].heat is not None or (shuffle and not METHODS[method].network):
+            predictor = Predictor(TorchEngine(control, "fp32"), detector.names, detector.predictor.size)
+            (answer,) = predictor.infer([raw.image], [raw.letterbox])
+            (reasons,) = heat_maps(method, predictor, answer.copy(), [target], control)
             maps[f"{method}, shuffled"] = to_input(reasons.heat, raw), METHODS[method].ordered
     gains = {name: {} for name in maps}
     for pair, fills in PAIRS.items():
@@ -77,7 +84,7 @@ def error(values):
 
 def table(lines, pair):
     """One line a map, against the Gaussian and the rectangles."""
-    names = [name for name, gains in lines[0]["gains"].items() if pair in gains]
+    names = [name for name in lines[0]["gains"] if all(name in line["gains"] for line in lines)]
     values = {name: np.array([line["gains"][name][pair] for line in lines]) for name in names}
     gaussian, blocks = values["(gaussian)"], values["(rectangles)"]
     print(f"\n{pair} fills, {len(lines)} detections (± one standard error)\n")
@@ -94,19 +101,20 @@ def table(lines, pair):
 
 def separation(lines):
     """Area under the ROC between maps of the network and maps of the shuffled one, by what is beyond the place."""
-    for name in lines[0]["gains"]:
-        if "shuffled" in name:
+    for name in sorted({name for line in lines for name in line["gains"] if "shuffled" in name}):
+        with_both = [line for line in lines if name in line["gains"]]
+        for fills in PAIRS:
             own, other = (
-                np.array([line["gains"][one]["unseen"] - blind_gain(line) for line in lines])
+                np.array([line["gains"][one][fills] - blind_gain(line, fills) for line in with_both])
                 for one in (name.removesuffix(", shuffled"), name)
             )
             area = (own[:, None] > other).mean() + (own[:, None] == other).mean() / 2
             flagged = f"flagged {(own <= KNOWS).mean():.0%} and {(other <= KNOWS).mean():.0%}"
-            print(f"{name}: area under the ROC {area:.3f}, {flagged}")
+            print(f"{name}, {fills}, {len(with_both)} detections: area under the ROC {area:.3f}, {flagged}")
 
 
-def blind_gain(line):
-    return max(line["gains"][name]["unseen"] for name in ("(gaussian)", "(rectangles)"))
+def blind_gain(line, fills):
+    return max(line["gains"][name][fills] for name in ("(gaussian)", "(rectangles)"))
 
 
 def main():
@@ -118,7 +126,8 @@ def main():
     parser.add_argument("--size", type=int, default=640)
     parser.add_argument("--sample", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--methods", default="odam,odam-box,optimised")
+    parser.add_argument("--methods", default="odam,odam-box,optimised,search")
+    parser.add_argument("--shuffle-every", type=int, default=3, help="search with shuffled weights is slow")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     parser.add_argument("--out", type=Path, required=True, help="where lines are kept")
@@ -140,15 +149,15 @@ def main():
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(line) for line in arguments.out.read_text().splitlines()] if arguments.out.exists() else []
     done = {(line["picture"], line["row"]) for line in lines}
-    for path, detection, row in todo:
+    for number, (path, detection, row) in enumerate(todo):
         if (path.name, row) in done:
             continue
         if time.monotonic() - started > 60 * arguments.minutes:
             break
         raw = detector.predictor.infer([read_image(path)])[0].copy()
-        lines.append(
-            {"picture": path.name, "row": row, **judged(detector, network, control, raw, detection, methods)}
-        )
+        shuffle = number % arguments.shuffle_every == 0
+        figures = judged(detector, network, control, raw, detection, methods, shuffle)
+        lines.append({"picture": path.name, "row": row, **figures})
         with arguments.out.open("a") as file:
             file.write(json.dumps(lines[-1]) + "\n")
     print(f"{len(lines)} of {len(todo)} detections, seed {arguments.seed}, input {arguments.size}")
