@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from lucidbox import Detector
-from lucidbox.cli.explain import EXAMPLES
+from lucidbox.cli.explain import EXAMPLES, only_class
 from lucidbox.cli.explain.report import say_near
 from lucidbox.core.boxes import xyxy_to_xywh
+from lucidbox.core.errors import OptionError
 from lucidbox.core.filesystem import sha256_of
 from lucidbox.detector import loading
 from lucidbox.explain import DEFAULT_METHOD, METHODS
@@ -175,6 +176,13 @@ def test_bad_input_takes_one_line_and_leaves_nothing(options, message, command, 
     assert "\n" not in err.strip()
     assert out == ""
     assert not (tmp_path / "runs" / "explain").exists()
+
+
+def test_one_of_several_classes_of_a_name_is_not_guessed():
+    """Asked for by ``--at`` and by both models of ``--compare``."""
+    assert only_class("1", ("car", "car")) == 1
+    with pytest.raises(OptionError, match="several classes are called car; give one of their ids: 0, 1"):
+        only_class("car", ("car", "car"))
 
 
 def test_a_folder_that_cannot_be_made_is_told_before_any_work(command, noise, tmp_path, monkeypatch):

@@ -199,7 +199,6 @@ def _chosen(arguments: argparse.Namespace, found: "Detections") -> list[int]:
 def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
     """Print the nearest anchors, and write the map of the score that was too low."""
     from lucidbox.cli.explain.report import output_folder, save_explanation, say_near
-    from lucidbox.core.class_names import class_ids
     from lucidbox.explain.counterfactual import counterfactual
     from lucidbox.explain.explanation import explain_targets
     from lucidbox.explain.methods import METHODS, network_of
@@ -209,10 +208,7 @@ def _missed(arguments: argparse.Namespace, detector: "Detector") -> int:
 
     options = method_options(arguments)
     place = numbers(arguments.at)
-    class_id, *others = class_ids([arguments.class_name], detector.names)
-    if others:
-        ids = ", ".join(map(str, [class_id, *others]))
-        raise OptionError(f"--at: several classes are called {arguments.class_name}; give one of their ids: {ids}")
+    class_id = only_class(arguments.class_name, detector.names)
     raw = detector.predictor.infer([read_image(arguments.picture)])[0].copy()
     near = near_anchors(raw, detector.names, place, class_id, detector.limits)
     say_near(arguments, near, detector.names[class_id])
@@ -247,6 +243,21 @@ def method_options(arguments: argparse.Namespace) -> dict[str, Any]:
         "masking": replace(masking_of(arguments), progress=progress("batch")),
         "effort": replace(effort_of(arguments), progress=progress("step")),
     }
+
+
+def only_class(wanted: str, names: "Sequence[str]") -> int:
+    """The id of the one class that goes by a name or an id.
+
+    Raises:
+        OptionError: it is not in the model, or several are called so.
+    """
+    from lucidbox.core.class_names import class_ids
+
+    class_id, *others = class_ids([wanted], names)
+    if others:
+        ids = ", ".join(map(str, [class_id, *others]))
+        raise OptionError(f"--at: several classes are called {wanted}; give one of their ids: {ids}")
+    return class_id
 
 
 def numbers(text: str) -> tuple[float, ...]:

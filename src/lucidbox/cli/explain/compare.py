@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lucidbox.cli.console import tell, write_json
-from lucidbox.cli.explain import method_options, numbers
+from lucidbox.cli.explain import method_options, numbers, only_class
 from lucidbox.cli.explain.report import output_folder
 from lucidbox.cli.options import load_detector
 from lucidbox.core.array_types import UInt8
@@ -112,7 +112,7 @@ def _place(arguments: argparse.Namespace, detector: Detector, raw: RawPrediction
 def _explained(arguments: argparse.Namespace, detector: Detector, raw: RawPrediction, place: Place) -> Explanation:
     """Why this model found, or missed, the object."""
     options = method_options(arguments)
-    class_id = class_ids([place.label], detector.names)[0]
+    class_id = only_class(place.label, detector.names)
     found = detector.predictor.finish(raw)
     overlaps = pairwise_iou(np.array([place.box]), found.boxes.astype(np.float64))[0] * (found.classes == class_id)
     if len(found) and overlaps.max() >= FITTING:
