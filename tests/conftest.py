@@ -1,6 +1,8 @@
 """Shared fixtures. Shapes and types of every annotated call are checked while tests run."""
 
 import os
+import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,15 +18,16 @@ else:
 # FFmpeg reads its level once a process, at its first use, which may be a test's own.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-from jaxtyping import install_import_hook
+import shape_checking
 
+# Every module is compiled once, not again by each of the processes that tests start, whatever the shell says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # All but the reader of pickles, which has no shapes, and a call for each of a file's many instructions.
 _SOURCE = Path(__file__).parents[1] / "src" / "lucidbox"
 _FILES = [*_SOURCE.iterdir(), *(_SOURCE / "weights").iterdir()]
 _CHECKED = [path.relative_to(_SOURCE.parent).with_suffix("") for path in _FILES if path.name != "weights"]
-install_import_hook(
-    [".".join(path.parts) for path in _CHECKED if path.name != "safe_pickle"], "shape_checking.checked"
-)
+shape_checking.install([".".join(path.parts) for path in _CHECKED if path.name != "safe_pickle"])
 # No test fails because the machine is busy.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -41,6 +44,7 @@ CONVERSIONS = {"small_weights", "small_onnx", "bundled_onnx", "reference_onnx"}
 """Fixtures that need torch."""
 
 
+@cache
 def is_thorough(path):
     """Whether a file, or a folder, is all of tests that need torch."""
     return any((TESTS / name) in (path, *path.parents) for name in THOROUGH)
