@@ -57,7 +57,7 @@ def _checked(function):
 
 
 def _with_types(function):
-    """A copy of a function whose annotations are types, not names; a name that only type checkers know is any type."""
+    """A copy of a function whose annotations are types, not names; a name unknown here is any type."""
     copy = types.FunctionType(
         function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
     )
