@@ -50,13 +50,37 @@ def is_thorough(path):
     return any((TESTS / name) in (path, *path.parents) for name in THOROUGH)
 
 
+PAGES = "documents/test_code_blocks.py::test_every_block_of_a_page_runs"
+"""A test that is long for most of its parameters, which may go to several workers."""
+
+
 def pytest_collection_modifyitems(items):
-    """Mark as quick what needs no torch and is not marked slow, extended or thorough: ``pytest -m quick``."""
+    """Mark as quick what needs no torch and is not marked slow, extended or thorough: ``pytest -m quick``.
+
+    Files of long tests come first, so that no worker waits for another at the end.
+    """
     for item in items:
         if is_thorough(item.path) or CONVERSIONS.intersection(item.fixturenames):
             item.add_marker("thorough")
         if not any(item.get_closest_marker(name) for name in ("slow", "extended", "thorough")):
             item.add_marker("quick")
+    long = {item.path for item in items if not item.get_closest_marker("quick")}
+    items.sort(key=lambda item: (PAGES not in item.nodeid, item.path not in long))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A worker takes whole files, but for the pages of documents, in the order above."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class LongestFirst(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if PAGES in nodeid else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False
+    return LongestFirst(config, log)
 
 
 def pytest_ignore_collect(collection_path, config):
