@@ -1,8 +1,11 @@
 """Shared fixtures. Shapes and types of every annotated call are checked while tests run."""
 
+import hashlib
 import os
+import shutil
 import sys
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -151,31 +154,62 @@ def small_weights(cache_folder):
     return path
 
 
-def converted(path, cache_folder):
-    """The ONNX file made of a weights file, in the cache that all tests share; making it takes 20 seconds."""
+@pytest.fixture(scope="session")
+def converted(cache_folder, request):
+    """Function that gives the ONNX file made of a weights file; making it takes 20 seconds.
+
+    It is in the cache that all tests share, and kept for later runs, as long as nothing that makes it has changed.
+    """
     from lucidbox.detector.loading import graph_of
     from lucidbox.model_files import look_at
+    from lucidbox.model_files.cache import path_for
     from models import unchecked_shapes
 
-    with once(cache_folder, path.name), unchecked_shapes():
-        return graph_of(look_at(path)).path
+    def convert(path):
+        with once(cache_folder, path.name), unchecked_shapes():
+            place, kept = path_for(path), None
+            if hasattr(request.config, "cache"):  # pytest's own, which -p no:cacheprovider switches off
+                kept = request.config.cache.mkdir("converted") / what_converts() / place.name
+                for other in kept.parents[1].iterdir():
+                    if other != kept.parent:
+                        shutil.rmtree(other, ignore_errors=True)
+                if kept.exists():
+                    place.parent.mkdir(exist_ok=True)
+                    shutil.copy(kept, place)
+            graph = graph_of(look_at(path)).path
+            if kept and not kept.exists():
+                kept.parent.mkdir(exist_ok=True)
+                unfinished = shutil.copy(graph, kept.with_suffix(".unfinished"))
+                Path(unfinished).rename(kept)
+        return graph
+
+    return convert
+
+
+@cache
+def what_converts():
+    """A name for all that a conversion depends on but the weights: our source, and the packages."""
+    content = hashlib.sha256(repr([version(name) for name in ("torch", "onnx", "onnxscript", "numpy")]).encode())
+    for path in sorted(_SOURCE.rglob("*.py")):
+        content.update(path.read_bytes())
+    return content.hexdigest()[:16]
 
 
 @pytest.fixture(scope="session")
-def small_onnx(small_weights, cache_folder):
+def small_onnx(small_weights, converted):
     """The small network as ONNX."""
-    return converted(small_weights, cache_folder)
+    return converted(small_weights)
 
 
 @pytest.fixture(scope="session")
-def bundled_onnx(cache_folder):
+def bundled_onnx(converted):
     """The bundled network as the ONNX file that its safetensors file is converted to."""
     from lucidbox import bundled
 
-    return converted(bundled.SAFETENSORS, cache_folder)
+    return converted(bundled.SAFETENSORS)
 
 
 @pytest.fixture(scope="session")
-def reference_onnx(cache_folder):
+def reference_onnx(converted):
     """The reference YOLO11n as ONNX; the test is skipped where ../shared is absent."""
-    return converted(shared_path("weights/yolo11n-reference.pt"), cache_folder)
+    return converted(shared_path("weights/yolo11n-reference.pt"))

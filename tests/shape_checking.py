@@ -31,7 +31,7 @@ def checked(function=None, **_):
         return checked
     if inspect.isclass(function):
         made = vars(function).get("__init__")
-        if dataclasses.is_dataclass(function) and made:
+        if dataclasses.is_dataclass(function) and made and not hasattr(made, "__wrapped__"):
             function.__init__ = _checked(made)
         return function
     return _checked(function)
