@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from explainable import know_few_shares
 from lucidbox import Detector
 from lucidbox.cli.explain import EXAMPLES, only_class
 from lucidbox.cli.explain.report import say_near
@@ -27,6 +28,11 @@ network_in_torch = cache(loading._network_in_torch)
 def read_once(monkeypatch):
     """The same weights are read once for all commands; explaining leaves a network as it is."""
     monkeypatch.setattr(loading, "_network_in_torch", network_in_torch)
+
+
+@pytest.fixture(autouse=True)
+def few_shares(monkeypatch):
+    know_few_shares(monkeypatch)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def test_the_twenty_four_pictures(reference_onnx, golden_file, shared):
             assert score < 1e-3, (engine, name)
 
 
+@pytest.mark.thorough
 def test_weights_fine_tuned_to_three_classes(shared):
     """The known implementation left the class branch as wide as in the weights of 80 classes it began with."""
     path = shared("weights/foreign/yolo11n-3-classes.pt")

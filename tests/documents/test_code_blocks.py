@@ -23,6 +23,15 @@ RUN = [page for page in PAGES if any(block.is_code and block.not_run is None for
 CODE = [block for block in BLOCKS if block.is_code]
 
 
+def lines_to_run(page):
+    """How many lines of a page are run."""
+    run = (block.text for block in blocks_of(page) if block.is_code and block.not_run is None)
+    return sum(text.count("\n") for text in run)
+
+
+RUN.sort(key=lines_to_run, reverse=True)  # the longest first
+
+
 def test_blocks_are_of_known_kinds():
     assert {block.language for block in BLOCKS} <= {*SHELL, "python", *OUTPUT, *DATA}
     assert all(block.not_run is None or len(block.not_run) > 5 for block in BLOCKS), "a mark names its reason"

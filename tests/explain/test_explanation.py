@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from explainable import Unmoved, assert_same, state
+from explainable import Unmoved, assert_same, know_few_shares, state
 from lucidbox import Detector, weights
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError
@@ -20,6 +20,11 @@ from models import NAMES, lively_network
 
 QUICK, FEW = Masking(masks=24), Effort(steps=2, inferences=70)
 GRADIENT = [name for name, method in METHODS.items() if method.heat is not None]
+
+
+@pytest.fixture(autouse=True)
+def few_shares(monkeypatch):
+    know_few_shares(monkeypatch)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,12 +8,18 @@ import pytest
 from PIL import Image
 from servers import BOX, EXAMPLES, encoded, is_red
 
+from explainable import know_few_shares
 from lucidbox import Detector
 from lucidbox.explain import Masking, explain
 from models import picture
 
 URL = "/v1/explain?masks=40"
 STREET = EXAMPLES / "street.jpg"
+
+
+@pytest.fixture(autouse=True)
+def few_shares(monkeypatch):
+    know_few_shares(monkeypatch)
 
 
 def test_why_this_box_without_torch(client, red):
