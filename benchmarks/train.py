@@ -20,11 +20,12 @@ from lucidbox.datasets.augment.pipeline import Augmenter
 from lucidbox.datasets.augment.settings import Augmentation
 from lucidbox.datasets.training import open_data
 from lucidbox.model import build
-from lucidbox.train.loader import Plan, load_batches
+from lucidbox.train.loader import load_batches
 from lucidbox.train.losses import detection_loss
 from lucidbox.train.optimizer import choose_optimization
 from lucidbox.train.processes import Processes
 from lucidbox.train.recipe import Recipe
+from lucidbox.train.sampling_schedule import SamplingSchedule
 from lucidbox.train.schedule import Rates, rates
 from lucidbox.train.train_step import TrainStep
 
@@ -33,7 +34,7 @@ ALONE = Processes(0, 1, torch.device("cpu"))
 
 def batches(data, recipe, count):
     augmenter = Augmenter(data.samples(recipe.size), recipe.size, Augmentation())
-    plan = Plan(len(data.train), recipe.batch, epochs=999, mixed_epochs=999, seed=recipe.seed)
+    plan = SamplingSchedule(len(data.train), recipe.batch, epochs=999, mixed_epochs=999, seed=recipe.seed)
     stream = load_batches(augmenter, plan)
     return (next(stream) for _ in range(count))
 
