@@ -5,8 +5,8 @@
 
 Each method's map is judged by insertion minus deletion with the usual fills (hide in grey, show in blur), which
 searching methods use, and with inpainting from the border, which none may use. Beside the Gaussian
-stands a second blind map, rectangles of the box's form. Ties are no wins. Also judged, by the network as it is,
-are maps of the same network with shuffled weights; those of search only for every --shuffle-every th detection.
+stands a second blind map, rectangles of the box's form. Ties are no wins. For every --shuffle-every th detection
+maps of the same network with shuffled weights are judged, too, by the network as it is.
 
 --unseen takes only pictures the SHA-256 of whose names begins with an odd number; those with an even one served to
 choose every setting of the methods. A line a detection goes to --out as it is done: a run that was stopped goes on
@@ -49,7 +49,7 @@ def is_odd(path):
 def judged(detector, network, control, raw, detection, methods, shuffle):
     """By map and pair: insertion minus deletion; and where each map's heat is.
 
-    ``shuffle``: also of searching methods that need an engine only.
+    ``shuffle``: also of maps of the shuffled network, but for ``optimised``, which asks the engine at its end.
     """
     engine, target = detector.engine, target_of(raw, detection)
     height, width = raw.pixels.shape[:2]
@@ -65,7 +65,7 @@ def judged(detector, network, control, raw, detection, methods, shuffle):
         maps[method] = to_input(reasons.heat, raw), METHODS[method].ordered
         own, box = to_image(reasons.heat, raw.letterbox), detection.boxes[0].tolist()
         places[method] = share_inside(own, box), points_inside(own, box)
-        if METHODS[method].heat is not None or (shuffle and not METHODS[method].network):
+        if shuffle and (METHODS[method].heat is not None or not METHODS[method].network):
             predictor = Predictor(TorchEngine(control, "fp32"), detector.names, detector.predictor.size)
             (answer,) = predictor.infer([raw.image], [raw.letterbox])
             (reasons,) = heat_maps(method, predictor, answer.copy(), [target], control)
@@ -127,7 +127,7 @@ def main():
     parser.add_argument("--sample", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--methods", default="odam,odam-box,optimised,search")
-    parser.add_argument("--shuffle-every", type=int, default=3, help="search with shuffled weights is slow")
+    parser.add_argument("--shuffle-every", type=int, default=5, help="shuffled weights: search is slow")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
     parser.add_argument("--out", type=Path, required=True, help="where lines are kept")

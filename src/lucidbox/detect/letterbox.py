@@ -160,15 +160,21 @@ def parse_size(value: int | str | Sequence[int]) -> Size:
     Raises:
         OptionError: not one or two positive multiples of :data:`STRIDE`, or larger than :data:`LARGEST_SIDE`.
     """
-    try:
-        parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)
-        sides = [int(part) for part in parts]
-    except (TypeError, ValueError):
-        sides = []
-    if len(sides) not in (1, 2):
+    sides = parse_sides(value)
+    if sides is None:
         raise OptionError(f"size {value!r} is not a size: give one number or HEIGHT,WIDTH, such as 640 or 384,640")
     for side in sides:
         if not 0 < side <= LARGEST_SIDE or side % STRIDE:
             near = min(max(STRIDE, round(side / STRIDE) * STRIDE), LARGEST_SIDE)
             raise OptionError(f"size {side} is not a multiple of {STRIDE} up to {LARGEST_SIDE}: try {near}")
-    return sides[0], sides[-1]
+    return sides
+
+
+def parse_sides(value: int | str | Sequence[int]) -> Size | None:
+    """Height, width from a number, both from one, or a pair, also as text; None if it is none of these."""
+    try:
+        parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)
+        sides = [int(part) for part in parts]
+    except (TypeError, ValueError):
+        return None
+    return (sides[0], sides[-1]) if len(sides) in (1, 2) else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lucidbox.core.errors import OptionError
-from lucidbox.detect.letterbox import Size
+from lucidbox.detect.letterbox import Size, parse_sides
 from lucidbox.detect.predictor import View
 
 MOST_VIEWS = 4096
@@ -100,14 +100,10 @@ def tiling_of(tiles: Tiles, tile_overlap: float | None = None) -> Tiling | None:
     share = Tiling.overlap if tile_overlap is None else tile_overlap
     if tiles == "auto":
         return Tiling(overlap=share)
-    try:
-        parts = tiles.split(",") if isinstance(tiles, str) else [tiles] if isinstance(tiles, int) else list(tiles)
-        sides = [int(part) for part in parts]
-    except (TypeError, ValueError):
-        sides = []
-    if len(sides) not in (1, 2):
+    sides = parse_sides(tiles)
+    if sides is None:
         raise OptionError(f"tiles {tiles!r}: give auto, one number of pixels, or HEIGHT,WIDTH, such as 640")
-    return Tiling((sides[0], sides[-1]), share)
+    return Tiling(sides, share)
 
 
 def views_together(views: Sequence[View], most: int) -> Iterator[Sequence[View]]:

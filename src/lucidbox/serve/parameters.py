@@ -1,7 +1,7 @@
 """Parameters of requests, from texts to values; anything unknown, repeated or malformed is refused by name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -49,9 +49,7 @@ def number(given: Mapping[str, str], name: str) -> float | None:
     Raises:
         RequestError: 400, it is no number.
     """
-    text = given.get(name)
-    if text is not None and not _NUMBER.fullmatch(text):
-        raise RequestError(400, f"{name} {text[:40]!r} is not a number")
+    text = _text_of(given, name, _NUMBER.fullmatch, "a number")
     return None if text is None else float(text)
 
 
@@ -61,9 +59,7 @@ def whole(given: Mapping[str, str], name: str) -> int | None:
     Raises:
         RequestError: 400, it is no whole number.
     """
-    text = given.get(name)
-    if text is not None and not _WHOLE.fullmatch(text):
-        raise RequestError(400, f"{name} {text[:40]!r} is not a whole number")
+    text = _text_of(given, name, _WHOLE.fullmatch, "a whole number")
     return None if text is None else int(text)
 
 
@@ -73,10 +69,20 @@ def switch(given: Mapping[str, str], name: str) -> bool | None:
     Raises:
         RequestError: 400, it is something else.
     """
-    text = given.get(name)
-    if text is not None and text.lower() not in _SWITCHES:
-        raise RequestError(400, f"{name} {text[:40]!r} is not 1, 0, true or false")
+    text = _text_of(given, name, lambda text: text.lower() in _SWITCHES, "1, 0, true or false")
     return None if text is None else _SWITCHES[text.lower()]
+
+
+def _text_of(given: Mapping[str, str], name: str, fits: Callable[[str], object], expected: str) -> str | None:
+    """A parameter's text, which must fit; None where it is not given.
+
+    Raises:
+        RequestError: 400, it does not.
+    """
+    text = given.get(name)
+    if text is not None and not fits(text):
+        raise RequestError(400, f"{name} {text[:40]!r} is not {expected}")
+    return text
 
 
 LIMIT_NAMES = frozenset({"conf", "iou", "max_det", "classes", "agnostic"})

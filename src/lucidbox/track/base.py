@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,23 @@ class FrameDetections(NamedTuple):
     scores: Float[np.ndarray, " n"]
     classes: Int[np.ndarray, " n"]
     ids: Int[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class TrackerSettings:
+    """Settings that SORT and its descendants have in common.
+
+    Attributes:
+        frame_rate: frames a second of the video, which the motion model counts in.
+        lost_seconds: how long a track is kept without a detection.
+        start_score: score that a detection needs to begin a track.
+        hits: detections that a track needs to get an id.
+    """
+
+    frame_rate: float = 30.0
+    lost_seconds: float = 1.0
+    start_score: float = 0.7
+    hits: int = 2
 
 
 class TableTracker(ABC):

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from lucidbox.core.array_types import Float, Int
-from lucidbox.track.base import FrameDetections, TableTracker
+from lucidbox.track.base import FrameDetections, TableTracker, TrackerSettings
 from lucidbox.track.motion import BoxFilters, Noise
 
 LEAST_SCORE = 0.1
@@ -18,13 +18,10 @@ LEAST_SCORE = 0.1
 
 
 @dataclass(frozen=True)
-class BotSortSettings:
+class BotSortSettings(TrackerSettings):
     """Settings of BoT-SORT; the defaults are those of the library ``trackers``.
 
     Attributes:
-        frame_rate: frames a second of the video, which the motion model counts in.
-        lost_seconds: how long a track is kept without a detection.
-        start_score: score that a detection needs to begin a track.
         hits: detections that a track needs to get an id; those of the first frame get theirs at once.
         high_score: score from which a detection is confident.
         least_high: IoU times score that a track and a confident detection need to be paired.
@@ -34,10 +31,6 @@ class BotSortSettings:
         buffer_low: the same where the detection is not confident.
     """
 
-    frame_rate: float = 30.0
-    lost_seconds: float = 1.0
-    start_score: float = 0.7
-    hits: int = 2
     high_score: float = 0.6
     least_high: float = 0.2
     least_low: float = 0.5

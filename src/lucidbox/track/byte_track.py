@@ -5,31 +5,22 @@ from functools import partial
 
 import numpy as np
 
-from lucidbox.track.base import FrameDetections, TableTracker
-from lucidbox.track.motion import BoxFilters, Noise
+from lucidbox.track.base import FrameDetections, TableTracker, TrackerSettings
+from lucidbox.track.motion import BoxFilters
+from lucidbox.track.sort import PIXEL_NOISE
 from lucidbox.track.table import without
-
-NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
-"""In pixels, whatever the size of boxes; as SORT's."""
 
 
 @dataclass(frozen=True)
-class ByteTrackSettings:
+class ByteTrackSettings(TrackerSettings):
     """Settings of ByteTrack; the defaults are those of the library ``trackers``.
 
     Attributes:
-        frame_rate: frames a second of the video, which the motion model counts in.
-        lost_seconds: how long a track is kept without a detection.
-        start_score: score that a detection needs to begin a track.
         hits: detections one after another that a track needs to get an id.
         least_iou: IoU that a track and a detection need to be paired.
         high_score: score from which a detection is confident.
     """
 
-    frame_rate: float = 30.0
-    lost_seconds: float = 1.0
-    start_score: float = 0.7
-    hits: int = 2
     least_iou: float = 0.1
     high_score: float = 0.6
 
@@ -39,7 +30,7 @@ class ByteTrack(TableTracker):
 
     def __init__(self, settings: ByteTrackSettings = ByteTrackSettings()) -> None:
         self.settings = settings
-        super().__init__(partial(BoxFilters, NOISE), settings.frame_rate, settings.lost_seconds)
+        super().__init__(partial(BoxFilters, PIXEL_NOISE), settings.frame_rate, settings.lost_seconds)
 
     def _associate(self, frame: FrameDetections) -> None:
         boxes, scores, _, ids = frame

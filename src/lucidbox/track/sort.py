@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from lucidbox.track.base import FrameDetections, TableTracker
+from lucidbox.track.base import FrameDetections, TableTracker, TrackerSettings
 from lucidbox.track.motion import BoxFilters, Noise
 from lucidbox.track.table import without
 
@@ -14,19 +14,13 @@ PIXEL_NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
 
 
 @dataclass(frozen=True)
-class SortSettings:
+class SortSettings(TrackerSettings):
     """Settings of SORT; the library's defaults.
 
     Attributes:
-        frame_rate: frames a second of the video, which the motion model counts in.
-        lost_seconds: how long a track is kept without a detection.
-        start_score: score that a detection needs to begin a track.
-        hits: detections that a track needs to get an id.
         least_iou: IoU that a track and a detection need to be paired.
     """
 
-    frame_rate: float = 30.0
-    lost_seconds: float = 1.0
     start_score: float = 0.25
     hits: int = 3
     least_iou: float = 0.3

@@ -1,9 +1,12 @@
 """The lines and zones of ``lucidbox track``: from what was typed to values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from lucidbox.core.errors import OptionError
 from lucidbox.track.scene import Line, Zone
+
+_Place = TypeVar("_Place", Line, Zone)
 
 
 def parse_lines(texts: Sequence[str]) -> list[Line]:
@@ -12,18 +15,13 @@ def parse_lines(texts: Sequence[str]) -> list[Line]:
     Raises:
         OptionError: one cannot be used; names the option and the value.
     """
-    lines = []
-    for text in texts:
-        name, numbers = _name_and_numbers("--count-line", text, "NAME=x1,y1,x2,y2")
+
+    def line(name: str, numbers: list[float]) -> Line:
         if len(numbers) != 4:
-            raise OptionError(
-                f"--count-line {text}: {len(numbers)} numbers; a line has four, as in NAME=x1,y1,x2,y2"
-            )
-        try:
-            lines.append(Line(name, (numbers[0], numbers[1]), (numbers[2], numbers[3])))
-        except OptionError as error:
-            raise OptionError(f"--count-line {text}: {error}") from None
-    return lines
+            raise OptionError(f"{len(numbers)} numbers; a line has four, as in NAME=x1,y1,x2,y2")
+        return Line(name, (numbers[0], numbers[1]), (numbers[2], numbers[3]))
+
+    return [_parsed("--count-line", text, "NAME=x1,y1,x2,y2", line) for text in texts]
 
 
 def parse_zones(texts: Sequence[str]) -> list[Zone]:
@@ -32,23 +30,24 @@ def parse_zones(texts: Sequence[str]) -> list[Zone]:
     Raises:
         OptionError: one cannot be used; names the option and the value.
     """
-    zones = []
-    for text in texts:
-        name, numbers = _name_and_numbers("--zone", text, "NAME=x,y,x,y,x,y")
+
+    def zone(name: str, numbers: list[float]) -> Zone:
         if len(numbers) % 2:
-            raise OptionError(f"--zone {text}: {len(numbers)} numbers; corners are pairs of them")
-        try:
-            zones.append(Zone(name, tuple(zip(numbers[::2], numbers[1::2], strict=True))))
-        except OptionError as error:
-            raise OptionError(f"--zone {text}: {error}") from None
-    return zones
+            raise OptionError(f"{len(numbers)} numbers; corners are pairs of them")
+        return Zone(name, tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+
+    return [_parsed("--zone", text, "NAME=x,y,x,y,x,y", zone) for text in texts]
 
 
-def _name_and_numbers(option: str, text: str, form: str) -> tuple[str, list[float]]:
+def _parsed(option: str, text: str, form: str, made: Callable[[str, list[float]], _Place]) -> _Place:
     name, equals, rest = text.partition("=")
     if not equals or not name.strip():
         raise OptionError(f"{option} {text}: expected {form}")
     try:
-        return name.strip(), [float(number) for number in rest.split(",")]
+        numbers = [float(number) for number in rest.split(",")]
     except ValueError:
         raise OptionError(f"{option} {text}: expected numbers with commas between, as in {form}") from None
+    try:
+        return made(name.strip(), numbers)
+    except OptionError as error:
+        raise OptionError(f"{option} {text}: {error}") from None
