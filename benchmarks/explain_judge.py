@@ -2,6 +2,7 @@
 
     python benchmarks/explain_judge.py --weights W --images DIR --annotations JSON --out FILE
     python benchmarks/explain_judge.py --weights W --images DIR --annotations JSON --out FILE --unseen --size 416
+    python benchmarks/explain_judge.py (as before) --methods vx-code --beside FILE --minutes 10 --out BASELINE
 
 Each method's map is judged by insertion minus deletion with the usual fills (hide in grey, show in blur), which
 searching methods use, and with inpainting from the border, which none may use. Beside the Gaussian
@@ -22,6 +23,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from explain_vx_code import vx_code
 
 from lucidbox import Detector, weights
 from lucidbox.detect.predictor import Predictor
@@ -40,6 +42,8 @@ from lucidbox.images.reading import read_image
 from lucidbox.validate.inference import files_of
 
 PAIRS = {"usual": USUAL, "unseen": UNSEEN}
+BASELINE = "vx-code"
+"""The rival of ``search``, with as many inferences: benchmarks/explain_vx_code.py."""
 
 
 def is_odd(path):
@@ -59,6 +63,9 @@ def judged(detector, network, control, raw, detection, methods, shuffle):
     }
     seconds, places = {}, {}
     for method in methods:
+        if method == BASELINE:
+            maps[BASELINE] = vx_code(engine, raw, target), False
+            continue
         started = time.perf_counter()
         (reasons,) = heat_maps(method, detector.predictor, raw, [target], network, effort=Effort())
         seconds[method] = time.perf_counter() - started
@@ -113,6 +120,18 @@ def separation(lines):
             print(f"{name}, {fills}, {len(with_both)} detections: area under the ROC {area:.3f}, {flagged}")
 
 
+def against_baseline(lines, beside):
+    """How often search does better than the baseline on the detections of both."""
+    known = {(line["picture"], line["row"]): line["gains"] for line in beside}
+    both = [(known[key], line["gains"]) for line in lines if (key := (line["picture"], line["row"])) in known]
+    for pair in PAIRS:
+        searched = np.array([ours["search"][pair] - ours["(gaussian)"][pair] for ours, _ in both])
+        baseline = np.array([theirs[BASELINE][pair] - theirs["(gaussian)"][pair] for _, theirs in both])
+        gains = " and ".join(f"{gain.mean():+.3f} ± {error(gain):.3f}" for gain in (searched, baseline))
+        wins = (searched > baseline).mean()
+        print(f"{pair} fills, {len(both)} detections: search beats vx-code on {wins:.0%}, {gains}")
+
+
 def blind_gain(line, fills):
     return max(line["gains"][name][fills] for name in ("(gaussian)", "(rectangles)"))
 
@@ -130,6 +149,7 @@ def main():
     parser.add_argument("--shuffle-every", type=int, default=5, help="shuffled weights: search is slow")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
+    parser.add_argument("--beside", type=Path, metavar="FILE", help="lines whose search is held against vx-code")
     parser.add_argument("--out", type=Path, required=True, help="where lines are kept")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -164,6 +184,8 @@ def main():
     for pair in PAIRS:
         table(lines, pair)
     separation(lines)
+    if arguments.beside:
+        against_baseline(lines, [json.loads(line) for line in arguments.beside.read_text().splitlines()])
     for method in lines[0]["places"]:
         inside, pointing = np.array([line["places"][method] for line in lines], float).T
         seconds = [line["seconds"][method] for line in lines]
