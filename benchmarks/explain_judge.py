@@ -50,7 +50,7 @@ def is_odd(path):
     return int(hashlib.sha256(path.name.encode()).hexdigest()[:4], 16) % 2 == 1
 
 
-def judged(detector, network, control, raw, detection, methods, shuffle):
+def judged(detector, network, control, raw, detection, methods, effort, shuffle):
     """By map and pair: insertion minus deletion; and where each map's heat is.
 
     ``shuffle``: also of maps of the shuffled network, but for ``optimised``, which asks the engine at its end.
@@ -67,7 +67,7 @@ def judged(detector, network, control, raw, detection, methods, shuffle):
             maps[BASELINE] = vx_code(engine, raw, target), False
             continue
         started = time.perf_counter()
-        (reasons,) = heat_maps(method, detector.predictor, raw, [target], network, effort=Effort())
+        (reasons,) = heat_maps(method, detector.predictor, raw, [target], network, effort=effort)
         seconds[method] = time.perf_counter() - started
         maps[method] = to_input(reasons.heat, raw), METHODS[method].ordered
         own, box = to_image(reasons.heat, raw.letterbox), detection.boxes[0].tolist()
@@ -75,7 +75,7 @@ def judged(detector, network, control, raw, detection, methods, shuffle):
         if shuffle and (METHODS[method].heat is not None or not METHODS[method].network):
             predictor = Predictor(TorchEngine(control, "fp32"), detector.names, detector.predictor.size)
             (answer,) = predictor.infer([raw.image], [raw.letterbox])
-            (reasons,) = heat_maps(method, predictor, answer.copy(), [target], control)
+            (reasons,) = heat_maps(method, predictor, answer.copy(), [target], control, effort=effort)
             maps[f"{method}, shuffled"] = to_input(reasons.heat, raw), METHODS[method].ordered
     gains = {name: {} for name in maps}
     for pair, fills in PAIRS.items():
@@ -146,6 +146,7 @@ def main():
     parser.add_argument("--sample", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--methods", default="odam,odam-box,optimised,search")
+    parser.add_argument("--inferences", type=int, default=600, help="of search")
     parser.add_argument("--shuffle-every", type=int, default=5, help="shuffled weights: search is slow")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so many")
@@ -158,6 +159,7 @@ def main():
     detector = Detector.load(arguments.weights, threads=arguments.threads, size=arguments.size, precision="fp32")
     network = weights.network(weights.read(arguments.weights))
     control, methods = shuffled(network), arguments.methods.split(",")
+    effort = Effort(inferences=arguments.inferences)
     truth = load_truth(arguments.annotations)
     files = files_of(truth, arguments.images)
     if arguments.unseen:
@@ -176,7 +178,7 @@ def main():
             break
         raw = detector.predictor.infer([read_image(path)])[0].copy()
         shuffle = number % arguments.shuffle_every == 0
-        figures = judged(detector, network, control, raw, detection, methods, shuffle)
+        figures = judged(detector, network, control, raw, detection, methods, effort, shuffle)
         lines.append({"picture": path.name, "row": row, **figures})
         with arguments.out.open("a") as file:
             file.write(json.dumps(lines[-1]) + "\n")
