@@ -19,7 +19,7 @@ LEAST_SCORE = 0.1
 
 @dataclass(frozen=True)
 class BotSortSettings(TrackerSettings):
-    """Settings of BoT-SORT; the defaults are those of the library ``trackers``.
+    """Settings of BoT-SORT, with those all have in common; defaults are those of the library ``trackers``.
 
     Attributes:
         hits: detections that a track needs to get an id; those of the first frame get theirs at once.

@@ -13,7 +13,7 @@ from lucidbox.track.table import without
 
 @dataclass(frozen=True)
 class ByteTrackSettings(TrackerSettings):
-    """Settings of ByteTrack; the defaults are those of the library ``trackers``.
+    """Settings of ByteTrack, with those all have in common; defaults are those of the library ``trackers``.
 
     Attributes:
         hits: detections one after another that a track needs to get an id.

@@ -15,7 +15,7 @@ PIXEL_NOISE = Noise(0.1, 0.1, 0.1**0.5, 1, 1, relative=False)
 
 @dataclass(frozen=True)
 class SortSettings(TrackerSettings):
-    """Settings of SORT; the library's defaults.
+    """Settings of SORT, with those all have in common; the library's defaults.
 
     Attributes:
         least_iou: IoU that a track and a detection need to be paired.
