@@ -288,7 +288,7 @@ run_all(job_of(folder / "photos", folder / "out", detector, 10), detector)
 
 @pytest.mark.extended
 def test_workers_killed_at_any_time_leave_every_image_once(tmp_path):
-    """Two workers on the same shards, killed by -9 again and again, and run until all is there.
+    """Two workers on the same shards, killed by -9 again and again, then left to finish.
 
     They are killed when they have finished none, one or two shards more, not by the clock, whatever the machine.
     """

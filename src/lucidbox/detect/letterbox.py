@@ -171,7 +171,7 @@ def parse_size(value: int | str | Sequence[int]) -> Size:
 
 
 def parse_sides(value: int | str | Sequence[int]) -> Size | None:
-    """Height, width from a number, both from one, or a pair, also as text; None if it is none of these."""
+    """Height and width in pixels, of one number for both or of a pair, also as text; None for anything else."""
     try:
         parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else list(value)
         sides = [int(part) for part in parts]
