@@ -64,7 +64,7 @@ def test_every_anchor_by_hand(small_teacher):
     """Batches and sides other than the file's; anchors in the learner's order; RGB given, BGR asked for."""
     names = ["dog", "person", "toothbrush"]
     images = torch.randint(0, 256, (2, 64, 96, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    boxes, scores = Teacher(small_teacher, names, threads=1)(images)
+    boxes, scores = Teacher(small_teacher, names)(images)
     expected_boxes, expected_scores = [], []
     for picture in images.tolist():
         for stride in STRIDES:
@@ -112,8 +112,13 @@ def test_the_decoding_of_the_layout_gives_the_losses_of_the_formula():
     torch.testing.assert_close(ours.items, theirs.items, rtol=1e-6, atol=0)
 
 
+def test_it_takes_no_more_threads_than_torch(small_teacher, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert Teacher(small_teacher, COCO_NAMES)._model.get_property("INFERENCE_NUM_THREADS") == 1
+
+
 def test_a_picture_has_the_answers_it_has_alone(small_teacher):
-    teacher = Teacher(small_teacher, COCO_NAMES, threads=1)
+    teacher = Teacher(small_teacher, COCO_NAMES)
     images = torch.randint(0, 256, (2, 64, 96, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     together, alone = teacher(images), teacher(images[1:])
     torch.testing.assert_close(together.scores[1:], alone.scores, atol=1e-3, rtol=0.05)
@@ -143,7 +148,7 @@ def street(shared):
 
 def test_the_real_teacher_finds_a_large_object(shared, street):
     image, (left, top, right, bottom), name = street
-    boxes, scores = Teacher(shared(TEACHER), [name], threads=1)(image[None])
+    boxes, scores = Teacher(shared(TEACHER), [name])(image[None])
     best = scores[0, :, 0].argmax()
     assert scores[0, best, 0] > 0.5
     found = boxes[0, best].tolist()
@@ -155,8 +160,8 @@ def test_the_real_teacher_finds_a_large_object(shared, street):
 
 def test_classes_are_found_by_name(small_teacher):
     images = torch.randint(0, 256, (1, 64, 96, 3), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
-    every = Teacher(small_teacher, COCO_NAMES, threads=1)(images)
-    few = Teacher(small_teacher, ["cat", "person"], threads=1)(images)
+    every = Teacher(small_teacher, COCO_NAMES)(images)
+    few = Teacher(small_teacher, ["cat", "person"])(images)
     assert torch.equal(few.scores, every.scores[..., [15, 0]])
     assert torch.equal(few.boxes, every.boxes)
 
@@ -178,13 +183,13 @@ def test_bad_files_and_classes(tmp_path, small_teacher):
     ]
     for path, message in cases:
         with pytest.raises(WeightsError, match=message) as caught:
-            Teacher(path, ["person"], threads=1)
+            Teacher(path, ["person"])
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
     with pytest.raises(OptionError, match="'unicorn', only its 80 classes: person, bicycle"):
-        Teacher(small_teacher, ["person", "unicorn"], threads=1)
+        Teacher(small_teacher, ["person", "unicorn"])
     with pytest.raises(OptionError, match="64×80"):
-        Teacher(small_teacher, ["person"], threads=1)(torch.zeros(1, 64, 80, 3, dtype=torch.uint8))
+        Teacher(small_teacher, ["person"])(torch.zeros(1, 64, 80, 3, dtype=torch.uint8))
 
 
 SIZE = (64, 96)

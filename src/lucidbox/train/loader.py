@@ -2,6 +2,7 @@
 
 import atexit
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def load_batches(
     options: dict[str, Any] = {"num_workers": workers, "prefetch_factor": 3, "worker_init_fn": _begin_worker}
     try:
         [Lock() for _ in range(8 + 3 * workers)]  # as many as the loader makes, which reports a failure less well
-        batches = iter(begin(collate_fn=_collate_shared, **options))
+        with _deaths_found_when_waiting():
+            batches = iter(begin(collate_fn=_collate_shared, **options))
     except (EOFError, ConnectionError):  # the server that forks workers has ended while it imported the program
         raise DataError(f"no process to prepare pictures can be started: {GUARD}") from None
     except OSError as error:  # no room for its locks in /dev/shm, no more processes allowed
@@ -137,10 +139,26 @@ def _arriving(batches: Iterator[Any], say: Callable[[str], None]) -> Iterator[Ba
 
 def _end(workers: set[BaseProcess]) -> None:
     """Kill workers that are left when Python exits: it would wait for them, but they ignore its signal."""
-    if hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would report their end as an error
     for worker in workers:
         worker.kill()
+
+
+@contextmanager
+def _deaths_found_when_waiting() -> Iterator[None]:
+    """Undo the signal handler that torch sets for the deaths of workers in the block.
+
+    It raises wherever the program is, also between taking and using the lock of a queue, for which torch would
+    then wait for ever. Without it a death is found within five seconds of waiting for a batch.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 def refuse_second_import() -> None:
@@ -155,7 +173,7 @@ def refuse_second_import() -> None:
 
 @contextmanager
 def deaths_in_words() -> Iterator[None]:
-    """Turn torch's error about the death of a worker, which can come at any time in the block, into ours.
+    """Turn torch's error about the death of a worker, which comes while a batch is awaited, into ours.
 
     Raises:
         DataError: a worker died.
@@ -166,8 +184,8 @@ def deaths_in_words() -> Iterator[None]:
         if "DataLoader worker (pid" not in str(error):
             raise
         reason, remedy = str(error).splitlines()[0], "if memory ran out, use fewer workers or a smaller batch"
-        if "killed" not in reason and get_start_method() != "fork":
-            remedy = f"if it never began: {GUARD}"
+        if get_start_method() != "fork":
+            remedy += f"; if it never began: {GUARD}"
         raise DataError(f"a process that prepares pictures died ({reason}); {remedy}") from None
 
 

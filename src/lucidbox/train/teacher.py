@@ -39,12 +39,12 @@ class Teacher:
     Its layout says how it takes pixels and what its answer means, as for ``lucidbox predict``. Its levels, strides
     and order of anchors are ours. It was exported for one size and one image; here it takes any.
 
-    Not for several threads at once. Make it in the process that uses it.
+    It takes as many threads as torch has when it is made. Not for calls from several threads at once. Make it in
+    the process that uses it.
 
     Args:
         path: the file.
         names: classes of the network that learns: some of the teacher's, in any order.
-        threads: largest number of threads; None for OpenVINO's choice.
 
     Raises:
         OptionError: the teacher does not know one of the classes.
@@ -55,10 +55,10 @@ class Teacher:
         >>> loss = distillation_loss(network(images), teacher(pixels), size=(640, 640))
     """
 
-    def __init__(self, path: Path, names: Sequence[str], threads: int | None = None) -> None:
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
         file = _looked_at(path)
         self._layout, self._classes = _for_classes(file, names), len(names)
-        self._model = _compiled(file, self._layout, threads)
+        self._model = _compiled(file, self._layout)
 
     def __call__(self, images: UInt8[Tensor, "b h w 3"]) -> DecodedPredictions:
         """The teacher's predictions, for the same anchors as those of the network that learns.
@@ -161,18 +161,17 @@ def _for_classes(file: ModelFile, names: Sequence[str]) -> Layout:
     return replace(layout, columns=None if columns == tuple(range(len(known))) else columns)
 
 
-def _compiled(file: ModelFile, layout: Layout, threads: int | None) -> Any:
+def _compiled(file: ModelFile, layout: Layout) -> Any:
     """The compiled model, for RGB bytes "b h w 3" of any size."""
     openvino = import_openvino()
     core = shared_core()
-    options: dict[str, Any] = {
+    options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": HINTS[automatic_precision()[0]],
         # Threads pinned to a core would wait there for torch's threads, or for another process.
         "ENABLE_CPU_PINNING": False,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
     }
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
     try:
         model = _any_size(openvino, core.read_model(file.path), len(file.graph_info.names))
         return core.compile_model(fused_into(openvino, model, layout.pixels), "CPU", options)
