@@ -87,7 +87,7 @@ detector = Detector.load(precision="fp32")  # the model that comes with lucidbox
 # %%
 torch.manual_seed(0)
 seeds = build("notebook", classes=80, base_channels=16).eval()
-frame = fit(image.shape[:2], (416, 416))
+frame = fit(image.shape[:2], (384, 384))
 x = torch.from_numpy(frame.apply(image)).permute(2, 0, 1)[None] / 255
 with torch.no_grad():
     scores = Decoder(seeds.strides, seeds.bins)(seeds(x), *frame.shape).scores[0]
@@ -501,4 +501,4 @@ measured[0]
 # 4. Add 1,000 random boxes with scores below 0.001 to the predictions. How does AP change, and why so little?
 # 5. Explain the *lowest*-scored person with ODAM. Do the sentences tell you to trust it less?
 # 6. Hide the middle person's head with a grey patch and detect again. Did the heat map predict what happens?
-# 7. With `size=640` the detector sees more pixels, but was trained at 416. Evaluate both on the four pictures. Would you believe the difference?
+# 7. With `size=640` the detector sees more pixels than the 384 that it does best with. Evaluate both on the four pictures. Would you believe the difference?

@@ -9,22 +9,38 @@ coco=$1 teacher=$2
 [ -d runs/coco-parts ] || lucidbox data split "$coco" runs/coco-parts --parts train=0.95,val=0.05 --seed 0
 
 # part NAME OPTIONS...: begins a part of the training, or goes on with it
+train="lucidbox train"
 part() {
     name=$1; shift
     [ ! -e "runs/$name/best.onnx" ] || return 0
-    if [ -d "runs/$name" ]; then lucidbox train --resume "runs/$name"; return; fi
-    lucidbox train runs/coco-parts/data.toml --recipe "recipes/$name.toml" --set "teacher=$teacher" \
+    if [ -d "runs/$name" ]; then $train --resume "runs/$name"; return; fi
+    $train runs/coco-parts/data.toml --recipe "recipes/$name.toml" --set "teacher=$teacher" \
         --licence Apache-2.0 --out "runs/$name" "$@"
 }
 part bundled-224 --model yolo11n
 part bundled-224-long --weights runs/bundled-224/best.safetensors
 part bundled-320 --weights runs/bundled-224-long/last.safetensors
 part bundled-416 --weights runs/bundled-320/last.safetensors
+# On two cores, two processes of one thread learn more pictures an hour than one of two threads.
+train="torchrun --nproc-per-node 2 -m lucidbox train"
+part bundled-320-more --weights runs/bundled-416/best.safetensors
+part bundled-416-more --weights runs/bundled-320-more/last.safetensors
 
-# The threshold of best F1 is chosen on the part that was kept from training.
-lucidbox evaluate --annotations runs/coco-parts/data.toml --part val --weights runs/bundled-416/best.onnx \
-    --json runs/bundled-416/val.json
-conf=$(python3 -c 'import json; print(round(json.load(open("runs/bundled-416/val.json"))["best"]["score"], 2))')
-lucidbox weights convert runs/bundled-416/best.safetensors runs/yolo11n.safetensors --fp16 --conf "$conf" --force
+# On the part that was kept from training: of the sizes 384, 416 and 448 the first has the highest AP, and of thresholds
+# whose F1 is at most 0.01 below the best the highest is taken, which has fewer false boxes.
+last=runs/bundled-416-more
+lucidbox evaluate --annotations runs/coco-parts/data.toml --part val --weights $last/best.safetensors --size 384 \
+    --precision fp32 --save-predictions $last/kept.json
+conf=$(python3 - runs/coco-parts/val.json $last/kept.json <<'END'
+import sys
+from lucidbox.evaluate import evaluate, load_predictions, load_truth
+from lucidbox.evaluate.operating import pooled_sweep
+
+truth = load_truth(sys.argv[1])
+sweep = pooled_sweep(evaluate(truth, load_predictions(sys.argv[2], truth)).matching)
+print(f"{max(sweep.scores[sweep.f1 >= sweep.f1.max() - 0.01]):.2f}")
+END
+)
+lucidbox weights convert $last/best.safetensors runs/yolo11n.safetensors --fp16 --size 384 --conf "$conf" --force
 lucidbox export runs/yolo11n.safetensors --to onnx --precision fp16 --out runs/yolo11n.onnx --force
 echo "runs/yolo11n.safetensors and runs/yolo11n.onnx are made; the package's are in src/lucidbox/model_files/bundled/"
