@@ -238,7 +238,7 @@ show(np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])]))
 #
 # - half of the influence comes from a small part of the field: the *effective* field is much smaller than the possible one;
 # - by `mix_p5` the possible field is the whole picture. `attend_p5`, in which all cells ask all others, makes *use* of it: half of its
-#   influence comes from four times as many pixels.
+#   influence comes from several times as many pixels.
 #
 # ## 4. C3k2: many depths for the price of one
 #
