@@ -30,7 +30,7 @@ _importing = threading.Lock()
 _worked_in: set[int] = set()
 """Threads that OpenVINO has worked in, by the numbers that the system gives them."""
 
-_LONGEST_END = 1.0  # seconds; a thread's end takes far less than a thousandth of it, on a busy machine a few
+_LONGEST_END = 1.0  # seconds; the end of a thread takes microseconds, on a busy machine milliseconds
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -79,7 +79,7 @@ def shared_core() -> Any:
 
 @cache
 def _core() -> Any:
-    """Made once, and what goes with it.
+    """The core, made at the first call, and what must be done once with it.
 
     Its processor plugin gives the thread that first needs it a stack for signals, and frees that memory with the
     last core: on another thread the first would crash at its next signal, be it a child process's end.
@@ -103,10 +103,10 @@ def _wait_for_ending_threads() -> None:
     """
     until = time.monotonic() + _LONGEST_END
     while ending := _worked_in - {thread.native_id for thread in threading.enumerate()}:
-        # A number that stays for long is that of a newer thread, which is none of Python's.
-        _worked_in.difference_update(
-            number for number in ending if not os.path.exists(f"/proc/self/task/{number}") or time.monotonic() > until
-        )
+        for number in ending:
+            # A number that stays for long is that of a newer thread, which is none of Python's.
+            if not Path(f"/proc/self/task/{number}").exists() or time.monotonic() > until:
+                _worked_in.discard(number)
         time.sleep(0.0005)
 
 
