@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 class Detector:
     """Finds objects in images. Safe to use from several threads at once.
 
+    A forked process may use that of its parent, except on a graphics card, and if no thread of the parent
+    detected when it was forked.
+
     Args:
         engine: runs the network.
         names: class names, by class id.

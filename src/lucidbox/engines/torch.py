@@ -108,11 +108,31 @@ class TorchEngine:
     def _answer(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         import torch
 
+        self._process = one_thread_if_forked(self._process)
         # Two calls at once would each bring as many threads as there are cores, which wait for work by spinning.
         with self._one_call, torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
             found = self._network(pixels.to(torch.float32).div_(255).to(self._type))
             return Prediction(found.boxes.float().cpu().numpy(), found.scores.float().cpu().numpy())
+
+
+def one_thread_if_forked(made_in: int) -> int:
+    """Let torch compute in one thread where this process is forked from the one that an engine was made in.
+
+    Torch's threads do not survive a fork, and it would wait for them for ever.
+
+    Args:
+        made_in: number of the process that the engine was made in, or in which this was called last.
+
+    Returns:
+        The number of this process.
+    """
+    import torch
+
+    process = os.getpid()
+    if process != made_in:
+        torch.set_num_threads(1)
+    return process
 
 
 def _device(wanted: str) -> "torch.device":

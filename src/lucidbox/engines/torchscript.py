@@ -1,5 +1,6 @@
 """TorchScript on a processor, as exported. Imports torch when built, not before."""
 
+import os
 import threading
 import warnings
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Prediction, prediction_of
+from lucidbox.engines.torch import one_thread_if_forked
 
 
 class TorchScriptEngine:
@@ -37,7 +39,7 @@ class TorchScriptEngine:
             raise EngineError(f"TorchScript computes in fp32, not {precision}; choose --precision fp32")
         if threads is not None:
             torch.set_num_threads(threads)
-        self._one_call = threading.Lock()
+        self._one_call, self._process = threading.Lock(), os.getpid()
         try:
             with warnings.catch_warnings():
                 # Torch calls TorchScript deprecated; that is for who exports to know, not for who runs.
@@ -58,6 +60,7 @@ class TorchScriptEngine:
     def _answers(self, *inputs: np.ndarray) -> list[np.ndarray]:
         import torch
 
+        self._process = one_thread_if_forked(self._process)
         try:
             # Each thread that calls torch would bring as many threads of its own as there are cores.
             with self._one_call, torch.inference_mode():
