@@ -410,6 +410,8 @@ def test_commands_to_copy_ask_the_same(page, tmp_path, address):
     set_confidence(page, 0.3)
     for summary in page.locator("#take summary").all():
         summary.click()
+    # They are written when the browser says that they are open, which is later.
+    until(page, "() => [...document.querySelectorAll('#take pre')].every((block) => block.textContent)")
     curl, python = (block.inner_text() for block in page.locator("#take pre").all())
     shutil.copy(STREET, tmp_path)
     expected = in_json(page, address, STREET, 0.3)
