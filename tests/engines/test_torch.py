@@ -1,4 +1,9 @@
-"""A card without memory for a batch; no test machine has one, so the network itself is made to say so."""
+"""What torch cannot do: answer batches that a card has no memory for (no test machine has a card, so the network
+itself is made to say so), and work in a forked process."""
+
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -55,9 +60,52 @@ def test_no_memory_for_one_picture_is_an_error_with_a_remedy(engine):
         limited(pictures(1))
 
 
-def test_a_card_in_a_forked_process_is_refused_by_name(monkeypatch):
-    engine = TorchEngine(lively_network(), device="cpu")
-    monkeypatch.setattr(engine, "device", torch.device("cuda"))
-    monkeypatch.setattr(engine, "_process", -1)
-    with pytest.raises(EngineError, match="cuda cannot be used in a forked process: load the detector in it"):
-        engine(pictures(1))
+FORKED = """
+import os, signal, sys
+import numpy as np
+from lucidbox import weights
+from lucidbox.engines.torch import TorchEngine
+from lucidbox.engines.torchscript import TorchScriptEngine
+from lucidbox.explain.effort import Effort
+from lucidbox.explain.hooks import record
+from lucidbox.explain.optimised import optimised
+from lucidbox.export.tracing import export_onnx
+from lucidbox.train.trainer import Trainer
+
+read = weights.read(sys.argv[1])
+network, pictures = weights.network(read), np.zeros((1, 64, 64, 3), np.uint8)
+engine = TorchEngine(network, device="cpu") if sys.argv[2] == "worked" else None
+uses = {
+    "detecting": lambda: (engine or TorchEngine(network, device="cpu"))(pictures),
+    "loading": lambda: TorchEngine(network, device="cpu"),
+    "TorchScript": lambda: TorchScriptEngine("no file"),
+    "gradients": lambda: record(network, pictures[0], []),
+    "optimising": lambda: optimised(None, network, pictures[0], [], Effort()),
+    "converting": lambda: export_onnx(read, "no.onnx/no folder"),
+    "training": lambda: Trainer("no file", network, {}, "no folder"),
+}
+if os.fork() == 0:
+    signal.alarm(60)
+    for name, use in uses.items():
+        try:
+            use()
+            print(name, "works", flush=True)
+        except Exception as error:
+            print(name, error, flush=True)
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.parametrize("parent", ["worked", "rested"])
+def test_torch_is_refused_where_it_worked_before_the_fork(parent, small_weights, tmp_path):
+    (tmp_path / "no.onnx").write_bytes(b"")
+    threads = os.environ | {"OMP_NUM_THREADS": "2"}  # where it is not refused, a child would wait for these
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, str(small_weights), parent]
+    done = subprocess.run(command, env=threads, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+    said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    refused = {use for use, answer in said.items() if answer.startswith("torch has worked in the process")}
+    assert len(said) == 7
+    assert refused == (set(said) if parent == "worked" else set())
+    assert (said["detecting"] == "works") == (parent == "rested")

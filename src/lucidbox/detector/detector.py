@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 class Detector:
     """Finds objects in images. Safe to use from several threads at once.
 
-    A forked process may use that of its parent, except on a graphics card, and if no thread of the parent
-    detected when it was forked. Before explanations that need gradients it must call ``torch.set_num_threads(1)``:
-    torch would wait for its parent's threads for ever.
+    A forked process may use that of its parent, if no thread of the parent detected when it was forked. Torch,
+    as the engine or for gradients, refuses where it has worked in the parent: it might wait for ever.
 
     Args:
         engine: runs the network.

@@ -3,6 +3,7 @@
 import os
 import threading
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ class TorchEngine:
         device: "auto" (a graphics card if there is one), "cpu", "cuda", "cuda:1"...
 
     Raises:
-        EngineError: the device or precision is not to be had.
+        EngineError: the device or precision is not to be had, or torch has worked before this process was forked.
     """
 
     name = "torch"
@@ -41,9 +42,10 @@ class TorchEngine:
         from lucidbox.model.decoding import Detecting
         from lucidbox.model.fuse import fuse
 
+        refuse_after_fork()
         if threads is not None:
             torch.set_num_threads(threads)
-        self.device, self._process = _device(device), os.getpid()
+        self.device = _device(device)
         self._one_call = threading.Lock()
         self._most_pixels = 0  # that the memory does for at once; 0 while it is not known
         on_card = self.device.type == "cuda"
@@ -67,15 +69,11 @@ class TorchEngine:
         so.
 
         Raises:
-            EngineError: the memory does not do for one picture, or a card is used in a forked process.
+            EngineError: the memory does not do for one picture, or the process is forked from the engine's.
         """
         import torch
 
-        if self.device.type == "cuda" and self._process != os.getpid():
-            raise EngineError(
-                f"{self.device} cannot be used in a forked process: load the detector in it, or start it by"
-                " multiprocessing's method spawn"
-            )
+        refuse_after_fork()
         batch, height, width = images.shape[:3]
         most = max(1, self._most_pixels // (height * width)) if self._most_pixels else batch
         if batch > most:
@@ -108,7 +106,6 @@ class TorchEngine:
     def _answer(self, images: UInt8[np.ndarray, "b h w 3"]) -> Prediction:
         import torch
 
-        self._process = one_thread_if_forked(self._process)
         # Two calls at once would each bring as many threads as there are cores, which wait for work by spinning.
         with self._one_call, torch.inference_mode():
             pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device).permute(0, 3, 1, 2)
@@ -116,23 +113,26 @@ class TorchEngine:
             return Prediction(found.boxes.float().cpu().numpy(), found.scores.float().cpu().numpy())
 
 
-def one_thread_if_forked(made_in: int) -> int:
-    """Let torch compute in one thread where this process is forked from the one that an engine was made in.
+def refuse_after_fork() -> None:
+    """Call it before torch works: in a process forked from one in which torch has worked, it might hang for ever.
 
-    Torch's threads do not survive a fork, and it would wait for them for ever.
+    There it would wait for threads that only the parent has, or for a lock that a thread of the parent held in
+    the moment of the fork. A graphics card cannot be used there at all.
 
-    Args:
-        made_in: number of the process that the engine was made in, or in which this was called last.
-
-    Returns:
-        The number of this process.
+    Raises:
+        EngineError: this is such a process.
     """
-    import torch
+    if _first_worked_in() != os.getpid():
+        raise EngineError(
+            "torch has worked in the process that this one was forked from, and might wait for that one's threads"
+            " for ever: start processes by multiprocessing's method spawn; --engine openvino detects without torch"
+        )
 
-    process = os.getpid()
-    if process != made_in:
-        torch.set_num_threads(1)
-    return process
+
+@cache
+def _first_worked_in() -> int:
+    """The process that first asked; forked ones inherit the answer."""
+    return os.getpid()
 
 
 def _device(wanted: str) -> "torch.device":

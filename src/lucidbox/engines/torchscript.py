@@ -1,6 +1,5 @@
 """TorchScript on a processor, as exported. Imports torch when built, not before."""
 
-import os
 import threading
 import warnings
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError
 from lucidbox.engines.base import Prediction, prediction_of
-from lucidbox.engines.torch import one_thread_if_forked
+from lucidbox.engines.torch import refuse_after_fork
 
 
 class TorchScriptEngine:
@@ -23,7 +22,8 @@ class TorchScriptEngine:
         threads: most threads to use; None leaves it to torch, which has one such setting for the process.
 
     Raises:
-        EngineError: torch is not installed, another precision is asked for, or the file cannot be loaded.
+        EngineError: torch is not installed or has worked before this process was forked, another precision is
+            asked for, or the file cannot be loaded.
     """
 
     name = "torch"
@@ -35,11 +35,12 @@ class TorchScriptEngine:
             import torch
         except ImportError as error:
             raise EngineError("torch is not installed; pip install 'lucidbox[train]'") from error
+        refuse_after_fork()
         if precision not in ("auto", "fp32"):
             raise EngineError(f"TorchScript computes in fp32, not {precision}; choose --precision fp32")
         if threads is not None:
             torch.set_num_threads(threads)
-        self._one_call, self._process = threading.Lock(), os.getpid()
+        self._one_call = threading.Lock()
         try:
             with warnings.catch_warnings():
                 # Torch calls TorchScript deprecated; that is for who exports to know, not for who runs.
@@ -60,7 +61,7 @@ class TorchScriptEngine:
     def _answers(self, *inputs: np.ndarray) -> list[np.ndarray]:
         import torch
 
-        self._process = one_thread_if_forked(self._process)
+        refuse_after_fork()
         try:
             # Each thread that calls torch would bring as many threads of its own as there are cores.
             with self._one_call, torch.inference_mode():

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lucidbox.core.array_types import Float, Float32, UInt8
 from lucidbox.core.errors import OptionError
+from lucidbox.engines.torch import refuse_after_fork
 from lucidbox.explain.targets import SIDES, Target
 from lucidbox.model.decoding import expected_distances
 from lucidbox.model.network import Logits, Network
@@ -139,6 +140,7 @@ def record(network: Network, pixels: UInt8[np.ndarray, "h w 3"], layers: Sequenc
 
     Raises:
         OptionError: a layer does not exist, or puts out no single map.
+        EngineError: torch has worked before this process was forked.
     """
     images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
     return record_images(network, images, layers)
@@ -146,6 +148,7 @@ def record(network: Network, pixels: UInt8[np.ndarray, "h w 3"], layers: Sequenc
 
 def record_images(network: Network, images: Float[Tensor, "1 3 h w"], layers: Sequence[str]) -> Recording:
     """As :func:`record`, from an image with values 0 to 1."""
+    refuse_after_fork()
     known = dict(network.named_modules())
     for layer in layers:
         if layer not in known or not layer:

@@ -23,6 +23,7 @@ from lucidbox.core.array_types import Float, UInt8
 from lucidbox.core.filesystem import atomic_path
 from lucidbox.engines.base import Prediction
 from lucidbox.engines.openvino import OpenVinoEngine
+from lucidbox.engines.torch import refuse_after_fork
 from lucidbox.export.checking import TOLERANCES, check_answers
 from lucidbox.export.variants import DEFAULT_OPSET, TRACED_OPSET, with_opset
 from lucidbox.model.decoding import Detecting
@@ -64,7 +65,9 @@ def export_onnx(weights: Weights, path: Path) -> None:
     Raises:
         WeightsError: the graph's answers differ from the network's.
         OutputError: the file cannot be written.
+        EngineError: torch has worked before this process was forked.
     """
+    refuse_after_fork()
     network = weights_files.network(weights)
     module = FromPixels(fuse(network)).eval()
     with atomic_path(path) as temporary:

@@ -19,6 +19,7 @@ from lucidbox.datasets.augment.sample import Samples
 from lucidbox.datasets.augment.settings import Augmentation
 from lucidbox.datasets.training.cache import build_cache
 from lucidbox.datasets.training.data import TrainingData, describe_data, identity, open_data
+from lucidbox.engines.torch import refuse_after_fork
 from lucidbox.model import Network
 from lucidbox.train import checkpoint as checkpoints
 from lucidbox.train.callbacks import SILENT, Callbacks, Outcome
@@ -71,6 +72,7 @@ class Trainer:
     Raises:
         OptionError: network and data have different numbers of classes, a log is unknown or not installed, or the
             recipe cannot be followed here.
+        EngineError: torch has worked before this process was forked.
     """
 
     @torch.inference_mode(False)
@@ -88,6 +90,7 @@ class Trainer:
         provenance: str = "random weights",
         remember: dict[str, Any] | None = None,
     ) -> None:
+        refuse_after_fork()
         data = open_data(data) if isinstance(data, str | Path) else data
         recipe = Recipe().changed(recipe) if isinstance(recipe, Mapping) else recipe
         logs = (logs,) if isinstance(logs, str) else tuple(logs)
