@@ -269,46 +269,6 @@ print("alive")
     assert done.stdout == "alive\n", done
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which threads have ended")
-def test_a_fork_waits_for_the_end_of_threads_that_openvino_has_worked_in(small_onnx):
-    # The thread's end takes 0.3 s after Python has let it go: a destructor of a value of its own sleeps.
-    script = f"""
-import ctypes, os, sys, threading
-from pathlib import Path
-import numpy as np
-from lucidbox.engines.openvino import OpenVinoEngine, shared_core
-
-engine, kind = OpenVinoEngine(Path({str(small_onnx)!r})), sys.argv[1]
-library, key, ended = ctypes.CDLL(None), ctypes.c_uint(), []
-assert library.pthread_key_create(ctypes.byref(key), library.usleep) == 0
-
-def work():
-    engine(np.zeros((1, 64, 64, 3), np.uint8)) if kind == "infers" else shared_core()
-    library.pthread_setspecific(key, ctypes.c_void_p(300_000))
-    ended.append(Path(f"/proc/self/task/{{threading.get_native_id()}}"))
-    assert ended[0].exists()
-
-thread = threading.Thread(target=work)
-thread.start()
-thread.join()
-if os.fork() == 0:
-    os._exit(0)
-print("there" if ended[0].exists() else "gone")
-"""
-    for kind in ("infers", "loads"):
-        command = [sys.executable, "-W", "ignore", "-c", script, kind]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.stdout == "gone\n", done
-
-
-def test_a_number_of_a_thread_that_something_else_has_now_does_not_hold_a_fork_up(monkeypatch):
-    monkeypatch.setattr(openvino, "_worked_in", {os.getpid()})  # the first thread's number, but not among Python's
-    monkeypatch.setattr(openvino, "_LONGEST_END", 0.01)
-    monkeypatch.setattr(threading, "enumerate", list)
-    openvino._wait_for_ending_threads()
-    assert openvino._worked_in == set()
-
-
 def test_images_one_cell_wide_are_computed_in_fp32():
     """Below fp32, kernels of maps that are one cell wide read memory that nobody has written."""
     exact = engine_of(ONNX, engine="openvino", precision="fp32")

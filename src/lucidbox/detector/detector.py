@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lucidbox.core.detections import Detections
 from lucidbox.core.errors import OptionError, check_whole_number
+from lucidbox.core.forking import forks_wait_for_libraries
 from lucidbox.core.parallel import cores
 from lucidbox.detect.letterbox import CENTRED, Letterbox, Size, parse_size
 from lucidbox.detect.nms import Limits
@@ -69,6 +70,7 @@ class Detector:
         weights: Path | None = None,
         info: ModelInfo | None = None,
     ) -> None:
+        forks_wait_for_libraries()  # OpenCV's threads enlarge and shrink pictures
         check_whole_number("batch", batch)
         if workers is not None:
             check_whole_number("workers", workers)

@@ -5,7 +5,6 @@ import copy
 import os
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Mapping
 from functools import cache, cached_property
@@ -17,6 +16,7 @@ import numpy as np
 from lucidbox.core.array_types import UInt8
 from lucidbox.core.errors import EngineError, OutputError
 from lucidbox.core.filesystem import atomic_write, cache_folder, sha256_of
+from lucidbox.core.forking import forks_wait_for_libraries
 from lucidbox.engines.base import Prediction, prediction_of
 from lucidbox.model_files.layouts.layout import Pixels
 
@@ -26,11 +26,6 @@ maps read memory that nobody has written: answers are NaN or wrong, another time
 
 _CONVERTER = "openvino.tools.ovc"
 _importing = threading.Lock()
-
-_worked_in: set[int] = set()
-"""Threads that OpenVINO has worked in, by the numbers that the system gives them."""
-
-_LONGEST_END = 1.0  # seconds; the end of a thread takes microseconds, on a busy machine milliseconds
 
 _CHECKSUM = 4  # bytes at the end of a kept model
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -71,15 +66,9 @@ def _convert_model(name: str) -> Any:
     return convert_model
 
 
-def shared_core() -> Any:
-    """The one ``openvino.Core`` of this process, which is never let go; this thread is noted for forks."""
-    _worked_in.add(threading.get_native_id())
-    return _core()
-
-
 @cache
-def _core() -> Any:
-    """The core, made at the first call, and what must be done once with it.
+def shared_core() -> Any:
+    """The one ``openvino.Core`` of this process, which is never let go.
 
     Its processor plugin gives the thread that first needs it a stack for signals, and frees that memory with the
     last core: on another thread the first would crash at its next signal, be it a child process's end.
@@ -89,25 +78,8 @@ def _core() -> Any:
     # each other for ever: one for Python's lock, the other for the table. So they are made here, by one.
     openvino.Type.u8.to_dtype()
     openvino.Tensor(np.zeros(1, np.uint8))
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_wait_for_ending_threads)
+    forks_wait_for_libraries()
     return openvino.Core()
-
-
-def _wait_for_ending_threads() -> None:
-    """Before a fork: until the threads that OpenVINO has worked in and that Python has let go have ended.
-
-    The last that such a thread does is to take a lock in OpenVINO. A child that is made meanwhile has that lock
-    taken for ever, and a thread of its own that first infers would wait for it. Only Linux tells which threads
-    there are; elsewhere nothing is waited for.
-    """
-    until = time.monotonic() + _LONGEST_END
-    while ending := _worked_in - {thread.native_id for thread in threading.enumerate()}:
-        for number in ending:
-            # A number that stays for long is that of a newer thread, which is none of Python's.
-            if not Path(f"/proc/self/task/{number}").exists() or time.monotonic() > until:
-                _worked_in.discard(number)
-        time.sleep(0.0005)
 
 
 def automatic_precision() -> tuple[str, str]:
@@ -222,7 +194,6 @@ class OpenVinoEngine:
         # A request holds its own memory for results; one a thread keeps threads out of each other's.
         request = getattr(self._local, "request", None)
         if request is None:
-            _worked_in.add(threading.get_native_id())
             request = self._local.request = self._model.create_infer_request()
         try:
             inputs = [next(feeds[name] for name in names if name in feeds) for names in self._inputs]

@@ -1,0 +1,78 @@
+"""Forks wait for threads that Python does not know; two libraries' locks that hung children are the reason."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lucidbox.core import forking
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what threads do")
+
+
+@pytest.fixture
+def looks(tmp_path, monkeypatch):
+    """Function that gives states to threads, look by look, and what each look of a wait then found."""
+
+    def wait(*states):
+        found, left = [], list(states)
+
+        def tasks():
+            state = found_state = left.pop(0) if len(left) > 1 else left[0]
+            found.append(found_state)
+            for number, letter in enumerate(state, start=10):
+                (tmp_path / f"{number}").mkdir(exist_ok=True)
+                (tmp_path / f"{number}" / "stat").write_text(f"{number} (a R) R) {letter} 1 2 3")
+            return list(tmp_path.iterdir())
+
+        monkeypatch.setattr(forking, "_tasks", tasks)
+        forking._wait()
+        return found
+
+    return wait
+
+
+@pytest.mark.parametrize("resting", ["S", "I", "Z", "t"])
+def test_two_looks_do_where_all_rest(looks, resting):
+    assert looks("S" + resting) == ["S" + resting] * 2
+
+
+@pytest.mark.parametrize("working", ["R", "D"])
+def test_it_looks_until_two_looks_in_a_row_find_none_at_work(looks, working):
+    busy = "S" + working
+    assert looks(busy, "SS", busy, busy, "SS", "SS") == [busy, "SS", busy, busy, "SS", "SS"]
+
+
+def test_it_goes_on_where_a_thread_works_for_long(looks, monkeypatch):
+    monkeypatch.setattr(forking, "_LONGEST", 0.01)
+    assert set(looks("R")) == {"R"}
+
+
+def test_a_thread_that_has_ended_does_not_work(tmp_path):
+    assert not forking._works(tmp_path / "7")
+
+
+REAL = """
+import ctypes, os, threading
+from pathlib import Path
+from lucidbox.core.forking import forks_wait_for_libraries
+
+forks_wait_for_libraries()
+library, thread = ctypes.CDLL(None), ctypes.c_ulong()
+spaces = ctypes.create_string_buffer(b" " * 100_000_000)  # to be passed over one by one, in a tenth of a second
+before = set(os.listdir("/proc/self/task"))
+assert library.pthread_create(ctypes.byref(thread), None, library.atoi, spaces) == 0
+(task,) = set(os.listdir("/proc/self/task")) - before
+stop = threading.Event()
+python = threading.Thread(target=lambda: [None for _ in iter(stop.is_set, True)])  # at work, and not waited for
+python.start()
+if os.fork() == 0:
+    os._exit(0)
+print("there" if Path("/proc/self/task", task).exists() else "gone")
+stop.set()
+"""
+
+
+def test_a_fork_waits_for_a_thread_that_is_none_of_pythons():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", REAL], capture_output=True, text=True, check=True)
+    assert done.stdout == "gone\n", done
