@@ -2,6 +2,6 @@
 
 __all__ = [
     "array_types", "assignment", "boxes", "class_names", "columns", "detection_tables", "detections", "errors",
-    "file_names", "filesystem", "html_tables", "locking", "matching", "opencv", "parallel", "progress", "storage",
-    "temporary", "text", "version",
+    "file_names", "filesystem", "forking", "html_tables", "locking", "matching", "opencv", "parallel", "progress",
+    "storage", "temporary", "text", "version",
 ]  # fmt: skip
