@@ -78,3 +78,24 @@ stop.set()
 def test_a_fork_waits_for_a_thread_that_is_none_of_pythons():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", REAL], capture_output=True, text=True, check=True)
     assert done.stdout == "0\n", done
+
+
+REGISTERED = """
+import os, sys
+before = []
+os.register_at_fork = lambda **hooks: before.append(hooks.get("before"))
+from lucidbox.core import forking
+
+if sys.argv[1] == "Detector":
+    from lucidbox import Detector
+    Detector(None, ("red",))
+else:
+    from lucidbox.engines.openvino import shared_core
+    shared_core()
+assert forking._wait in before
+"""
+
+
+@pytest.mark.parametrize("user", ["Detector", "OpenVINO"])
+def test_who_uses_such_libraries_lets_forks_wait(user):
+    subprocess.run([sys.executable, "-W", "ignore", "-c", REGISTERED, user], check=True)

@@ -67,19 +67,24 @@ from lucidbox import weights
 from lucidbox.engines.torch import TorchEngine
 from lucidbox.engines.torchscript import TorchScriptEngine
 from lucidbox.explain.effort import Effort
-from lucidbox.explain.hooks import record
+from lucidbox.explain.hooks import record, shuffled
 from lucidbox.explain.optimised import optimised
 from lucidbox.export.tracing import export_onnx
 from lucidbox.train.trainer import Trainer
 
 read = weights.read(sys.argv[1])
-network, pictures = weights.network(read), np.zeros((1, 64, 64, 3), np.uint8)
-engine = TorchEngine(network, device="cpu") if sys.argv[2] == "worked" else None
+network, pictures = weights.network(read), np.zeros((1, 320, 320, 3), np.uint8)
+engine = None
+if sys.argv[2] == "worked":
+    engine = TorchEngine(network, device="cpu")
+    engine(pictures)
 uses = {
     "detecting": lambda: (engine or TorchEngine(network, device="cpu"))(pictures),
     "loading": lambda: TorchEngine(network, device="cpu"),
     "TorchScript": lambda: TorchScriptEngine("no file"),
+    "running": lambda: TorchScriptEngine.__new__(TorchScriptEngine).run({}),
     "gradients": lambda: record(network, pictures[0], []),
+    "shuffling": lambda: shuffled(network),
     "optimising": lambda: optimised(None, network, pictures[0], [], Effort()),
     "converting": lambda: export_onnx(read, "no.onnx/no folder"),
     "training": lambda: Trainer("no file", network, {}, "no folder"),
@@ -106,6 +111,6 @@ def test_torch_is_refused_where_it_worked_before_the_fork(parent, small_weights,
     done = subprocess.run(command, env=threads, cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
     said = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     refused = {use for use, answer in said.items() if answer.startswith("torch has worked in the process")}
-    assert len(said) == 7
+    assert len(said) == 9
     assert refused == (set(said) if parent == "worked" else set())
     assert (said["detecting"] == "works") == (parent == "rested")

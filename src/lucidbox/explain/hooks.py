@@ -142,13 +142,13 @@ def record(network: Network, pixels: UInt8[np.ndarray, "h w 3"], layers: Sequenc
         OptionError: a layer does not exist, or puts out no single map.
         EngineError: torch has worked before this process was forked.
     """
+    refuse_after_fork()  # before its twin does: the division by 255 may already use several threads
     images = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float() / 255
     return record_images(network, images, layers)
 
 
 def record_images(network: Network, images: Float[Tensor, "1 3 h w"], layers: Sequence[str]) -> Recording:
     """As :func:`record`, from an image with values 0 to 1."""
-    refuse_after_fork()
     known = dict(network.named_modules())
     for layer in layers:
         if layer not in known or not layer:
@@ -186,7 +186,12 @@ def record_images(network: Network, images: Float[Tensor, "1 3 h w"], layers: Se
 
 
 def twin(module: _Module) -> _Module:
-    """Other modules around the same tensors: a copy that costs no memory, and has neither hooks nor gradients."""
+    """Other modules around the same tensors: a copy that costs no memory, and has neither hooks nor gradients.
+
+    Raises:
+        EngineError: torch has worked before this process was forked. All that explanations compute, a twin does.
+    """
+    refuse_after_fork()
     memo: dict[int, Any] = {}
     for part in module.modules():
         for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False)):

@@ -20,7 +20,6 @@ from torch.nn import functional
 
 from lucidbox.core.array_types import Float, Float32, UInt8
 from lucidbox.engines import Engine
-from lucidbox.engines.torch import refuse_after_fork
 from lucidbox.explain.curves import SHARES, Canvas, canvas_of, left_in, ranks_of
 from lucidbox.explain.effort import Effort
 from lucidbox.explain.fills import OTHER, PLAIN, USUAL
@@ -149,7 +148,6 @@ def optimised(
     Raises:
         EngineError: torch has worked before this process was forked.
     """
-    refuse_after_fork()
     # A caller's inference_mode or no_grad is about the caller's own sums.
     with torch.inference_mode(False), torch.enable_grad():
         # A copy on the processor, wherever the network is: its pictures are small, and changed there.
